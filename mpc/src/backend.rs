@@ -1,0 +1,74 @@
+//! The operations that cost communication. Everything else that the engine computes is local, or is written once
+//! over this trait, so that the ring interpreter and the two-party engine differ in nothing but this.
+
+use tacit_protocol::PartyId;
+
+use crate::error::Result;
+use crate::ring::Ring;
+use crate::share::{Arith, Bits, Placement};
+
+/// The non-linear operations on shared vectors.
+///
+/// Two implementations: `Clear`, the ring interpreter, in which one process holds all values (its parts are the
+/// values themselves whatever the placement), and `TwoParty`. All operations are element-wise on vectors of equal
+/// length unless they say otherwise. Where every operand is public, or private to one party, an implementation
+/// computes locally and the result has that placement.
+///
+/// `bits` arguments are widths from range analysis: the value lies in `[-2^(bits-1), 2^(bits-1))`.
+pub trait Backend<R: Ring> {
+    /// Which party this side is.
+    fn party(&self) -> PartyId;
+
+    /// Whether this side holds the value itself for a placement, or adds public constants to it: for `Public` and
+    /// its own `Private` values yes; of `Shared` values, party 0. `Clear` holds everything.
+    fn holds(&self, placement: Placement) -> bool;
+
+    /// `a & b`.
+    fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits>;
+
+    /// The bits as words 0 and 1.
+    fn to_arith(&mut self, a: &Bits) -> Result<Arith<R>>;
+
+    /// `c * x`: `x` where the bit is 1, else 0. `x` may hold `k` times as many words as `c` has bits: column `j` of
+    /// row `i` is word `i * k + j`, and the columns share the choice.
+    fn select(&mut self, c: &Bits, x: &Arith<R>) -> Result<Arith<R>>;
+
+    /// The product in the ring of values of at most `a_bits` and `b_bits`.
+    fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>>;
+
+    /// The matrix product of `a: [rows, inner]` and `b: [inner, columns]`, row-major.
+    fn matrix_multiply(&mut self, a: &Arith<R>, b: &Arith<R>, shape: MatrixShape, bits: (u32, u32))
+    -> Result<Arith<R>>;
+
+    /// Whether `x < 0`.
+    fn is_negative(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits>;
+
+    /// Whether `x == 0`.
+    fn is_zero(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits>;
+
+    /// `floor(x / 2^shift)` or one less, for `|x| < 2^(R::BITS - 2)`. Never wrong by more.
+    fn truncate(&mut self, x: &Arith<R>, shift: u32) -> Result<Arith<R>>;
+
+    /// `floor(x / 2^shift)` exactly.
+    fn floor_shift(&mut self, x: &Arith<R>, shift: u32, bits: u32) -> Result<Arith<R>>;
+
+    /// The low `count` bits of each word of a value of at most `bits` bits: bit `j` of all elements is entry `j`.
+    fn bits_of(&mut self, x: &Arith<R>, count: u32, bits: u32) -> Result<Vec<Bits>>;
+
+    /// The values, to the parties named; `None` on a side that is not. Both sides send nothing they were not asked.
+    fn reveal(&mut self, x: &Arith<R>, to: &[PartyId]) -> Result<Option<Vec<R>>>;
+
+    /// The bits, to the parties named, packed as in [`Bits`].
+    fn reveal_bits(&mut self, x: &Bits, to: &[PartyId]) -> Result<Option<Vec<u64>>>;
+}
+
+/// The sizes of a matrix product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatrixShape {
+    /// Rows of the left factor.
+    pub rows: usize,
+    /// Columns of the left factor, rows of the right.
+    pub inner: usize,
+    /// Columns of the right factor.
+    pub columns: usize,
+}

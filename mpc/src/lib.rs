@@ -1,0 +1,13 @@
+//! The two-party engine: programs on secret-shared arrays, semi-honest, without a dealer.
+//!
+//! From the wire up: [`channel`] -> `ot` -> [`correlations`] -> `protocols` -> `plan` -> `executor`. Everything is
+//! synchronous; a caller that lives in an async runtime gives it a thread.
+
+pub mod backend;
+pub mod channel;
+pub mod correlations;
+pub mod error;
+pub mod ring;
+pub mod share;
+
+pub use error::Error;

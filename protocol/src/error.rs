@@ -1,0 +1,150 @@
+//! Failures as an operator, an analyst and a peer see them: a stable code, what happened, and what to do next.
+
+use std::borrow::Cow;
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+/// A stable error code such as `POLICY_RECEIVER`. Codes are part of the API: they are documented and never reused.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Code(Cow<'static, str>);
+
+impl Code {
+    /// A code known at compile time.
+    pub const fn new(code: &'static str) -> Self {
+        Self(Cow::Borrowed(code))
+    }
+
+    /// The code as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a code that came from a peer has the form of one: 1 to 48 of `A-Z`, `0-9` and `_`.
+    pub fn is_well_formed(&self) -> bool {
+        (1..=48).contains(&self.0.len())
+            && self.0.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    }
+
+    /// The class that decides the exit code of a command that ends with this failure.
+    pub fn exit_class(&self) -> ExitClass {
+        let prefix = self.0.split('_').next().unwrap_or_default();
+        match prefix {
+            "POLICY" | "DISCLOSURE" | "APPROVAL" => ExitClass::Denied,
+            "PEER" | "CHANNEL" => ExitClass::PeerUnavailable,
+            "EVIDENCE" => ExitClass::EvidenceRejected,
+            "BUDGET" => ExitClass::BudgetExhausted,
+            "PROGRAM" | "INPUT" | "USAGE" | "IMPORT" | "TICKET" | "DATASET" => ExitClass::Usage,
+            _ => ExitClass::Failed,
+        }
+    }
+}
+
+impl<Context> Decode<Context> for Code {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        let code = Self(Cow::Owned(String::decode(decoder)?));
+        if code.is_well_formed() {
+            Ok(code)
+        } else {
+            Err(bincode::error::DecodeError::Other("an error code is 1 to 48 of A-Z, 0-9 and _"))
+        }
+    }
+}
+
+bincode::impl_borrow_decode!(Code);
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the exit code of a command says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitClass {
+    /// 1: it failed for a reason of its own.
+    Failed,
+    /// 2: the call or its input was wrong.
+    Usage,
+    /// 3: a policy, a disclosure rule or an approver said no.
+    Denied,
+    /// 4: the peer or the channel to it was not there.
+    PeerUnavailable,
+    /// 5: evidence of a confidential VM was rejected.
+    EvidenceRejected,
+    /// 6: the privacy budget does not suffice.
+    BudgetExhausted,
+}
+
+impl ExitClass {
+    /// The process exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Denied => 3,
+            Self::PeerUnavailable => 4,
+            Self::EvidenceRejected => 5,
+            Self::BudgetExhausted => 6,
+        }
+    }
+}
+
+/// A failure as people see it. Every error of every crate turns into one at the edge.
+///
+/// # Security
+/// `message` and `next` go to the node's own operator.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Failure {
+    /// The stable code.
+    pub code: Code,
+    /// What happened, and why.
+    pub message: String,
+    /// What to do next.
+    pub next: String,
+    /// The party at fault or concerned, by organisation name, if one is known.
+    pub party: Option<String>,
+    /// The step of the job or command.
+    pub step: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a code, a cause and the next action.
+    pub fn new(code: Code, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { code, message: message.into(), next: next.into(), party: None, step: None }
+    }
+
+    /// The same, naming the step.
+    #[must_use]
+    pub fn at_step(mut self, step: impl Into<String>) -> Self {
+        self.step = Some(step.into());
+        self
+    }
+
+    /// The same, naming the party.
+    #[must_use]
+    pub fn by_party(mut self, party: impl Into<String>) -> Self {
+        self.party = Some(party.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.code)?;
+        if self.party.is_some() || self.step.is_some() {
+            let who = [self.party.as_deref(), self.step.as_deref()];
+            write!(f, " ({})", who.into_iter().flatten().collect::<Vec<_>>().join(", "))?;
+        }
+        write!(f, ": {}", self.message)?;
+        if !self.next.is_empty() {
+            write!(f, " Next: {}", self.next)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,490 @@
+//! The program of a job: a typed graph over tables and arrays, in static single assignment form.
+//!
+//! A program is built by the SDK, written as JSON, hashed in canonical form and bound by the terms of a job. It holds
+//! no data and no sizes of data: row counts are symbols ([`Dim`]), so the same program runs on previews, in the
+//! two-party engine and in a confidential VM. The layers over it:
+//!
+//! - [`types`]: what inference derives for each node (element, shape, range, validity);
+//! - `infer`: the inference; `disclosure`: what a release would tell; `release`: the derived release spec;
+//! - `plain`: the plain evaluator, which defines the meaning of every operation.
+
+pub mod release;
+pub mod rules;
+pub mod types;
+
+use std::collections::BTreeMap;
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::Number;
+use crate::schema::Element;
+
+/// The version of the program format that this crate reads and writes.
+pub const PROGRAM_VERSION: u16 = 1;
+
+/// Limits that hold before anything else is looked at (CHK-201).
+pub mod limits {
+    /// Bytes of a program in its JSON form.
+    pub const PROGRAM_BYTES: usize = 64 * 1024;
+    /// Nodes of all blocks together.
+    pub const NODES: usize = 4_096;
+    /// Released outputs.
+    pub const OUTPUTS: usize = 64;
+    /// Loops within loops.
+    pub const LOOP_DEPTH: usize = 8;
+    /// Dimensions of an array.
+    pub const RANK: usize = 8;
+    /// Trips of one loop.
+    pub const TRIPS: u32 = 100_000;
+}
+
+/// A program.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// The format version, [`PROGRAM_VERSION`].
+    pub version: u16,
+    /// The nodes of the main block. A node refers only to nodes before it.
+    pub nodes: Vec<Node>,
+    /// The bodies of loops.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<Block>,
+    /// What is released, to whom.
+    pub outputs: Vec<Output>,
+}
+
+/// The place of a node in its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// The place as an index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl std::fmt::Display for NodeId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// The place of a loop body in [`Program::blocks`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BlockId(pub u32);
+
+/// One operation and the name that its author gave to its value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+pub struct Node {
+    /// The operation.
+    #[serde(flatten)]
+    pub op: Op,
+    /// The author's name for it, for messages and plans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The body of a loop. Its first nodes are its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// The nodes; they see only each other.
+    pub nodes: Vec<Node>,
+    /// The next values of the carried values, in their order.
+    pub results: Vec<NodeId>,
+}
+
+/// A released value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Its name in the result.
+    pub name: String,
+    /// The value.
+    pub value: NodeId,
+    /// The organisations that receive it; empty: the one that submits the job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receivers: Vec<String>,
+}
+
+/// A dataset as the program names it: the owner's name, a slash, the dataset's name (`maison/customers`).
+pub type DatasetName = String;
+
+/// An operation. Arrays broadcast as in NumPy. Elements promote bool < int64 < decimal < float64; constants take the
+/// type of their partner where they are exact in it.
+///
+/// Every operation says what it does on invalid cells (nulls, filtered rows). Where nothing is said, a cell of the
+/// result is valid when the cells it is computed from are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Op {
+    /// A dataset as a table.
+    Load {
+        /// Which.
+        dataset: DatasetName,
+    },
+    /// The rows of two tables whose keys are equal, in an order that tells nothing. Keys are unique on each side.
+    Join {
+        /// The first table.
+        left: NodeId,
+        /// The second table.
+        right: NodeId,
+        /// The key column of the first table.
+        left_on: String,
+        /// The key column of the second table.
+        right_on: String,
+        /// Who learns which rows matched.
+        alignment: Alignment,
+    },
+    /// The table with only the rows where `mask` is true and valid. No row moves: the others become invalid.
+    Filter {
+        /// The table.
+        table: NodeId,
+        /// A bool array, `[rows]` of the table.
+        mask: NodeId,
+    },
+    /// A column of a table, `[rows]`.
+    Column {
+        /// The table.
+        table: NodeId,
+        /// The column; where both sides of a join have it, `dataset.column` with the dataset's own name.
+        column: String,
+    },
+    /// Public values.
+    Constant {
+        /// Their type: bool, int64, decimal or float64.
+        element: Element,
+        /// The shape, all sizes fixed.
+        shape: Vec<u64>,
+        /// The values in row-major order; bools as 0 and 1.
+        values: Vec<Number>,
+    },
+    /// An array of one public value.
+    Full {
+        /// Its type.
+        element: Element,
+        /// The shape.
+        shape: Vec<Dim>,
+        /// The value.
+        value: Number,
+    },
+    /// The int64 numbers 0, 1, ... below `length`.
+    Arange {
+        /// How many.
+        length: Dim,
+    },
+    /// A size as a public int64 scalar, for arithmetic.
+    Size {
+        /// The size.
+        of: Dim,
+    },
+    /// The value converted: bool to int64, int64 to decimal or float64, decimal to a larger scale or float64.
+    Cast {
+        /// The value.
+        value: NodeId,
+        /// The target type.
+        element: Element,
+    },
+    /// An element-wise operation on one array.
+    Unary {
+        /// Which.
+        function: Unary,
+        /// The operand.
+        value: NodeId,
+    },
+    /// An element-wise operation on two arrays.
+    Binary {
+        /// Which.
+        function: Binary,
+        /// The first operand.
+        left: NodeId,
+        /// The second operand.
+        right: NodeId,
+    },
+    /// `then` where `condition` is true, else `otherwise`. A cell is valid when the condition and the chosen cell are.
+    Where {
+        /// A bool array.
+        condition: NodeId,
+        /// The values where it is true.
+        then: NodeId,
+        /// The values where it is false.
+        otherwise: NodeId,
+    },
+    /// A reduction. Invalid cells, and those where `mask` is not both true and valid, take no part.
+    ///
+    /// Sum and count of nothing are 0. Mean, min, max and argmax of nothing are invalid ("undefined").
+    Reduce {
+        /// Which.
+        function: Reduction,
+        /// The array.
+        value: NodeId,
+        /// The axes; empty: all. Argmax takes one axis, or all of a one-dimensional array.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        axes: Vec<u8>,
+        /// Whether reduced axes stay with size 1.
+        #[serde(default)]
+        keep_dims: bool,
+        /// Which cells take part, as a bool array that broadcasts to the value's shape.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mask: Option<NodeId>,
+    },
+    /// The matrix product of arrays of one or two dimensions, as NumPy's `@`. Invalid cells count as 0.
+    MatMul {
+        /// The left factor.
+        left: NodeId,
+        /// The right factor.
+        right: NodeId,
+    },
+    /// The same cells in row-major order in another shape.
+    Reshape {
+        /// The array.
+        value: NodeId,
+        /// The shape; the products of sizes must be equal.
+        shape: Vec<Dim>,
+    },
+    /// The axes in another order.
+    Transpose {
+        /// The array.
+        value: NodeId,
+        /// For each axis of the result, the axis of the operand.
+        axes: Vec<u8>,
+    },
+    /// Arrays one after the other along an axis.
+    Concatenate {
+        /// The arrays, at least one.
+        values: Vec<NodeId>,
+        /// The axis.
+        axis: u8,
+    },
+    /// A part of each axis. Unlike NumPy's, bounds are not clamped: one outside the array is an error.
+    Slice {
+        /// The array.
+        value: NodeId,
+        /// One entry an axis.
+        axes: Vec<SliceAxis>,
+    },
+    /// A parameter of a loop body: first the carried values, then the captured ones, then the trip number (int64,
+    /// from 0).
+    Parameter {
+        /// Its place.
+        index: u32,
+    },
+    /// A body run `trips` times. Its value is the tuple of the carried values after the last trip.
+    ///
+    /// Each carried value declares a range. Inference proves that the body is in its own domain when the carried
+    /// values are in range; at run time one secret bit records whether any left it, and gates every release.
+    Loop {
+        /// The body.
+        body: BlockId,
+        /// How often.
+        trips: u32,
+        /// The values that go round.
+        carried: Vec<Carried>,
+        /// Values of the enclosing block that the body reads.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        captured: Vec<NodeId>,
+    },
+    /// One value of a loop's tuple.
+    Item {
+        /// The loop.
+        of: NodeId,
+        /// Which.
+        index: u32,
+    },
+    /// The value, promised to be within `[lo, hi]` in every valid cell. At run time one secret bit records whether it
+    /// is, and gates every release (`OUT_OF_RANGE`).
+    Assume {
+        /// The value.
+        value: NodeId,
+        /// The least value.
+        lo: Number,
+        /// The largest value.
+        hi: Number,
+    },
+}
+
+/// Who learns which rows of a join matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alignment {
+    /// Both owners learn which of their own rows are in both tables.
+    Revealed,
+    /// Nobody does; membership stays secret-shared.
+    Private,
+}
+
+/// An element-wise operation on one array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unary {
+    /// `-x` of numbers.
+    Negate,
+    /// `~x` of bools.
+    Not,
+}
+
+/// An element-wise operation on two arrays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Binary {
+    /// `x + y` of numbers; exact, and so are `-` and, on int64 and decimals, `*`.
+    Add,
+    /// `x - y` of numbers.
+    Subtract,
+    /// `x * y` of numbers. Decimals add their scales; float64 is within one step of `2^-18`.
+    Multiply,
+    /// `x / y` of numbers, as float64. A cell whose divisor is 0 is invalid.
+    Divide,
+    /// `x < y`.
+    Less,
+    /// `x <= y`.
+    LessEqual,
+    /// `x > y`.
+    Greater,
+    /// `x >= y`.
+    GreaterEqual,
+    /// `x == y`; dates with dates, categories with categories of the same labels.
+    Equal,
+    /// `x != y`.
+    NotEqual,
+    /// `x & y` of bools.
+    And,
+    /// `x | y` of bools.
+    Or,
+    /// `x ^ y` of bools.
+    Xor,
+}
+
+/// A reduction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// The sum; of bools, how many are true (int64).
+    Sum,
+    /// The mean, float64.
+    Mean,
+    /// How many cells are valid (int64).
+    Count,
+    /// The least value.
+    Min,
+    /// The largest value.
+    Max,
+    /// The place of the largest value, the first of equals (int64).
+    Argmax,
+}
+
+/// A value that goes round a loop.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Carried {
+    /// Its value before the first trip. Its type and shape stay the same.
+    pub initial: NodeId,
+    /// The least value it may take at the end of any trip.
+    pub lo: Number,
+    /// The largest.
+    pub hi: Number,
+}
+
+/// The part of one axis that a slice takes: from `start` up to but not including `stop`, every `step`-th.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SliceAxis {
+    /// The first position.
+    pub start: Dim,
+    /// The position after the last.
+    pub stop: Dim,
+    /// The stride, at least 1.
+    pub step: u32,
+}
+
+/// A size: `(constant + sum of coefficient * rows of a table) / divisor`. Division must be exact at the run.
+///
+/// In JSON, a fixed size is a plain number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(from = "DimForm", into = "DimForm")]
+pub struct Dim {
+    /// The part that is known.
+    pub constant: i64,
+    /// Coefficients of the row counts of tables, by the node that makes the rows ([`Op::Load`] or [`Op::Join`]).
+    pub rows: BTreeMap<NodeId, i64>,
+    /// What the sum is divided by, at least 1.
+    pub divisor: u32,
+}
+
+impl Dim {
+    /// A fixed size.
+    pub fn fixed(size: u64) -> Self {
+        Self { constant: i64::try_from(size).unwrap_or(i64::MAX), rows: BTreeMap::new(), divisor: 1 }
+    }
+
+    /// The row count of the table that `node` makes.
+    pub fn rows_of(node: NodeId) -> Self {
+        Self { constant: 0, rows: BTreeMap::from([(node, 1)]), divisor: 1 }
+    }
+
+    /// The size, if it depends on no row count.
+    pub fn as_fixed(&self) -> Option<u64> {
+        let exact = self.rows.is_empty() && self.divisor != 0 && self.constant % i64::from(self.divisor) == 0;
+        if exact { u64::try_from(self.constant / i64::from(self.divisor)).ok() } else { None }
+    }
+}
+
+/// The JSON forms of a [`Dim`].
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum DimForm {
+    Fixed(u64),
+    Symbolic {
+        #[serde(default)]
+        constant: i64,
+        rows: BTreeMap<NodeId, i64>,
+        #[serde(default = "one")]
+        divisor: u32,
+    },
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl From<DimForm> for Dim {
+    fn from(form: DimForm) -> Self {
+        match form {
+            DimForm::Fixed(size) => Self::fixed(size),
+            DimForm::Symbolic { constant, rows, divisor } => Self { constant, rows, divisor },
+        }
+    }
+}
+
+impl From<Dim> for DimForm {
+    fn from(dim: Dim) -> Self {
+        match dim.as_fixed() {
+            Some(size) if dim.divisor == 1 => Self::Fixed(size),
+            _ => Self::Symbolic { constant: dim.constant, rows: dim.rows, divisor: dim.divisor },
+        }
+    }
+}
+
+impl Program {
+    /// An empty program of the current version.
+    pub fn new() -> Self {
+        Self { version: PROGRAM_VERSION, nodes: Vec::new(), blocks: Vec::new(), outputs: Vec::new() }
+    }
+
+    /// Appends an operation to the main block and gives its place.
+    pub fn push(&mut self, op: Op) -> NodeId {
+        let id = NodeId(u32::try_from(self.nodes.len()).expect("fewer nodes than a u32 counts"));
+        self.nodes.push(Node { op, name: None });
+        id
+    }
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self::new()
+    }
+}

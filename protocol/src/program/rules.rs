@@ -1,0 +1,73 @@
+//! The rules of a dataset's policy as the analyses need them: organisations resolved to parties, the rest as written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::program::Alignment;
+use crate::{Code, Number, PartyId};
+
+/// What the policy of one dataset says about programs on it. Empty means deny.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatasetRules {
+    /// Who may receive outputs that depend on it. The owner always may.
+    pub receivers: BTreeSet<PartyId>,
+    /// How its rows may be aligned with others'.
+    pub alignments: BTreeSet<Alignment>,
+    /// Persons behind each released value; 0 or 1: no minimum.
+    pub minimum_rows: u64,
+    /// Released values are multiples of this.
+    pub grid: Option<Number>,
+    /// Whether a receiver's own numbers may weight its rows (rule R6).
+    pub weighted: bool,
+    /// Whether rows may be picked by public position (rule R2), for tables whose order is public, such as time.
+    pub positions: bool,
+    /// How many subsets that a receiver chooses by its own secret columns one job may use (rule R6).
+    pub subset_masks: u32,
+    /// The columns that may be used, and how.
+    pub columns: BTreeMap<String, ColumnRules>,
+}
+
+/// What the policy says about one column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnRules {
+    /// The allowed uses.
+    pub uses: BTreeSet<ColumnUse>,
+    /// Whether "all of them" and "none" are to be hidden when rows are filtered by it (rule R5).
+    pub sensitive: bool,
+}
+
+/// A use of a column, by the operations its values flow into before they are released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnUse {
+    /// As a join key.
+    Join,
+    /// In comparisons, to filter and select rows.
+    Filter,
+    /// In element-wise arithmetic and matrix products.
+    Arithmetic,
+    /// In sums and matrix products.
+    Sum,
+    /// In means.
+    Mean,
+    /// In counts: of the rows that a filter on it leaves, or of its valid cells.
+    Count,
+    /// In minima, maxima and argmax.
+    Order,
+}
+
+/// A reason why a program may not run, as its analyst and the owner see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The code, `POLICY_*` or `DISCLOSURE_*`.
+    pub code: Code,
+    /// The owner whose rule it is.
+    pub owner: PartyId,
+    /// The dataset, as the program names it.
+    pub dataset: String,
+    /// The clause of the policy, as a path in its file (`release.minimum_rows`), or the rule (`R2`).
+    pub clause: String,
+    /// What the program does that it forbids, naming the node.
+    pub cause: String,
+    /// The smallest change that would allow it.
+    pub change: String,
+}
