@@ -4,6 +4,7 @@
 //! This crate opens no socket, reads no clock and stores nothing. Whatever it decides is a function of the messages,
 //! the time and the randomness that it is handed, so that tests and simulations drive the same code as a node.
 
+pub mod api;
 pub mod error;
 pub mod number;
 pub mod party;

@@ -1,0 +1,319 @@
+//! The types of a node's HTTP API, shared by the node, the command line and the SDKs.
+//!
+//! Times are unix seconds. Lists are complete; what is absent is left out. Every error answer is a [`Failure`] with
+//! an HTTP status of its class.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Failure;
+use crate::program::Program;
+use crate::schema::ColumnSchema;
+
+/// What a node says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeStatus {
+    /// The organisation's name.
+    pub name: String,
+    /// The node's PeerId.
+    pub peer_id: String,
+    /// The software version.
+    pub version: String,
+    /// Where it listens for peers, as multiaddresses.
+    pub addresses: Vec<String>,
+    /// Where it listens for the data plane, `host:port`.
+    pub data_address: String,
+    /// How many jobs are neither finished nor failed.
+    pub jobs_running: u64,
+    /// Peers that are connected now.
+    pub peers_connected: u64,
+}
+
+/// What an invitation is to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InviteRequest {
+    /// How long it holds, at most seven days; default one day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_seconds: Option<u64>,
+    /// Whether whoever redeems it is paired at once. Otherwise the operator confirms name and words first.
+    #[serde(default)]
+    pub auto_confirm: bool,
+}
+
+/// An invitation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Invitation {
+    /// The ticket, to be handed to one organisation over a private way.
+    pub ticket: String,
+    /// When it ends.
+    pub expires: u64,
+}
+
+/// A ticket to redeem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptRequest {
+    /// The ticket.
+    pub ticket: String,
+}
+
+/// A peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Peer {
+    /// Its organisation's name.
+    pub name: String,
+    /// Its PeerId.
+    pub peer_id: String,
+    /// `invited`, `pending`, `paired` or `revoked`.
+    pub state: String,
+    /// Whether it is connected now.
+    pub connected: bool,
+    /// The fingerprint of both keys as words, to compare by voice.
+    pub words: String,
+}
+
+/// A file to import, announced before its bytes are sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportRequest {
+    /// The dataset's name.
+    pub name: String,
+    /// `csv` or `parquet`.
+    pub format: String,
+    /// The policy, as TOML.
+    pub policy: String,
+    /// The key column, whose values are unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Types and ranges that the owner declares instead of the inferred ones, by column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, ColumnOverride>,
+    /// Values outside a declared range are moved to its end instead of refused.
+    #[serde(default)]
+    pub clamp: bool,
+}
+
+/// What the owner declares of one column.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnOverride {
+    /// `bool`, `int64`, `decimal(N)`, `float64`, `date`, `category` or `key`.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub element: Option<String>,
+    /// The least value, as a decimal number or a date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lo: Option<String>,
+    /// The largest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hi: Option<String>,
+}
+
+/// An announced import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImportTicket {
+    /// Where to send the bytes: `PUT /v1/imports/{id}/data`.
+    pub id: String,
+}
+
+/// A dataset of this node or of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DatasetInfo {
+    /// The name that programs use: owner, slash, dataset.
+    pub name: String,
+    /// The owner's organisation.
+    pub owner: String,
+    /// The version, counted from 1.
+    pub version: u64,
+    /// How many rows.
+    pub rows: u64,
+    /// The key column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The columns.
+    #[schema(value_type = Vec<Object>)]
+    pub columns: Vec<ColumnSchema>,
+    /// The policy in one paragraph.
+    pub policy: String,
+}
+
+/// A program to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitRequest {
+    /// The program.
+    #[schema(value_type = Object)]
+    pub program: Program,
+    /// What the answer is for, as policies may demand.
+    #[serde(default)]
+    pub purpose: String,
+    /// A word of the caller's own: the same word again gives the same job instead of a second one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+/// A job in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobSummary {
+    /// Its id.
+    pub id: String,
+    /// Its state.
+    pub state: String,
+    /// The organisation that submitted it.
+    pub proposer: String,
+    /// When it came.
+    pub created: u64,
+    /// The outputs' names.
+    pub outputs: Vec<String>,
+}
+
+/// A job with all that this node may show of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobDetail {
+    /// The summary.
+    #[serde(flatten)]
+    pub summary: JobSummary,
+    /// The parties' organisations, in contract order.
+    pub parties: Vec<String>,
+    /// The program as text, a line a node.
+    pub program: Vec<String>,
+    /// What each party would learn.
+    pub learned: Vec<Learned>,
+    /// The plan, a row a step. Before alignment its sizes are upper bounds.
+    pub plan: Vec<PlanRow>,
+    /// Every state it went through.
+    pub history: Vec<Transition>,
+    /// Why it failed or was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub failure: Option<Failure>,
+    /// What the run took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunFigures>,
+}
+
+/// Something that a party learns from a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Learned {
+    /// The organisation.
+    pub party: String,
+    /// What, as a sentence.
+    pub what: String,
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlanRow {
+    /// The operation.
+    pub operation: String,
+    /// The shape of its result.
+    pub shape: String,
+    /// Who knows the result: `public`, `private to ...` or `shared`.
+    pub placement: String,
+    /// The width of its values in bits.
+    pub bits: u32,
+    /// Bytes over the wire, both ways.
+    pub bytes: u64,
+    /// Rounds.
+    pub rounds: u32,
+}
+
+/// A change of state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Transition {
+    /// The state entered.
+    pub state: String,
+    /// When.
+    pub at: u64,
+    /// Why, where there is more to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// What a run took, as this node saw it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunFigures {
+    /// Rows of this node's tables.
+    pub rows: u64,
+    /// Rows in both tables, where the alignment reveals it.
+    pub overlap: Option<u64>,
+    /// Seconds of each phase, in order.
+    pub phases: Vec<Phase>,
+    /// Payload bytes sent.
+    pub bytes_sent: u64,
+    /// Payload bytes received.
+    pub bytes_received: u64,
+    /// Rounds.
+    pub rounds: u64,
+}
+
+/// A phase of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// The answer of a job, for a receiver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobResult {
+    /// The job.
+    pub id: String,
+    /// One entry an output that this node receives.
+    pub outputs: Vec<OutputValue>,
+}
+
+/// One released output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OutputValue {
+    /// Its name.
+    pub name: String,
+    /// Its element type.
+    pub element: String,
+    /// Its shape; empty for a scalar.
+    pub shape: Vec<u64>,
+    /// The cells in row-major order.
+    pub cells: Vec<CellValue>,
+}
+
+/// One cell of a released output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum CellValue {
+    /// The value, exact on its grid, as a decimal number.
+    Released {
+        /// The number.
+        value: String,
+    },
+    /// Fewer rows than a policy demands stand behind it.
+    Suppressed,
+    /// Nothing stands behind it: the mean of no rows, or a division by zero.
+    Undefined,
+}
+
+/// Why an owner refuses a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefuseRequest {
+    /// The reason, shown to the analyst.
+    pub reason: String,
+}
+
+/// An entry of the node's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogLine {
+    /// Its number.
+    pub seq: u64,
+    /// When.
+    pub at: u64,
+    /// What kind of event.
+    pub kind: String,
+    /// What happened.
+    pub text: String,
+    /// The digest of the entry, which the next one names.
+    pub digest: String,
+}
