@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tacit_protocol::Code;
+use tacit_protocol::{Code, Failure};
 
 /// An error of the engine. Any of them ends the session; its secrets are destroyed and nothing is retried on them.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,12 @@ pub enum Error {
         step: &'static str,
         /// How long.
         waited: Duration,
+    },
+    /// This side stopped the work from another thread.
+    #[error("the work was cancelled during {step}")]
+    Cancelled {
+        /// What was under way.
+        step: &'static str,
     },
     /// The peer failed a check of a protocol.
     #[error("the peer deviated from the protocol during {step}: {check}")]
@@ -48,12 +54,61 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// A failed check of what the peer sent.
+    pub(crate) fn deviation(code: &'static str, step: &'static str, check: impl Into<String>) -> Self {
+        Self::Deviation { code: Code::new(code), step, check: check.into() }
+    }
+
+    /// Input of this side that the engine does not take.
+    pub(crate) fn refused(code: &'static str, cause: impl Into<String>) -> Self {
+        Self::Refused { code: Code::new(code), cause: cause.into() }
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
             Self::Closed { .. } => Code::new("CHANNEL_CLOSED"),
             Self::Timeout { .. } => Code::new("PEER_TIMEOUT"),
+            Self::Cancelled { .. } => Code::new("JOB_CANCELLED"),
             Self::Deviation { code, .. } | Self::Refused { code, .. } => code.clone(),
+        }
+    }
+
+    /// What was under way, where that is known.
+    pub fn step(&self) -> Option<&'static str> {
+        match self {
+            Self::Closed { step, .. }
+            | Self::Timeout { step, .. }
+            | Self::Cancelled { step }
+            | Self::Deviation { step, .. } => Some(step),
+            Self::Refused { .. } => None,
+        }
+    }
+
+    /// What the operator does next.
+    fn next(&self) -> &'static str {
+        match self {
+            Self::Closed { .. } | Self::Timeout { .. } => {
+                "Ask the peer's operator whether its node is up, then submit the job again."
+            }
+            Self::Cancelled { .. } => "Submit the job again if it is still wanted.",
+            Self::Deviation { .. } => {
+                "Do not retry at once: ask the peer's operator which version it runs and whether the link is sound."
+            }
+            Self::Refused { code, .. } if code.as_str() == "ALIGN_DUPLICATE_KEYS" => {
+                "Remove the duplicate keys from the dataset and import it again."
+            }
+            Self::Refused { .. } => "Correct the program or its inputs and submit again.",
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let failure = Failure::new(error.code(), format!("{error}."), error.next());
+        match error.step() {
+            Some(step) => failure.at_step(step),
+            None => failure,
         }
     }
 }

@@ -1,5 +1,11 @@
 //! What the protocols need of a connection between the two parties: ordered, authenticated bytes and counters.
 
+mod memory;
+mod recorder;
+
+pub use memory::{MemoryChannel, pair, pair_with_deadline};
+pub use recorder::{Event, Recorder};
+
 use crate::error::Result;
 
 /// A connection to the other party. Lengths are never on the wire for the protocols to trust: a receiver knows from
@@ -17,6 +23,12 @@ pub trait Channel: Send {
 
     /// What went over it so far.
     fn traffic(&self) -> Traffic;
+
+    /// Names what is under way, for the errors that follow.
+    fn enter(&mut self, step: &'static str);
+
+    /// The name of what is under way.
+    fn step(&self) -> &'static str;
 }
 
 /// Counts of a channel.
@@ -28,4 +40,30 @@ pub struct Traffic {
     pub received: u64,
     /// Turns from sending to receiving: how often this party waited for the network at least.
     pub rounds: u64,
+    /// Bytes put on the wire: payload, frame headers and authentication tags. Equal to `sent` in memory.
+    pub wire_sent: u64,
+    /// Bytes taken off the wire.
+    pub wire_received: u64,
+}
+
+/// Counts payload and turns; what every implementation of [`Channel`] needs.
+#[derive(Default)]
+struct Meter {
+    traffic: Traffic,
+    received_last: bool,
+}
+
+impl Meter {
+    fn sent(&mut self, bytes: usize) {
+        self.traffic.sent += bytes as u64;
+        self.received_last = false;
+    }
+
+    fn received(&mut self, bytes: usize) {
+        self.traffic.received += bytes as u64;
+        if !self.received_last {
+            self.traffic.rounds += 1;
+        }
+        self.received_last = true;
+    }
 }
