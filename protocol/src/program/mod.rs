@@ -8,6 +8,7 @@
 //! - `infer`: the inference; `disclosure`: what a release would tell; `release`: the derived release spec;
 //! - `plain`: the plain evaluator, which defines the meaning of every operation.
 
+pub mod disclosure;
 pub mod release;
 pub mod rules;
 pub mod types;
