@@ -5,7 +5,7 @@ use tacit_protocol::PartyId;
 
 use crate::error::Result;
 use crate::ring::Ring;
-use crate::share::{Arith, Bits, Placement};
+use crate::share::{Arith, Bits, Seat};
 
 /// The non-linear operations on shared vectors.
 ///
@@ -15,14 +15,7 @@ use crate::share::{Arith, Bits, Placement};
 /// computes locally and the result has that placement.
 ///
 /// `bits` arguments are widths from range analysis: the value lies in `[-2^(bits-1), 2^(bits-1))`.
-pub trait Backend<R: Ring> {
-    /// Which party this side is.
-    fn party(&self) -> PartyId;
-
-    /// Whether this side holds the value itself for a placement, or adds public constants to it: for `Public` and
-    /// its own `Private` values yes; of `Shared` values, party 0. `Clear` holds everything.
-    fn holds(&self, placement: Placement) -> bool;
-
+pub trait Backend<R: Ring>: Seat {
     /// `a & b`.
     fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits>;
 

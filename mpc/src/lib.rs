@@ -5,6 +5,7 @@
 
 pub mod backend;
 pub mod channel;
+pub mod clear;
 pub mod correlations;
 pub mod error;
 pub mod ring;

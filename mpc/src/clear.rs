@@ -1,0 +1,134 @@
+//! The ring interpreter: the operations of [`Backend`] on the values themselves, in one process.
+//!
+//! It is the oracle that the two-party engine is tested against: same words, same wrap-around, same placements of
+//! results, exact truncation. Nothing in it is secret and nothing is sent.
+
+use tacit_protocol::PartyId;
+
+use crate::backend::{Backend, MatrixShape};
+use crate::error::Result;
+use crate::ring::Ring;
+use crate::share::{Arith, Bits, Placement, Seat};
+
+/// The interpreter. Its parts are the values, whatever the placement says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clear;
+
+impl Seat for Clear {
+    fn party(&self) -> PartyId {
+        PartyId::ZERO
+    }
+
+    fn holds(&self, _placement: Placement) -> bool {
+        true
+    }
+}
+
+impl<R: Ring> Backend<R> for Clear {
+    fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits> {
+        assert_eq!(a.len, b.len, "operands have one length");
+        let words = a.words.iter().zip(&b.words).map(|(a, b)| a & b).collect();
+        Ok(Bits { placement: a.placement.join(b.placement), len: a.len, words })
+    }
+
+    fn to_arith(&mut self, a: &Bits) -> Result<Arith<R>> {
+        let words = (0..a.len).map(|place| if a.bit(place) { R::ONE } else { R::ZERO }).collect();
+        Ok(Arith { placement: a.placement, words })
+    }
+
+    fn select(&mut self, c: &Bits, x: &Arith<R>) -> Result<Arith<R>> {
+        let columns = columns(c.len, x.len());
+        let pick = |(place, &word)| if c.bit(place / columns) { word } else { R::ZERO };
+        let words = x.words.iter().enumerate().map(pick).collect();
+        Ok(Arith { placement: c.placement.join(x.placement), words })
+    }
+
+    fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, _a_bits: u32, _b_bits: u32) -> Result<Arith<R>> {
+        assert_eq!(a.len(), b.len(), "operands have one length");
+        let words = a.words.iter().zip(&b.words).map(|(a, &b)| a.mul(b)).collect();
+        Ok(Arith { placement: a.placement.join(b.placement), words })
+    }
+
+    fn matrix_multiply(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        shape: MatrixShape,
+        _bits: (u32, u32),
+    ) -> Result<Arith<R>> {
+        let words = local_matrix_product(&a.words, &b.words, shape);
+        Ok(Arith { placement: a.placement.join(b.placement), words })
+    }
+
+    fn is_negative(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits> {
+        Ok(each(x, |word| word.bit(bits - 1)))
+    }
+
+    fn is_zero(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits> {
+        Ok(each(x, |word| word.low(bits) == R::ZERO))
+    }
+
+    fn truncate(&mut self, x: &Arith<R>, shift: u32) -> Result<Arith<R>> {
+        Ok(floor(x, shift))
+    }
+
+    fn floor_shift(&mut self, x: &Arith<R>, shift: u32, _bits: u32) -> Result<Arith<R>> {
+        Ok(floor(x, shift))
+    }
+
+    fn bits_of(&mut self, x: &Arith<R>, count: u32, bits: u32) -> Result<Vec<Bits>> {
+        Ok((0..count).map(|place| each(x, |word| word.bit(place.min(bits - 1)))).collect())
+    }
+
+    fn reveal(&mut self, x: &Arith<R>, _to: &[PartyId]) -> Result<Option<Vec<R>>> {
+        Ok(Some(x.words.clone()))
+    }
+
+    fn reveal_bits(&mut self, x: &Bits, _to: &[PartyId]) -> Result<Option<Vec<u64>>> {
+        Ok(Some(x.words.clone()))
+    }
+}
+
+/// How many columns of words share one choice bit.
+pub(crate) fn columns(choices: usize, words: usize) -> usize {
+    if choices == 0 {
+        assert_eq!(words, 0, "words without a choice");
+        return 1;
+    }
+    assert!(words.is_multiple_of(choices), "a whole number of columns");
+    words / choices
+}
+
+/// A bit of each element.
+pub(crate) fn each<R: Ring>(x: &Arith<R>, of: impl Fn(R) -> bool) -> Bits {
+    let mut words = vec![0; x.len().div_ceil(64)];
+    for (place, &word) in x.words.iter().enumerate() {
+        words[place / 64] |= u64::from(of(word)) << (place % 64);
+    }
+    Bits { placement: x.placement, len: x.len(), words }
+}
+
+/// `floor(x / 2^shift)` of words that are the values.
+pub(crate) fn floor<R: Ring>(x: &Arith<R>, shift: u32) -> Arith<R> {
+    let shift = shift.min(127);
+    let words = x.words.iter().map(|word| R::from_i128(word.to_i128() >> shift)).collect();
+    Arith { placement: x.placement, words }
+}
+
+/// The matrix product of the words at hand.
+pub(crate) fn local_matrix_product<R: Ring>(a: &[R], b: &[R], shape: MatrixShape) -> Vec<R> {
+    let MatrixShape { rows, inner, columns } = shape;
+    assert!(a.len() == rows * inner && b.len() == inner * columns, "the factors have the sizes of the shape");
+    let mut product = vec![R::ZERO; rows * columns];
+    if columns == 0 || inner == 0 {
+        return product;
+    }
+    for (out, left) in product.chunks_mut(columns).zip(a.chunks(inner)) {
+        for (&factor, right) in left.iter().zip(b.chunks(columns)) {
+            for (sum, &word) in out.iter_mut().zip(right) {
+                *sum = sum.add(factor.mul(word));
+            }
+        }
+    }
+    product
+}
