@@ -4,14 +4,26 @@
 //! no data and no sizes of data: row counts are symbols ([`Dim`]), so the same program runs on previews, in the
 //! two-party engine and in a confidential VM. The layers over it:
 //!
+//! - [`validate`]: limits and structure, before anything else is looked at; [`text`]: the readable form;
 //! - [`types`]: what inference derives for each node (element, shape, range, validity);
-//! - `infer`: the inference; `disclosure`: what a release would tell; `release`: the derived release spec;
-//! - `plain`: the plain evaluator, which defines the meaning of every operation.
+//! - [`mod@infer`]: the inference; [`disclosure`]: what a release would tell; `release`: the derived release spec;
+//! - [`plain`]: the plain evaluator, which defines the meaning of every operation.
+//!
+//! A new operation gets a variant of [`Op`] with its entry in [`Op::operands`], a rule in [`mod@infer`], a meaning in
+//! [`plain`] and a line in [`text`].
 
+mod dim;
 pub mod disclosure;
+pub mod error;
+pub mod infer;
 pub mod release;
 pub mod rules;
 pub mod types;
+pub mod validate;
+
+pub use dim::DimOverflow;
+pub use error::{Place, ProgramError};
+pub use infer::{TypedBlock, TypedProgram, infer};
 
 use std::collections::BTreeMap;
 
@@ -38,6 +50,10 @@ pub mod limits {
     pub const RANK: usize = 8;
     /// Trips of one loop.
     pub const TRIPS: u32 = 100_000;
+    /// Characters of a name.
+    pub const NAME: usize = 64;
+    /// Cells of one array, for the largest row counts.
+    pub const CELLS: u64 = 1 << 30;
 }
 
 /// A program.
@@ -306,6 +322,49 @@ pub enum Op {
         /// The largest value.
         hi: Number,
     },
+}
+
+impl Op {
+    /// The nodes that it reads, in the order of its fields. Of a loop: the initial values, then the captured ones.
+    pub fn operands(&self) -> Vec<NodeId> {
+        match self {
+            Self::Load { .. }
+            | Self::Constant { .. }
+            | Self::Full { .. }
+            | Self::Arange { .. }
+            | Self::Size { .. }
+            | Self::Parameter { .. } => Vec::new(),
+            Self::Join { left, right, .. } | Self::Binary { left, right, .. } | Self::MatMul { left, right } => {
+                vec![*left, *right]
+            }
+            Self::Filter { table, mask } => vec![*table, *mask],
+            Self::Column { table, .. } => vec![*table],
+            Self::Cast { value, .. }
+            | Self::Unary { value, .. }
+            | Self::Reshape { value, .. }
+            | Self::Transpose { value, .. }
+            | Self::Slice { value, .. }
+            | Self::Assume { value, .. } => vec![*value],
+            Self::Where { condition, then, otherwise } => vec![*condition, *then, *otherwise],
+            Self::Reduce { value, mask, .. } => [Some(*value), *mask].into_iter().flatten().collect(),
+            Self::Concatenate { values, .. } => values.clone(),
+            Self::Loop { carried, captured, .. } => {
+                carried.iter().map(|carried| carried.initial).chain(captured.iter().copied()).collect()
+            }
+            Self::Item { of, .. } => vec![*of],
+        }
+    }
+
+    /// The sizes that it names.
+    pub fn dims(&self) -> Vec<&Dim> {
+        match self {
+            Self::Full { shape, .. } | Self::Reshape { shape, .. } => shape.iter().collect(),
+            Self::Arange { length } => vec![length],
+            Self::Size { of } => vec![of],
+            Self::Slice { axes, .. } => axes.iter().flat_map(|axis| [&axis.start, &axis.stop]).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Who learns which rows of a join matched.
