@@ -6,3 +6,6 @@
 pub mod clock;
 pub mod keys;
 pub mod store;
+
+pub mod crypto;
+pub mod network;

@@ -1,0 +1,253 @@
+//! What the rest of the node holds of the network: a handle to ask with, and requests to answer.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use libp2p::{Multiaddr, PeerId};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::{
+    admission::ConnectionCounts,
+    codec::{MAX_MESSAGE_BYTES, MAX_PAIR_BYTES},
+    error::NetworkError,
+};
+
+/// Asks the network task. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct NetworkHandle {
+    pub(crate) local: PeerId,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) connected: watch::Receiver<BTreeSet<PeerId>>,
+    pub(crate) listening: watch::Receiver<Vec<Multiaddr>>,
+}
+
+/// A running network: its handle, the requests of others, and the task.
+#[derive(Debug)]
+pub struct Network {
+    /// Asks the network task.
+    pub handle: NetworkHandle,
+    /// What peers ask. Bounded: while it is full, further requests are refused with `PEER_RATE`.
+    pub requests: mpsc::Receiver<InboundRequest>,
+    pub(crate) task: JoinHandle<()>,
+}
+
+impl Network {
+    /// Closes all connections, ends the task and waits until it has ended.
+    pub async fn stop(self) {
+        let Self { handle, requests, task } = self;
+        drop(requests);
+        // An error means that the task has ended already.
+        let _ = handle.commands.send(Command::Stop).await;
+        if let Err(error) = task.await
+            && error.is_panic()
+        {
+            tracing::error!(step = "network", "the network task ended by a panic");
+        }
+    }
+
+    /// The parts, for a shell that moves them to different places. [`NetworkHandle::stop`] ends the task.
+    pub fn into_parts(self) -> (NetworkHandle, mpsc::Receiver<InboundRequest>, JoinHandle<()>) {
+        (self.handle, self.requests, self.task)
+    }
+}
+
+/// The protocol on which a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// `/tacit/pair/1`, open to everyone: tickets are redeemed on it.
+    Pair,
+    /// `/tacit/negotiate/1`, for paired peers that have sent an accepted greeting.
+    Negotiate,
+}
+
+/// A request of a peer. Dropping it refuses the request with `PEER_NO_ANSWER`.
+pub struct InboundRequest {
+    /// Who asks: authenticated by the connection.
+    pub peer: PeerId,
+    /// On which protocol.
+    pub protocol: Protocol,
+    /// What: not decoded yet, within the protocol's limit.
+    pub bytes: Vec<u8>,
+    /// Where the answer goes.
+    pub responder: Responder,
+}
+
+impl std::fmt::Debug for InboundRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { peer, protocol, bytes, responder: _ } = self;
+        write!(f, "InboundRequest({protocol:?} from {peer}, {} bytes)", bytes.len())
+    }
+}
+
+/// Answers one request.
+#[derive(Debug)]
+pub struct Responder(pub(crate) oneshot::Sender<Vec<u8>>);
+
+impl Responder {
+    /// Sends the answer. If the peer has gone meanwhile, nothing happens.
+    pub fn answer(self, bytes: Vec<u8>) {
+        let _ = self.0.send(bytes);
+    }
+}
+
+impl NetworkHandle {
+    /// This node's own identity.
+    pub fn local_peer(&self) -> PeerId {
+        self.local
+    }
+
+    /// Asks a paired peer and waits for its answer, connecting first if need be.
+    ///
+    /// # Errors
+    /// Names the peer and `step`: `PEER_UNKNOWN`, `PEER_UNREACHABLE`, `PEER_TIMEOUT`, or the code of a refusal.
+    pub async fn request(
+        &self,
+        peer: PeerId,
+        step: &'static str,
+        bytes: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Vec<u8>, NetworkError> {
+        within_limit(step, &bytes, MAX_MESSAGE_BYTES)?;
+        let ask = |reply| Command::Request { peer, step, bytes, reply };
+        self.ask_peer(peer, step, timeout, ask).await
+    }
+
+    /// Asks any peer on the pairing protocol, connecting to one of `addresses` first if need be.
+    ///
+    /// # Errors
+    /// As [`Self::request`]; `TICKET_ADDRESS` if no address may be dialled (CHK-109).
+    pub async fn pair_request(
+        &self,
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+        bytes: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Vec<u8>, NetworkError> {
+        let step = "pair";
+        within_limit(step, &bytes, MAX_PAIR_BYTES)?;
+        let ask = |reply| Command::Pair { peer, addresses, bytes, reply };
+        self.ask_peer(peer, step, timeout, ask).await
+    }
+
+    /// Makes a peer a paired one: it may connect, is greeted, and is dialled again whenever it is lost.
+    ///
+    /// # Errors
+    /// If the network has stopped.
+    pub async fn admit(&self, peer: PeerId, addresses: Vec<Multiaddr>) -> Result<(), NetworkError> {
+        self.tell(Command::Admit { peer, addresses }).await
+    }
+
+    /// Makes a paired peer a stranger again and closes its connections.
+    ///
+    /// # Errors
+    /// If the network has stopped.
+    pub async fn forget(&self, peer: PeerId) -> Result<(), NetworkError> {
+        self.tell(Command::Forget { peer, revoke: false }).await
+    }
+
+    /// Closes a peer's connections and denies it any further one, pairing included (CHK-115; the journal comes first).
+    ///
+    /// # Errors
+    /// If the network has stopped.
+    pub async fn revoke(&self, peer: PeerId) -> Result<(), NetworkError> {
+        self.tell(Command::Forget { peer, revoke: true }).await
+    }
+
+    /// Dials a paired peer now, if it is not connected.
+    ///
+    /// # Errors
+    /// If the network has stopped.
+    pub async fn dial(&self, peer: PeerId) -> Result<(), NetworkError> {
+        self.tell(Command::Dial { peer }).await
+    }
+
+    /// Closes a peer's connections. A paired one is dialled again after the usual wait.
+    ///
+    /// # Errors
+    /// If the network has stopped.
+    pub async fn disconnect(&self, peer: PeerId) -> Result<(), NetworkError> {
+        self.tell(Command::Disconnect { peer }).await
+    }
+
+    /// Listens on one more address; the addresses it stands for appear in [`Self::listen_addresses`].
+    ///
+    /// # Errors
+    /// If it cannot be listened on.
+    pub async fn listen(&self, address: Multiaddr) -> Result<(), NetworkError> {
+        self.ask(|reply| Command::Listen { address, reply }).await?
+    }
+
+    /// The addresses that this node listens on.
+    pub fn listen_addresses(&self) -> watch::Receiver<Vec<Multiaddr>> {
+        self.listening.clone()
+    }
+
+    /// The paired peers that are connected and have been greeted.
+    pub fn connected(&self) -> watch::Receiver<BTreeSet<PeerId>> {
+        self.connected.clone()
+    }
+
+    /// How many connections there are.
+    ///
+    /// # Errors
+    /// If the network has stopped.
+    pub async fn counts(&self) -> Result<ConnectionCounts, NetworkError> {
+        self.ask(|reply| Command::Counts { reply }).await
+    }
+
+    /// Asks the task to close all connections and end.
+    ///
+    /// # Errors
+    /// If the network has stopped already.
+    pub async fn stop(&self) -> Result<(), NetworkError> {
+        self.tell(Command::Stop).await
+    }
+
+    async fn tell(&self, command: Command) -> Result<(), NetworkError> {
+        self.commands.send(command).await.map_err(|_| NetworkError::Stopped)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, NetworkError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(command(reply)).await?;
+        answer.await.map_err(|_| NetworkError::Stopped)
+    }
+
+    async fn ask_peer(
+        &self,
+        peer: PeerId,
+        step: &'static str,
+        timeout: Duration,
+        command: impl FnOnce(Reply) -> Command,
+    ) -> Result<Vec<u8>, NetworkError> {
+        match tokio::time::timeout(timeout, self.ask(command)).await {
+            Ok(answer) => answer?,
+            Err(_) => Err(NetworkError::Timeout { peer, step }),
+        }
+    }
+}
+
+fn within_limit(step: &'static str, bytes: &[u8], limit: usize) -> Result<(), NetworkError> {
+    if bytes.len() > limit {
+        return Err(NetworkError::TooLarge { step, bytes: bytes.len(), limit });
+    }
+    Ok(())
+}
+
+/// Where the answer of a peer goes.
+pub(crate) type Reply = oneshot::Sender<Result<Vec<u8>, NetworkError>>;
+
+/// What the handle asks of the task.
+pub(crate) enum Command {
+    Request { peer: PeerId, step: &'static str, bytes: Vec<u8>, reply: Reply },
+    Pair { peer: PeerId, addresses: Vec<Multiaddr>, bytes: Vec<u8>, reply: Reply },
+    Admit { peer: PeerId, addresses: Vec<Multiaddr> },
+    Forget { peer: PeerId, revoke: bool },
+    Dial { peer: PeerId },
+    Disconnect { peer: PeerId },
+    Listen { address: Multiaddr, reply: oneshot::Sender<Result<(), NetworkError>> },
+    Counts { reply: oneshot::Sender<ConnectionCounts> },
+    Stop,
+}

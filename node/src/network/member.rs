@@ -1,0 +1,100 @@
+//! What the network task knows of one paired peer.
+
+use std::collections::{HashSet, VecDeque};
+
+use libp2p::{Multiaddr, swarm::ConnectionId};
+use tokio::time::Instant;
+
+use super::{
+    NetworkConfig,
+    error::NetworkError,
+    handle::Reply,
+    pace::{Backoff, Bucket},
+};
+
+/// A paired peer: its addresses, its session and its pace.
+pub(crate) struct Member {
+    pub(crate) addresses: Vec<Multiaddr>,
+    /// Its connections on which the members' protocols are there.
+    pub(crate) connections: HashSet<ConnectionId>,
+    pub(crate) session: Session,
+    /// Whether a dial is under way.
+    pub(crate) dialing: bool,
+    /// When to dial next, while there is no connection.
+    pub(crate) next_dial: Option<Instant>,
+    pub(crate) backoff: Backoff,
+    /// How often it may ask (CHK-114).
+    pub(crate) pace: Bucket,
+    /// Its requests that are being answered.
+    pub(crate) in_flight: usize,
+    /// Requests of this node that wait for the greeting.
+    waiting: VecDeque<Queued>,
+    /// Frames that broke the protocol on the present connections.
+    pub(crate) strikes: u32,
+}
+
+/// How far the session with a peer is (CHK-110 to CHK-112).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Session {
+    /// No connection.
+    Closed,
+    /// Connected; an accepted greeting must come until then.
+    Opening(Instant),
+    /// Greeted.
+    Open,
+}
+
+/// A request of this node that waits.
+pub(crate) struct Queued {
+    pub(crate) step: &'static str,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) reply: Reply,
+}
+
+impl Member {
+    pub(crate) fn new(addresses: Vec<Multiaddr>, config: &NetworkConfig, now: Instant) -> Self {
+        Self {
+            addresses,
+            connections: HashSet::new(),
+            session: Session::Closed,
+            dialing: false,
+            next_dial: Some(now),
+            backoff: Backoff::default(),
+            pace: Bucket::new(config.requests_per_second, config.request_burst, now),
+            in_flight: 0,
+            waiting: VecDeque::new(),
+            strikes: 0,
+        }
+    }
+
+    /// Queues a request until the greeting is done, or hands it back if too many wait.
+    pub(crate) fn queue(&mut self, queued: Queued, limit: usize) -> Result<(), Queued> {
+        // Askers that gave up leave no trace.
+        self.waiting.retain(|queued| !queued.reply.is_closed());
+        if self.waiting.len() >= limit {
+            return Err(queued);
+        }
+        self.waiting.push_back(queued);
+        Ok(())
+    }
+
+    pub(crate) fn take_waiting(&mut self) -> VecDeque<Queued> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Fails all requests that wait.
+    pub(crate) fn fail_waiting(&mut self, error: impl Fn(&'static str) -> NetworkError) {
+        for queued in self.take_waiting() {
+            let _ = queued.reply.send(Err(error(queued.step)));
+        }
+    }
+
+    /// The next time at which something is to be done for this peer.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        match self.session {
+            Session::Opening(until) => Some(until),
+            Session::Closed if !self.dialing => self.next_dial,
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The control plane: connections to peers, requests and answers.
+//!
+//! *Source*: design §4.1 and §4.2; libp2p over TCP (Noise, Yamux) and QUIC.
+//!
+//! *Shape*: one task owns the swarm. The node holds a [`NetworkHandle`] to ask peers and a bounded stream of
+//! [`InboundRequest`]s to answer; both carry bytes that this layer does not read. What is said in a greeting, and
+//! whether it is accepted, is decided by a [`Greeter`].
+//!
+//! *Security*: default deny. A peer that is not paired may identify and pair, for a limited time and from a bounded
+//! number of connections; the members' protocol does not exist for it (CHK-110). A paired peer must open each session
+//! with an accepted greeting within five seconds (CHK-110 to CHK-112), and then asks within its pace (CHK-114). Whoever
+//! breaks a rule is closed; nothing a peer sends is buffered without a bound. What is bounded, and where:
+//!
+//! | what | bound |
+//! | --- | --- |
+//! | half-open connections, strangers' connections | [`AdmissionLimits`] |
+//! | a frame | [`MAX_MESSAGE_BYTES`], [`MAX_PAIR_BYTES`], [`MAX_HELLO_BYTES`] |
+//! | streams of a connection, requests in flight of a peer | [`NetworkConfig::max_in_flight`] |
+//! | requests not taken by the node yet | [`NetworkConfig::request_queue`] |
+//! | requests of this node that wait for one peer | [`NetworkConfig::max_waiting`] |
+
+mod address;
+mod admission;
+mod behaviour;
+mod codec;
+mod error;
+mod handle;
+mod member;
+mod members_only;
+mod pace;
+mod task;
+#[cfg(test)]
+mod tests;
+pub mod transport;
+
+use std::{sync::Arc, time::Duration};
+
+use libp2p::{PeerId, identity::Keypair};
+use tacit_protocol::Code;
+
+pub use address::{AddressPolicy, MAX_ADDRESSES};
+pub use admission::{AdmissionLimits, ConnectionCounts};
+pub use codec::{MAX_HELLO_BYTES, MAX_MESSAGE_BYTES, MAX_PAIR_BYTES};
+pub use error::NetworkError;
+pub use handle::{InboundRequest, Network, NetworkHandle, Protocol, Responder};
+pub use pace::Redial;
+pub use transport::NodeTransport;
+
+/// The settings of the control plane.
+#[derive(Clone, Debug)]
+pub struct NetworkConfig {
+    /// How long a paired peer may take to greet. Default: 5 s (CHK-110).
+    pub hello_timeout: Duration,
+    /// How long a connection of a peer that is not paired lasts. Default: 30 s, enough to pair.
+    pub stranger_timeout: Duration,
+    /// How long a request may take on the wire and here, both ways. Default: 20 s. Human answers take longer: they are
+    /// a "pending" answer and a later request the other way.
+    pub request_timeout: Duration,
+    /// How often connections are checked, and how long the check may take. Default: 10 s.
+    pub ping: Duration,
+    /// Bounds on connections.
+    pub admission: AdmissionLimits,
+    /// Connections in all. Default: 256, each at most about 17 MiB if a paired peer fills all its streams.
+    pub max_connections: u32,
+    /// Requests a paired peer may make per second, on average. Default: 50 (CHK-114).
+    pub requests_per_second: u32,
+    /// Requests a paired peer may make at once. Default: 200 (CHK-114).
+    pub request_burst: u32,
+    /// Requests of one peer being answered, and streams of one connection. Default: 16 (CHK-114).
+    pub max_in_flight: usize,
+    /// Requests of this node that may wait for one peer. Default: 64.
+    pub max_waiting: usize,
+    /// Requests of peers that the node has not taken yet. Default: 64, at most 16 MiB.
+    pub request_queue: usize,
+    /// Waits between attempts to reach a paired peer.
+    pub redial: Redial,
+    /// Which addresses may be dialled (CHK-109).
+    pub addresses: AddressPolicy,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            hello_timeout: Duration::from_secs(5),
+            stranger_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(20),
+            ping: Duration::from_secs(10),
+            admission: AdmissionLimits::default(),
+            max_connections: 256,
+            requests_per_second: 50,
+            request_burst: 200,
+            max_in_flight: 16,
+            max_waiting: 64,
+            request_queue: 64,
+            redial: Redial::default(),
+            addresses: AddressPolicy::default(),
+        }
+    }
+}
+
+/// What is said in greetings (CHK-111, CHK-112). Pure but for the clock that an implementation was handed.
+pub trait Greeter: Send + Sync + 'static {
+    /// This node's greeting to a peer, at most [`MAX_HELLO_BYTES`].
+    fn greeting(&self, to: PeerId) -> Vec<u8>;
+
+    /// Judges the greeting of a peer, whose identity the connection has proven.
+    ///
+    /// # Errors
+    /// The code of the check that failed; it is told to the peer, which is paired.
+    fn check(&self, from: PeerId, greeting: &[u8]) -> Result<(), Code>;
+}
+
+/// Starts the network task on the present tokio runtime. It dials and listens only when told to.
+///
+/// `jitter` spreads the times of dialling; it protects nothing.
+///
+/// # Errors
+/// If the swarm cannot be set up.
+pub fn spawn(
+    keypair: &Keypair,
+    transport: NodeTransport,
+    config: NetworkConfig,
+    greeter: Arc<dyn Greeter>,
+    jitter: Box<dyn rand_core::Rng + Send>,
+) -> Result<Network, NetworkError> {
+    task::spawn(keypair, transport, config, greeter, jitter)
+}
