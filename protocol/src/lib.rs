@@ -5,12 +5,29 @@
 //! the time and the randomness that it is handed, so that tests and simulations drive the same code as a node.
 
 pub mod api;
+pub mod address;
+pub mod canonical;
+pub mod codec;
+pub mod contract;
 pub mod error;
+pub mod identity;
+pub mod job;
+pub mod log;
+pub mod messages;
+pub mod name;
 pub mod number;
 pub mod party;
-pub mod program;
-pub mod schema;
 
+pub mod program;
+pub mod receipt;
+pub mod schema;
+pub mod terms;
+pub mod ticket;
+pub mod words;
+
+pub use canonical::Digest;
 pub use error::{Code, ExitClass, Failure};
+pub use identity::{Identity, PeerId, Signature};
+pub use job::{JobId, JobState};
 pub use number::Number;
 pub use party::PartyId;

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
 use crate::program::Alignment;
 use crate::{Code, Number, PartyId};
 
 /// What the policy of one dataset says about programs on it. Empty means deny.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DatasetRules {
     /// Who may receive outputs that depend on it. The owner always may.
     pub receivers: BTreeSet<PartyId>,
@@ -27,7 +31,8 @@ pub struct DatasetRules {
 }
 
 /// What the policy says about one column.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ColumnRules {
     /// The allowed uses.
     pub uses: BTreeSet<ColumnUse>,
@@ -36,7 +41,7 @@ pub struct ColumnRules {
 }
 
 /// A use of a column, by the operations its values flow into before they are released.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnUse {
     /// As a join key.

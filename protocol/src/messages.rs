@@ -1,0 +1,510 @@
+//! What nodes say to each other over the control plane: one request, one answer.
+//!
+//! *Source*: design §4.2, §4.13; `docs/spec` has the order in which they go.
+//! *Security*: encodings are bounded before they are read (CHK-201): 4 KiB for a hello and for pairing, which strangers
+//! may send (CHK-110), 256 KiB for all others. Messages of a job carry its id and a sequence number, and every one is
+//! idempotent: the same bytes again get the same answer. Text from a peer is at most 512 characters, shown escaped and
+//! never parsed (CHK-216).
+//! *Shapes and units*: times are Unix seconds.
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::{Digest, Nonce};
+use crate::codec::wire;
+use crate::contract::{ChannelOffer, Contract, Profile};
+use crate::identity::{PeerId, Signature};
+use crate::job::{JobId, JobState};
+use crate::program::rules::Refusal;
+use crate::receipt::PartyAccount;
+use crate::schema::TableSchema;
+use crate::terms::{Disclosure, OwnedDataset, Proposal};
+use crate::{Code, Failure, PartyId};
+
+/// The newest version of the messages.
+pub const PROTOCOL_VERSION: u16 = 1;
+/// The oldest version that this node still speaks.
+pub const OLDEST_VERSION: u16 = 1;
+/// The most bytes of a message that a stranger may send (CHK-110).
+pub const STRANGER_LIMIT: usize = 4 * 1024;
+/// The most bytes of any message (CHK-201).
+pub const MESSAGE_LIMIT: usize = 256 * 1024;
+/// The most seconds that clocks may differ (CHK-112).
+pub const MAX_CLOCK_SKEW: u64 = 120;
+
+/// A request of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Request {
+    /// First on every connection.
+    Hello(Hello),
+    /// An invited peer redeems its ticket.
+    Pair(Box<PairRequest>),
+    /// What datasets may I see?
+    Catalogue,
+    /// Shall we run this?
+    Propose(Box<Proposal>),
+    /// The answer to a proposal that was pending.
+    Answer {
+        /// Which job, and which message of it.
+        about: About,
+        /// The answer.
+        answer: Box<ProposalAnswer>,
+    },
+    /// The contract with the sender's signature.
+    Sign {
+        /// Which job, and which message of it.
+        about: About,
+        /// The contract.
+        contract: Box<Contract>,
+        /// The sender's signature.
+        signature: Signature,
+    },
+    /// The sender is ready to run, or asks whether the other is.
+    Start {
+        /// Which job, and which message of it.
+        about: About,
+        /// The digest of the contract to run.
+        contract: Digest,
+    },
+    /// Where does the job stand? The sender says where it stands itself.
+    Status {
+        /// Which job, and which message of it.
+        about: About,
+        /// The sender's state.
+        status: JobStatus,
+    },
+    /// The sender calls the job off.
+    Cancel {
+        /// Which job, and which message of it.
+        about: About,
+        /// Why.
+        reason: PeerText,
+    },
+    /// What the sender says of its run, for the receipt. The answer is the other's account.
+    Account {
+        /// Which job, and which message of it.
+        about: About,
+        /// The sender's account.
+        account: Box<PartyAccount>,
+    },
+    /// The sender's signature under the receipt that follows from both accounts.
+    Receipt {
+        /// Which job, and which message of it.
+        about: About,
+        /// The digest of the receipt that the sender signed.
+        receipt: Digest,
+        /// Its signature.
+        signature: Signature,
+    },
+    /// Shares of outputs again, for a receiver whose channel broke.
+    ResultShare {
+        /// Which job, and which message of it.
+        about: About,
+        /// The digest of the contract.
+        contract: Digest,
+        /// The sender's output shares, in the form of the engine.
+        share: Vec<u8>,
+    },
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Response {
+    /// To a hello.
+    Hello(Hello),
+    /// To a pairing.
+    Pair(Box<PairAnswer>),
+    /// To a catalogue request.
+    Catalogue(Vec<CatalogueEntry>),
+    /// To a proposal.
+    Proposal(Box<ProposalAnswer>),
+    /// To a contract: the answering party's signature over the same bytes.
+    Signed(Signature),
+    /// To a start.
+    Ready(Readiness),
+    /// To a status.
+    Status(JobStatus),
+    /// To anything whose arrival is all there is to say: the answer is known, the cancellation, the result share.
+    Acknowledged,
+    /// To an account: the answering party's own, or none while its run is not over.
+    Account(Option<Box<PartyAccount>>),
+    /// To a receipt.
+    Receipt(ReceiptAnswer),
+    /// The request cannot be answered.
+    Failed(PeerFailure),
+}
+
+wire!(Request, MESSAGE_LIMIT, request_limit);
+wire!(Response, MESSAGE_LIMIT, response_limit);
+
+/// Hello and Pair are the first two variants of both enums.
+fn request_limit(first_byte: Option<u8>) -> usize {
+    if matches!(first_byte, Some(0 | 1)) { STRANGER_LIMIT } else { MESSAGE_LIMIT }
+}
+
+fn response_limit(first_byte: Option<u8>) -> usize {
+    request_limit(first_byte)
+}
+
+/// Which job a message is about, and where it stands among the sender's messages of that job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// The job.
+    pub job: JobId,
+    /// 1 for the sender's first message of the job, then one more each; a repetition keeps its number.
+    pub sequence: u32,
+}
+
+/// Who I am and what I speak.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    /// The oldest version of the messages that the sender speaks.
+    pub oldest: u16,
+    /// The newest version.
+    pub newest: u16,
+    /// The sender's software and its version.
+    pub build: PeerText,
+    /// The sender's organisation.
+    pub organisation: String,
+    /// The sender's clock.
+    pub now: u64,
+    /// The head of the sender's log.
+    pub log: LogHead,
+}
+
+impl Hello {
+    /// The newest version that both speak (CHK-112).
+    ///
+    /// # Errors
+    /// `HELLO_VERSION`: there is none; `HELLO_CLOCK`: the clocks are further apart than [`MAX_CLOCK_SKEW`].
+    pub fn check(&self, now: u64) -> Result<u16, HelloError> {
+        let version = self.newest.min(PROTOCOL_VERSION);
+        if self.oldest > self.newest || version < self.oldest.max(OLDEST_VERSION) {
+            return Err(HelloError::Version { oldest: self.oldest, newest: self.newest });
+        }
+        let skew = self.now.abs_diff(now);
+        if skew > MAX_CLOCK_SKEW { Err(HelloError::Clock { skew }) } else { Ok(version) }
+    }
+}
+
+/// Why a hello is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HelloError {
+    /// No version in common.
+    #[error("the peer speaks versions {oldest} to {newest}, this node {OLDEST_VERSION} to {PROTOCOL_VERSION}")]
+    Version {
+        /// The peer's oldest.
+        oldest: u16,
+        /// The peer's newest.
+        newest: u16,
+    },
+    /// The clocks differ.
+    #[error("the peer's clock differs by {skew} seconds; at most {MAX_CLOCK_SKEW} are accepted")]
+    Clock {
+        /// By how much.
+        skew: u64,
+    },
+}
+
+impl HelloError {
+    /// Its stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Version { .. } => Code::new("HELLO_VERSION"),
+            Self::Clock { .. } => Code::new("HELLO_CLOCK"),
+        }
+    }
+}
+
+/// The head of a hash-chained log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogHead {
+    /// The number of the last entry; 0: none yet.
+    pub sequence: u64,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// An invited node redeems its ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PairRequest {
+    /// The digest of the ticket, so that the issuer finds it.
+    pub ticket: Digest,
+    /// Fresh.
+    pub nonce: Nonce,
+    /// The redeemer's organisation.
+    pub organisation: String,
+    /// Where the redeemer can be reached, at most 8.
+    pub addresses: Vec<String>,
+    /// Proof that the redeemer holds the ticket's secret (CHK-106).
+    pub proof: crate::ticket::RedemptionProof,
+}
+
+/// The issuer's answer to a redemption.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum PairAnswer {
+    /// Paired. The issuer proves that it knows the secret too.
+    Paired {
+        /// The issuer's organisation.
+        organisation: String,
+        /// Its proof over the same nonce, in the other direction.
+        proof: crate::ticket::RedemptionProof,
+    },
+    /// The issuer's operator is asked to compare the words (CHK-107).
+    Pending,
+    /// No. Strangers learn no reason but the code.
+    Refused(Code),
+}
+
+/// A dataset that the asking peer may see.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogueEntry {
+    /// Its name at the owner.
+    pub dataset: String,
+    /// Its version.
+    pub version: u64,
+    /// Its schema, with the row count.
+    pub schema: TableSchema,
+    /// What its policy allows the asking peer, in a paragraph.
+    pub policy: PeerText,
+}
+
+/// What an owner says to a proposal.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProposalAnswer {
+    /// Yes; this is the owner's part of terms and contract.
+    Accepted(Acceptance),
+    /// An operator is asked; an [`Request::Answer`] follows.
+    Pending,
+    /// No, and this is why.
+    Refused(PeerFailure),
+}
+
+/// An owner's part of terms and contract.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acceptance {
+    /// The digest of the proposal that is accepted.
+    pub proposal: Digest,
+    /// Each of its datasets in the program, ascending by name.
+    pub datasets: Vec<OwnedDataset>,
+    /// What each party learns, as the owner derives it.
+    pub disclosures: Vec<Disclosure>,
+    /// The owner's profile.
+    pub profile: Profile,
+    /// Its data channels for this job.
+    pub channel: ChannelOffer,
+    /// The planner versions that it has, newest last.
+    pub planner_versions: Vec<u16>,
+    /// The acceptance ends here unless a contract was signed.
+    pub valid_until: u64,
+}
+
+/// Whether a party can start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readiness {
+    /// It listens, or dials now.
+    Ready,
+    /// It is busy; ask again after some seconds.
+    Busy {
+        /// How many.
+        seconds: u16,
+    },
+}
+
+/// Where a job stands at a party.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobStatus {
+    /// The state.
+    pub state: JobState,
+    /// The step within it, such as `aligning 3/7`.
+    pub step: Option<PeerText>,
+    /// Why it failed, was refused or cancelled.
+    pub failure: Option<PeerFailure>,
+}
+
+/// The answer to a receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ReceiptAnswer {
+    /// The answering party signed the same receipt.
+    Signed(Signature),
+    /// Its own account differs in this field.
+    Disputed {
+        /// Which.
+        field: PeerText,
+    },
+    /// It is not done yet.
+    NotYet,
+}
+
+/// A text from a peer: at most 512 characters. `Display` and JSON show it escaped (CHK-216).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Serialize)]
+#[serde(into = "String")]
+pub struct PeerText(String);
+
+impl PeerText {
+    /// The most characters.
+    pub const MAX_CHARS: usize = 512;
+
+    /// A text to send, cut to what may be sent.
+    pub fn new(text: impl AsRef<str>) -> Self {
+        let text = text.as_ref();
+        if text.chars().count() <= Self::MAX_CHARS {
+            return Self(text.to_owned());
+        }
+        let mut cut: String = text.chars().take(Self::MAX_CHARS - 1).collect();
+        cut.push('…');
+        Self(cut)
+    }
+
+    /// Without line breaks and other characters that steer a terminal: they are shown as escapes.
+    pub fn escaped(&self) -> String {
+        let mut shown = String::with_capacity(self.0.len());
+        for c in self.0.chars() {
+            if crate::name::is_forbidden(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+        }
+        shown
+    }
+
+    fn parse(text: String) -> Result<Self, &'static str> {
+        if text.chars().count() <= Self::MAX_CHARS {
+            Ok(Self(text))
+        } else {
+            Err("a peer's text has at most 512 characters")
+        }
+    }
+}
+
+impl From<PeerText> for String {
+    fn from(text: PeerText) -> Self {
+        text.escaped()
+    }
+}
+
+impl std::fmt::Display for PeerText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.escaped())
+    }
+}
+
+impl<Context> Decode<Context> for PeerText {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        Self::parse(String::decode(decoder)?).map_err(bincode::error::DecodeError::Other)
+    }
+}
+
+bincode::impl_borrow_decode!(PeerText);
+
+impl<'de> Deserialize<'de> for PeerText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A failure as a peer may hear it: nothing about data or state that is not its own.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerFailure {
+    /// The stable code.
+    pub code: Code,
+    /// What happened.
+    pub message: PeerText,
+    /// What the hearer can do.
+    pub next: PeerText,
+    /// The step at which it happened.
+    pub step: Option<PeerText>,
+    /// The party that it happened at or through.
+    pub party: Option<PartyId>,
+    /// The clauses that forbid a proposal, at most [`PeerFailure::MAX_REFUSALS`].
+    pub refusals: Vec<PeerRefusal>,
+}
+
+/// One clause that forbids a proposal.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerRefusal {
+    /// The code.
+    pub code: Code,
+    /// The dataset, as the program names it.
+    pub dataset: PeerText,
+    /// The clause or rule.
+    pub clause: PeerText,
+    /// What the program does that it forbids.
+    pub cause: PeerText,
+    /// The smallest change that would allow it.
+    pub change: PeerText,
+}
+
+impl PeerFailure {
+    /// The most refusals in one failure.
+    pub const MAX_REFUSALS: usize = 32;
+
+    /// A failure with a code, a cause and the next action.
+    pub fn new(code: Code, message: impl AsRef<str>, next: impl AsRef<str>) -> Self {
+        Self {
+            code,
+            message: PeerText::new(message),
+            next: PeerText::new(next),
+            step: None,
+            party: None,
+            refusals: Vec::new(),
+        }
+    }
+
+    /// The refusal of a proposal, with its clauses. The first one gives code and message.
+    ///
+    /// `refusals` must not be empty; an empty list is a refusal without a reason.
+    pub fn refused(refusals: &[Refusal]) -> Self {
+        let mut failure = match refusals.first() {
+            Some(first) => Self::new(first.code.clone(), format!("{}: {}", first.clause, first.cause), &first.change),
+            None => Self::new(Code::new("PROPOSAL_REFUSED"), "The proposal is refused.", "Ask its owner."),
+        };
+        failure.refusals = refusals.iter().take(Self::MAX_REFUSALS).map(PeerRefusal::from).collect();
+        failure
+    }
+
+    /// The same for this node's own people, said to come from `organisation`.
+    pub fn to_failure(&self, organisation: &str) -> Failure {
+        let mut failure = Failure::new(self.code.clone(), self.message.to_string(), self.next.to_string());
+        failure.party = Some(organisation.to_owned());
+        failure.step = self.step.as_ref().map(ToString::to_string);
+        failure
+    }
+}
+
+impl From<&Failure> for PeerFailure {
+    /// What a peer may hear of a failure: its code and step. Message and next action were written for this node's
+    /// operator, so they stay here.
+    fn from(failure: &Failure) -> Self {
+        let mut public = Self::new(failure.code.clone(), "The other party stopped the job.", "Ask its operator.");
+        public.step = failure.step.as_ref().map(PeerText::new);
+        public
+    }
+}
+
+impl From<&Refusal> for PeerRefusal {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.code.clone(),
+            dataset: PeerText::new(&refusal.dataset),
+            clause: PeerText::new(&refusal.clause),
+            cause: PeerText::new(&refusal.cause),
+            change: PeerText::new(&refusal.change),
+        }
+    }
+}
+
+/// The peer that a request's content speaks for must be the one that the connection belongs to (CHK-111, CHK-204).
+pub fn is_from(proposal: &Proposal, connection: &PeerId) -> bool {
+    proposal.parties.get(proposal.proposer.index()).is_some_and(|party| party.peer == *connection)
+}

@@ -1,0 +1,627 @@
+//! Terms: what a job is, before anyone runs it. Owners approve terms; a contract adds the particulars of one run.
+//!
+//! *Source*: design §3 and §4.6.
+//! *Security*: everything here is bound by [`Terms::digest`], and every field that can be derived (release spec,
+//! disclosures, party order) is derived again by each owner and compared (CHK-302). The proposer's word is not taken.
+//! *Shapes and units*: at most [`limits::PARTIES`] parties, [`limits::DATASETS`] datasets; times are Unix seconds.
+
+use std::collections::BTreeSet;
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::{Digest, Nonce, digest, hex_bytes};
+use crate::identity::PeerId;
+use crate::job::JobId;
+use crate::program::Program;
+use crate::program::release::ReleaseSpec;
+use crate::program::rules::DatasetRules;
+use crate::schema::TableSchema;
+use crate::{Code, PartyId, name};
+
+/// The version of terms that this crate reads and writes.
+pub const TERMS_VERSION: u16 = 1;
+
+/// Limits of terms (CHK-201).
+pub mod limits {
+    /// Parties of a job.
+    pub const PARTIES: usize = 16;
+    /// Datasets of a job.
+    pub const DATASETS: usize = 32;
+    /// Characters of a purpose.
+    pub const PURPOSE_CHARS: usize = 200;
+    /// Lines of the disclosure list.
+    pub const DISCLOSURES: usize = 256;
+    /// Characters of one such line.
+    pub const DISCLOSURE_CHARS: usize = 512;
+}
+
+hex_bytes! {
+    /// A key that a result share is sealed to, for a receiver that is no party.
+    SealKey, 32
+}
+
+/// What a job runs.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "body", rename_all = "snake_case")]
+pub enum JobCode {
+    /// A program.
+    Program(Program),
+    /// A query in SQL. Not run by this version.
+    Sql(String),
+    /// Python source. Not run by this version.
+    Python(String),
+}
+
+impl JobCode {
+    /// Its digest: a policy's list of approved programs holds these.
+    pub fn digest(&self) -> Digest {
+        digest("tacit/code/1", self)
+    }
+
+    /// The program, where it is one.
+    pub fn program(&self) -> Option<&Program> {
+        match self {
+            Self::Program(program) => Some(program),
+            Self::Sql(_) | Self::Python(_) => None,
+        }
+    }
+}
+
+/// The digest by which policies and receipts name a program: that of [`JobCode::Program`].
+pub fn program_digest(program: &Program) -> Digest {
+    #[derive(Serialize)]
+    #[serde(tag = "kind", content = "body", rename_all = "snake_case")]
+    enum Borrowed<'a> {
+        Program(&'a Program),
+    }
+    digest("tacit/code/1", &Borrowed::Program(program))
+}
+
+/// A party of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TermsParty {
+    /// Its node.
+    pub peer: PeerId,
+    /// Its organisation, by the name under which it is paired.
+    pub organisation: String,
+}
+
+/// The parties of a job in canonical order, which is ascending by [`PeerId`].
+pub fn in_canonical_order(mut parties: Vec<TermsParty>) -> Vec<TermsParty> {
+    parties.sort_by_key(|party| party.peer);
+    parties
+}
+
+/// A dataset that a job reads, at one version.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TermsDataset {
+    /// As the program names it (`maison/customers`).
+    pub name: String,
+    /// Its owner.
+    pub owner: PartyId,
+    /// Its name at the owner (`customers`).
+    pub dataset: String,
+    /// Its version at the owner, from 1.
+    pub version: u64,
+    /// The digest of its schema, see [`schema_digest`].
+    pub schema: Digest,
+    /// Its rows, public.
+    pub rows: u64,
+    /// A salted commitment to its content (CHK-506).
+    pub input: Digest,
+    /// The digest of the policy in force.
+    pub policy: Digest,
+    /// What that policy says about this job, with organisations resolved to its parties.
+    pub rules: DatasetRules,
+}
+
+/// The digest by which terms name a schema.
+pub fn schema_digest(schema: &TableSchema) -> Digest {
+    digest("tacit/schema/1", schema)
+}
+
+/// Who gets outputs.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Receiver {
+    /// A party of the job.
+    Party(PartyId),
+    /// Somebody who is no party: result shares are sealed to its key. Refused by this version.
+    External {
+        /// Its name.
+        name: String,
+        /// Its key.
+        key: SealKey,
+    },
+}
+
+/// Where a job runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+pub enum Venue {
+    /// On secret shares between two nodes.
+    #[serde(rename = "two-party")]
+    TwoParty,
+    /// In a confidential VM.
+    #[serde(rename = "cvm")]
+    Cvm,
+}
+
+impl std::fmt::Display for Venue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::TwoParty => "two-party",
+            Self::Cvm => "cvm",
+        })
+    }
+}
+
+/// One line of the list of what each party learns. Every owner derives the list for itself (CHK-212).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disclosure {
+    /// Who learns it.
+    pub party: PartyId,
+    /// What, as a sentence.
+    pub text: String,
+}
+
+/// What a run may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunLimits {
+    /// Seconds from start to end.
+    pub seconds: u32,
+    /// Payload bytes in both directions together.
+    pub bytes: u64,
+}
+
+/// What a job is. See the module.
+///
+/// | field | bytes bound by | derived by each owner |
+/// | --- | --- | --- |
+/// | `version`, `code`, `venue`, `purpose`, `analyst` | the proposal | compared with it |
+/// | `parties` | pairing | order |
+/// | `datasets` | each owner's answer | own entries |
+/// | `release`, `receivers`, `disclosures` | | all of it |
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// [`TERMS_VERSION`].
+    pub version: u16,
+    /// What runs.
+    pub code: JobCode,
+    /// The parties, in canonical order: a [`PartyId`] is a place in this list.
+    pub parties: Vec<TermsParty>,
+    /// The party whose analyst asks.
+    pub proposer: PartyId,
+    /// Who asks, as the proposer's node names its analyst.
+    pub analyst: String,
+    /// The datasets, in ascending order of their names in the program.
+    pub datasets: Vec<TermsDataset>,
+    /// What is released, derived from program and rules.
+    pub release: ReleaseSpec,
+    /// Who gets any output, ascending.
+    pub receivers: Vec<Receiver>,
+    /// Where it runs.
+    pub venue: Venue,
+    /// Why, in the analyst's words.
+    pub purpose: String,
+    /// What each party learns, ascending.
+    pub disclosures: Vec<Disclosure>,
+    /// What a run may use.
+    pub limits: RunLimits,
+}
+
+/// A dataset as a proposal names it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProposedDataset {
+    /// As the program names it.
+    pub name: String,
+    /// Its owner.
+    pub owner: PartyId,
+    /// Its name at the owner.
+    pub dataset: String,
+    /// The version that the proposer saw.
+    pub version: u64,
+    /// The schema that the proposer saw, with the row count.
+    pub schema: TableSchema,
+}
+
+/// What a home node proposes to the owners. Each answers with its own part of the terms.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proposal {
+    /// [`TERMS_VERSION`].
+    pub version: u16,
+    /// Makes this job unlike every other.
+    pub nonce: Nonce,
+    /// What runs.
+    pub code: JobCode,
+    /// The parties, in canonical order.
+    pub parties: Vec<TermsParty>,
+    /// The party that proposes.
+    pub proposer: PartyId,
+    /// Who asks, as the proposer's node names its analyst.
+    pub analyst: String,
+    /// The datasets of all owners, in ascending order of name.
+    pub datasets: Vec<ProposedDataset>,
+    /// Where it shall run.
+    pub venue: Venue,
+    /// Why, in the analyst's words.
+    pub purpose: String,
+    /// What a run may use.
+    pub limits: RunLimits,
+    /// What the proposer's own policies say, and its commitments.
+    pub own: Vec<OwnedDataset>,
+}
+
+/// An owner's part of the terms for one of its datasets.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnedDataset {
+    /// As the program names it.
+    pub name: String,
+    /// A salted commitment to its content (CHK-506).
+    pub input: Digest,
+    /// The digest of the policy in force.
+    pub policy: Digest,
+    /// What that policy says about this job.
+    pub rules: DatasetRules,
+}
+
+/// Why terms or a proposal are not well formed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TermsError {
+    /// The version is not known.
+    #[error("terms of version {found}; this node reads version {TERMS_VERSION}")]
+    Version {
+        /// What came.
+        found: u16,
+    },
+    /// Something that the format has and this version does not do.
+    #[error("{what} is not supported by this version")]
+    Unsupported {
+        /// What.
+        what: &'static str,
+    },
+    /// A field breaks a rule.
+    #[error("the field {field} {rule}")]
+    Field {
+        /// Which.
+        field: &'static str,
+        /// What it has to be.
+        rule: &'static str,
+    },
+    /// Too much of something (CHK-201).
+    #[error("{field} is larger than {limit}")]
+    TooBig {
+        /// What.
+        field: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// A field is not what this node derives (CHK-302).
+    #[error("the field {field} is not what this node derives")]
+    Mismatch {
+        /// Which.
+        field: &'static str,
+    },
+}
+
+impl TermsError {
+    /// Its stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Version { .. } => Code::new("TERMS_VERSION"),
+            Self::Unsupported { .. } => Code::new("TERMS_UNSUPPORTED"),
+            Self::Field { .. } => Code::new("CONTRACT_FIELD"),
+            Self::TooBig { .. } => Code::new("PROPOSAL_TOO_BIG"),
+            Self::Mismatch { .. } => Code::new("CONTRACT_MISMATCH"),
+        }
+    }
+}
+
+impl Proposal {
+    /// The job's name: what the proposer cannot use for another job, and others cannot take (CHK-203).
+    ///
+    /// # Errors
+    /// The proposer is not in the list of parties.
+    pub fn job_id(&self) -> Result<JobId, TermsError> {
+        let datasets = self.datasets.iter().map(|d| (d.name.as_str(), d.owner, d.dataset.as_str(), d.version));
+        job_id(&self.parties, self.proposer, &self.nonce, &self.code, datasets)
+    }
+
+    /// Its digest: the same job with another digest is refused (CHK-203).
+    pub fn digest(&self) -> Digest {
+        digest("tacit/proposal/1", self)
+    }
+
+    /// The form that holds before anything else is looked at (CHK-201).
+    ///
+    /// # Errors
+    /// A field breaks a rule, is too large, or asks for what this version does not do.
+    pub fn check_form(&self) -> Result<(), TermsError> {
+        check_version(self.version)?;
+        check_code(&self.code)?;
+        check_parties(&self.parties, self.proposer)?;
+        check_venue(self.venue, self.parties.len())?;
+        check_texts(&self.purpose, &self.analyst)?;
+        let heads: Vec<_> =
+            self.datasets.iter().map(|d| (d.name.as_str(), d.owner, d.dataset.as_str(), d.version)).collect();
+        check_datasets(&heads, &self.parties, self.code.program())?;
+        let mut own: Vec<&str> = heads.iter().filter(|d| d.1 == self.proposer).map(|d| d.0).collect();
+        own.dedup();
+        if self.own.iter().map(|dataset| dataset.name.as_str()).ne(own) {
+            return Err(TermsError::Field { field: "own", rule: "has one entry for each dataset of the proposer" });
+        }
+        check_limits(&self.limits)
+    }
+}
+
+impl Terms {
+    /// Their digest. Approvals are for this.
+    pub fn digest(&self) -> Digest {
+        digest("tacit/terms/1", self)
+    }
+
+    /// The job's name with a nonce (CHK-203).
+    ///
+    /// # Errors
+    /// The proposer is not in the list of parties.
+    pub fn job_id(&self, nonce: &Nonce) -> Result<JobId, TermsError> {
+        let datasets = self.datasets.iter().map(|d| (d.name.as_str(), d.owner, d.dataset.as_str(), d.version));
+        job_id(&self.parties, self.proposer, nonce, &self.code, datasets)
+    }
+
+    /// The party of a peer.
+    pub fn party(&self, peer: &PeerId) -> Option<PartyId> {
+        u8::try_from(self.parties.iter().position(|party| party.peer == *peer)?).ok().map(PartyId)
+    }
+
+    /// The name of a party's organisation, or `party N` for one that is not in the list.
+    pub fn organisation(&self, party: PartyId) -> String {
+        self.parties.get(party.index()).map_or_else(|| party.to_string(), |entry| entry.organisation.clone())
+    }
+
+    /// The form of terms (CHK-301): what does not need the node's own policies and data.
+    ///
+    /// # Errors
+    /// A field breaks a rule, is too large, or asks for what this version does not do.
+    pub fn check_form(&self) -> Result<(), TermsError> {
+        check_version(self.version)?;
+        check_code(&self.code)?;
+        check_parties(&self.parties, self.proposer)?;
+        check_venue(self.venue, self.parties.len())?;
+        check_texts(&self.purpose, &self.analyst)?;
+        let heads: Vec<_> =
+            self.datasets.iter().map(|d| (d.name.as_str(), d.owner, d.dataset.as_str(), d.version)).collect();
+        check_datasets(&heads, &self.parties, self.code.program())?;
+        self.check_receivers()?;
+        self.check_disclosures()?;
+        check_limits(&self.limits)
+    }
+
+    /// Whether these are the terms that follow from a proposal: nothing that the proposal said may have changed
+    /// (CHK-302).
+    ///
+    /// # Errors
+    /// `CONTRACT_MISMATCH` with the first field that differs.
+    pub fn check_follows(&self, proposal: &Proposal) -> Result<(), TermsError> {
+        let datasets = self.datasets.len() == proposal.datasets.len()
+            && self.datasets.iter().zip(&proposal.datasets).all(|(ours, theirs)| {
+                (&ours.name, ours.owner, &ours.dataset, ours.version, ours.rows)
+                    == (&theirs.name, theirs.owner, &theirs.dataset, theirs.version, theirs.schema.rows)
+                    && ours.schema == schema_digest(&theirs.schema)
+            });
+        let own = proposal.own.iter().all(|own| self.holds(own));
+        for (field, equal) in [
+            ("version", self.version == proposal.version),
+            ("code", self.code == proposal.code),
+            ("parties", self.parties == proposal.parties && self.proposer == proposal.proposer),
+            ("analyst", self.analyst == proposal.analyst),
+            ("datasets", datasets && own),
+            ("venue", self.venue == proposal.venue),
+            ("purpose", self.purpose == proposal.purpose),
+            ("limits", self.limits == proposal.limits),
+        ] {
+            if !equal {
+                return Err(TermsError::Mismatch { field });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the entry of a dataset is what its owner answered (CHK-302).
+    pub fn holds(&self, own: &OwnedDataset) -> bool {
+        self.datasets.iter().any(|dataset| {
+            dataset.name == own.name
+                && dataset.input == own.input
+                && dataset.policy == own.policy
+                && dataset.rules == own.rules
+        })
+    }
+
+    fn check_receivers(&self) -> Result<(), TermsError> {
+        let mut parties = BTreeSet::new();
+        for receiver in &self.receivers {
+            match receiver {
+                Receiver::External { .. } => {
+                    return Err(TermsError::Unsupported { what: "a receiver that is no party" });
+                }
+                Receiver::Party(party) => {
+                    if party.index() >= self.parties.len() || parties.last().is_some_and(|last| last >= party) {
+                        let rule = "lists parties of the job, ascending";
+                        return Err(TermsError::Field { field: "receivers", rule });
+                    }
+                    parties.insert(*party);
+                }
+            }
+        }
+        let released: BTreeSet<PartyId> =
+            self.release.outputs.iter().flat_map(|output| output.receivers.iter().copied()).collect();
+        if released.is_empty() || released != parties {
+            let rule = "is exactly those to whom the release spec releases something";
+            return Err(TermsError::Field { field: "receivers", rule });
+        }
+        Ok(())
+    }
+
+    fn check_disclosures(&self) -> Result<(), TermsError> {
+        if self.disclosures.len() > limits::DISCLOSURES {
+            return Err(TermsError::TooBig { field: "disclosures", limit: limits::DISCLOSURES });
+        }
+        let well_formed = self.disclosures.iter().all(|line| {
+            line.party.index() < self.parties.len() && line.text.chars().count() <= limits::DISCLOSURE_CHARS
+        });
+        if !well_formed {
+            let rule = "names parties of the job, in short lines";
+            return Err(TermsError::Field { field: "disclosures", rule });
+        }
+        Ok(())
+    }
+}
+
+/// A dataset's name in the program, owner, name at the owner and version.
+type DatasetHead<'a> = (&'a str, PartyId, &'a str, u64);
+
+fn job_id<'a>(
+    parties: &[TermsParty],
+    proposer: PartyId,
+    nonce: &Nonce,
+    code: &JobCode,
+    datasets: impl Iterator<Item = DatasetHead<'a>>,
+) -> Result<JobId, TermsError> {
+    #[derive(Serialize)]
+    struct Name<'a> {
+        proposer: PeerId,
+        nonce: &'a Nonce,
+        code: Digest,
+        datasets: Vec<(&'a str, PeerId, &'a str, u64)>,
+    }
+    let peer = |party: PartyId| {
+        let rule = "is a party of the job";
+        parties.get(party.index()).map(|p| p.peer).ok_or(TermsError::Field { field: "proposer or owner", rule })
+    };
+    let datasets = datasets
+        .map(|(name, owner, dataset, version)| Ok((name, peer(owner)?, dataset, version)))
+        .collect::<Result<_, TermsError>>()?;
+    let name = Name { proposer: peer(proposer)?, nonce, code: code.digest(), datasets };
+    Ok(JobId::from(digest("tacit/job/1", &name)))
+}
+
+fn check_version(found: u16) -> Result<(), TermsError> {
+    if found == TERMS_VERSION { Ok(()) } else { Err(TermsError::Version { found }) }
+}
+
+fn check_code(code: &JobCode) -> Result<(), TermsError> {
+    use crate::program::limits as program_limits;
+    match code {
+        JobCode::Sql(_) => Err(TermsError::Unsupported { what: "SQL" }),
+        JobCode::Python(_) => Err(TermsError::Unsupported { what: "Python" }),
+        JobCode::Program(program) => {
+            let bytes = serde_json::to_vec(program).map_or(usize::MAX, |json| json.len());
+            let nodes = program.nodes.len() + program.blocks.iter().map(|block| block.nodes.len()).sum::<usize>();
+            for (field, size, limit) in [
+                ("program", bytes, program_limits::PROGRAM_BYTES),
+                ("program.nodes", nodes, program_limits::NODES),
+                ("program.outputs", program.outputs.len(), program_limits::OUTPUTS),
+            ] {
+                if size > limit {
+                    return Err(TermsError::TooBig { field, limit });
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn check_parties(parties: &[TermsParty], proposer: PartyId) -> Result<(), TermsError> {
+    let field = "parties";
+    if parties.len() > limits::PARTIES {
+        return Err(TermsError::TooBig { field, limit: limits::PARTIES });
+    }
+    if parties.len() < 2 {
+        return Err(TermsError::Field { field, rule: "has at least two entries" });
+    }
+    if !parties.windows(2).all(|pair| pair[0].peer < pair[1].peer) {
+        return Err(TermsError::Field { field, rule: "is ascending by peer id, each once" });
+    }
+    if parties.iter().any(|party| name::check_organisation(&party.organisation).is_err()) {
+        return Err(TermsError::Field { field, rule: "has well-formed organisation names" });
+    }
+    let skeletons: BTreeSet<String> = parties.iter().map(|party| name::skeleton(&party.organisation)).collect();
+    if skeletons.len() < parties.len() {
+        return Err(TermsError::Field { field, rule: "has names that cannot be taken for each other" });
+    }
+    if proposer.index() >= parties.len() {
+        return Err(TermsError::Field { field: "proposer", rule: "is a party of the job" });
+    }
+    Ok(())
+}
+
+fn check_venue(venue: Venue, parties: usize) -> Result<(), TermsError> {
+    match venue {
+        Venue::Cvm => Err(TermsError::Unsupported { what: "the venue cvm" }),
+        Venue::TwoParty if parties != 2 => {
+            Err(TermsError::Field { field: "venue", rule: "is two-party for exactly two parties" })
+        }
+        Venue::TwoParty => Ok(()),
+    }
+}
+
+fn check_texts(purpose: &str, analyst: &str) -> Result<(), TermsError> {
+    if purpose.chars().count() > limits::PURPOSE_CHARS || purpose.chars().any(name::is_forbidden) {
+        return Err(TermsError::Field { field: "purpose", rule: "is one line of at most 200 characters" });
+    }
+    if name::check_organisation(analyst).is_err() {
+        return Err(TermsError::Field { field: "analyst", rule: "is a well-formed name" });
+    }
+    Ok(())
+}
+
+fn check_datasets(
+    datasets: &[DatasetHead<'_>],
+    parties: &[TermsParty],
+    program: Option<&Program>,
+) -> Result<(), TermsError> {
+    let field = "datasets";
+    if datasets.len() > limits::DATASETS {
+        return Err(TermsError::TooBig { field, limit: limits::DATASETS });
+    }
+    if !datasets.windows(2).all(|pair| pair[0].0 < pair[1].0) {
+        return Err(TermsError::Field { field, rule: "is ascending by name, each once" });
+    }
+    for (name, owner, dataset, version) in datasets {
+        if owner.index() >= parties.len() {
+            return Err(TermsError::Field { field, rule: "has owners that are parties of the job" });
+        }
+        let named = name.rsplit_once('/').is_some_and(|(_, last)| last == *dataset);
+        if !named || name::check_dataset(dataset).is_err() || *version == 0 {
+            return Err(TermsError::Field { field, rule: "has names owner/dataset and versions from 1" });
+        }
+    }
+    let loaded: BTreeSet<&str> = program
+        .iter()
+        .flat_map(|program| program.nodes.iter().chain(program.blocks.iter().flat_map(|block| &block.nodes)))
+        .filter_map(|node| match &node.op {
+            crate::program::Op::Load { dataset } => Some(dataset.as_str()),
+            _ => None,
+        })
+        .collect();
+    if loaded.into_iter().ne(datasets.iter().map(|dataset| dataset.0)) {
+        return Err(TermsError::Field { field, rule: "is exactly what the program loads" });
+    }
+    Ok(())
+}
+
+fn check_limits(limits: &RunLimits) -> Result<(), TermsError> {
+    if limits.seconds == 0 || limits.bytes == 0 {
+        return Err(TermsError::Field { field: "limits", rule: "allows some time and some bytes" });
+    }
+    Ok(())
+}
