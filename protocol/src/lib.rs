@@ -4,8 +4,8 @@
 //! This crate opens no socket, reads no clock and stores nothing. Whatever it decides is a function of the messages,
 //! the time and the randomness that it is handed, so that tests and simulations drive the same code as a node.
 
-pub mod api;
 pub mod address;
+pub mod api;
 pub mod canonical;
 pub mod codec;
 pub mod contract;
@@ -17,7 +17,6 @@ pub mod messages;
 pub mod name;
 pub mod number;
 pub mod party;
-
 pub mod program;
 pub mod receipt;
 pub mod schema;

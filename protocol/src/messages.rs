@@ -15,10 +15,11 @@ use crate::codec::wire;
 use crate::contract::{ChannelOffer, Contract, Profile};
 use crate::identity::{PeerId, Signature};
 use crate::job::{JobId, JobState};
+use crate::program::disclosure::Learned;
 use crate::program::rules::Refusal;
 use crate::receipt::PartyAccount;
 use crate::schema::TableSchema;
-use crate::terms::{Disclosure, OwnedDataset, Proposal};
+use crate::terms::{OwnedDataset, Proposal};
 use crate::{Code, Failure, PartyId};
 
 /// The newest version of the messages.
@@ -295,7 +296,7 @@ pub struct Acceptance {
     /// Each of its datasets in the program, ascending by name.
     pub datasets: Vec<OwnedDataset>,
     /// What each party learns, as the owner derives it.
-    pub disclosures: Vec<Disclosure>,
+    pub disclosures: Vec<Learned>,
     /// The owner's profile.
     pub profile: Profile,
     /// Its data channels for this job.

@@ -14,7 +14,7 @@ use crate::codec::wire;
 use crate::contract::{Contract, ContractError, EvidenceSlot, SignedContract};
 use crate::identity::{Identity, Signature};
 use crate::job::JobId;
-use crate::terms::Disclosure;
+use crate::program::disclosure::Learned;
 use crate::{Code, PartyId};
 
 /// The version of receipts that this crate reads and writes.
@@ -57,7 +57,7 @@ pub struct Receipt {
     /// What became of each output.
     pub outputs: Vec<OutputAccount>,
     /// What each party learned.
-    pub learned: Vec<Disclosure>,
+    pub learned: Vec<Learned>,
     /// What each party says of its own run.
     pub accounts: Vec<PartyAccount>,
     /// When the run started.
@@ -410,7 +410,7 @@ pub fn verify(signed: &SignedReceipt) -> Result<Report, ReceiptError> {
             .receipt
             .learned
             .iter()
-            .map(|line| (terms.organisation(line.party), line.text.clone()))
+            .flat_map(|l| l.facts.iter().map(|fact| (terms.organisation(l.party), fact.to_string())))
             .collect(),
         times: (signed.receipt.started, signed.receipt.ended),
         settled: unsigned.is_empty(),

@@ -14,6 +14,7 @@ use crate::canonical::{Digest, Nonce, digest, hex_bytes};
 use crate::identity::PeerId;
 use crate::job::JobId;
 use crate::program::Program;
+use crate::program::disclosure::Learned;
 use crate::program::release::ReleaseSpec;
 use crate::program::rules::DatasetRules;
 use crate::schema::TableSchema;
@@ -30,10 +31,8 @@ pub mod limits {
     pub const DATASETS: usize = 32;
     /// Characters of a purpose.
     pub const PURPOSE_CHARS: usize = 200;
-    /// Lines of the disclosure list.
-    pub const DISCLOSURES: usize = 256;
-    /// Characters of one such line.
-    pub const DISCLOSURE_CHARS: usize = 512;
+    /// Facts that all parties together learn.
+    pub const FACTS: usize = 1_024;
 }
 
 hex_bytes! {
@@ -158,16 +157,6 @@ impl std::fmt::Display for Venue {
     }
 }
 
-/// One line of the list of what each party learns. Every owner derives the list for itself (CHK-212).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Disclosure {
-    /// Who learns it.
-    pub party: PartyId,
-    /// What, as a sentence.
-    pub text: String,
-}
-
 /// What a run may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,8 +198,8 @@ pub struct Terms {
     pub venue: Venue,
     /// Why, in the analyst's words.
     pub purpose: String,
-    /// What each party learns, ascending.
-    pub disclosures: Vec<Disclosure>,
+    /// What each party learns, one entry a party in their order. Every owner derives it for itself (CHK-212).
+    pub disclosures: Vec<Learned>,
     /// What a run may use.
     pub limits: RunLimits,
 }
@@ -472,15 +461,13 @@ impl Terms {
     }
 
     fn check_disclosures(&self) -> Result<(), TermsError> {
-        if self.disclosures.len() > limits::DISCLOSURES {
-            return Err(TermsError::TooBig { field: "disclosures", limit: limits::DISCLOSURES });
+        let facts: usize = self.disclosures.iter().map(|learned| learned.facts.len()).sum();
+        if facts > limits::FACTS {
+            return Err(TermsError::TooBig { field: "disclosures", limit: limits::FACTS });
         }
-        let well_formed = self.disclosures.iter().all(|line| {
-            line.party.index() < self.parties.len() && line.text.chars().count() <= limits::DISCLOSURE_CHARS
-        });
-        if !well_formed {
-            let rule = "names parties of the job, in short lines";
-            return Err(TermsError::Field { field: "disclosures", rule });
+        let parties = (0..).take(self.parties.len()).map(PartyId);
+        if self.disclosures.iter().map(|learned| learned.party).ne(parties) {
+            return Err(TermsError::Field { field: "disclosures", rule: "has one entry a party, in their order" });
         }
         Ok(())
     }
