@@ -16,6 +16,7 @@ mod dim;
 pub mod disclosure;
 pub mod error;
 pub mod infer;
+pub mod plain;
 pub mod release;
 pub mod rules;
 pub mod types;

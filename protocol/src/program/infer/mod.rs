@@ -29,6 +29,7 @@ use crate::program::{BlockId, DatasetName, Dim, Node, NodeId, Op, Place, Program
 use crate::schema::Element;
 
 pub use range::RANGE_BITS;
+pub use table::find_column;
 
 /// A program with the types of all its nodes. Only [`infer`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]

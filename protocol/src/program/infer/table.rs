@@ -107,16 +107,12 @@ pub(super) fn check_outputs(program: &Program, main: &TypedBlock) -> Result<(), 
     Ok(())
 }
 
-/// The column of a name: alone where it is unique, else behind the dataset's own or full name and a point.
+/// The column of a name, for messages about it.
 fn find<'t>(here: &Here<'_>, table: &'t TableType, name: &str) -> Result<&'t TableColumn, ProgramError> {
-    let own = |column: &TableColumn| column.dataset.rsplit('/').next().unwrap_or_default().to_owned();
-    let matches = |column: &TableColumn| {
-        column.name == name || format!("{}.{}", own(column), column.name) == name || full_name(column) == name
-    };
-    let found: Vec<&TableColumn> = table.columns.iter().filter(|column| matches(column)).collect();
+    let found = matching(table, name);
     let error = |cause: String, next: String| Err(ProgramError::Column { place: here.place.clone(), cause, next });
     match found.as_slice() {
-        [one] => Ok(one),
+        [one] => Ok(&table.columns[*one]),
         [] => {
             let near = nearest(name, table.columns.iter().map(|column| column.name.as_str()));
             let next = near.map(|near| format!("Did you mean {near:?}?")).unwrap_or_else(|| {
@@ -126,11 +122,27 @@ fn find<'t>(here: &Here<'_>, table: &'t TableType, name: &str) -> Result<&'t Tab
             error(format!("the table has no column {name:?}"), next)
         }
         several => {
-            let names: Vec<String> = several.iter().map(|column| full_name(column)).collect();
-            let next = format!("Write {}.", names.join(" or "));
-            error(format!("{} columns are called {name:?}", several.len()), next)
+            let names: Vec<String> = several.iter().map(|place| full_name(&table.columns[*place])).collect();
+            error(format!("{} columns are called {name:?}", several.len()), format!("Write {}.", names.join(" or ")))
         }
     }
+}
+
+/// The place of the column of a name in a table, if exactly one has it.
+pub fn find_column(table: &TableType, name: &str) -> Option<usize> {
+    match matching(table, name).as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    }
+}
+
+/// The columns of a name: alone, or behind the dataset's own or full name and a point.
+fn matching(table: &TableType, name: &str) -> Vec<usize> {
+    let own = |column: &TableColumn| column.dataset.rsplit('/').next().unwrap_or_default().to_owned();
+    let matches = |column: &TableColumn| {
+        column.name == name || format!("{}.{}", own(column), column.name) == name || full_name(column) == name
+    };
+    (0..table.columns.len()).filter(|place| matches(&table.columns[*place])).collect()
 }
 
 fn full_name(column: &TableColumn) -> String {

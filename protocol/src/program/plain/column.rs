@@ -1,0 +1,146 @@
+//! Columns of tables in the clear, and their encoding in lattice units, which every engine shares.
+
+use std::collections::BTreeMap;
+
+use super::value::float_unit;
+use crate::program::ProgramError;
+use crate::program::infer::range::describe;
+use crate::program::infer::table::column_range;
+use crate::schema::{ColumnSchema, Element};
+
+/// A table in the clear: its columns by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlainTable {
+    /// The columns, all of the same length.
+    pub columns: BTreeMap<String, PlainColumn>,
+}
+
+/// A column in the clear.
+///
+/// # Security
+/// `Debug` shows the number of cells, never their values.
+#[derive(Clone, PartialEq)]
+pub struct PlainColumn {
+    /// The cells.
+    pub data: PlainData,
+    /// Which cells are valid; none: all of them.
+    pub validity: Option<Vec<bool>>,
+}
+
+/// The cells of a column.
+#[derive(Clone, PartialEq)]
+pub enum PlainData {
+    /// Bools.
+    Bool(Vec<bool>),
+    /// Integers.
+    Int64(Vec<i64>),
+    /// Decimals, in units of the step of the schema's scale.
+    Decimal(Vec<i128>),
+    /// Real numbers.
+    Float64(Vec<f64>),
+    /// Days since 1970-01-01.
+    Date(Vec<i32>),
+    /// Places in the schema's list of labels.
+    Category(Vec<u32>),
+    /// Join keys.
+    Key(Vec<Vec<u8>>),
+}
+
+/// A column in lattice units.
+///
+/// # Security
+/// `Debug` shows the number of cells, never their values.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncodedColumn {
+    /// The cells, every one within the column's range; an invalid one holds the value of the range next to 0.
+    pub values: Vec<i128>,
+    /// Which cells are valid.
+    pub validity: Vec<bool>,
+}
+
+impl PlainData {
+    /// The number of cells.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bool(cells) => cells.len(),
+            Self::Int64(cells) => cells.len(),
+            Self::Decimal(cells) => cells.len(),
+            Self::Float64(cells) => cells.len(),
+            Self::Date(cells) => cells.len(),
+            Self::Category(cells) => cells.len(),
+            Self::Key(cells) => cells.len(),
+        }
+    }
+
+    /// Whether there are no cells.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<PlainData> for PlainColumn {
+    /// A column of valid cells.
+    fn from(data: PlainData) -> Self {
+        Self { data, validity: None }
+    }
+}
+
+impl std::fmt::Debug for PlainColumn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PlainColumn({} cells <redacted>)", self.data.len())
+    }
+}
+
+impl std::fmt::Debug for EncodedColumn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EncodedColumn({} cells <redacted>)", self.values.len())
+    }
+}
+
+/// The column in lattice units of its schema's element; float64 to the nearest step, ties away from zero.
+///
+/// # Errors
+/// [`ProgramError::Input`] when type, nulls or a value are not as the schema declares; it names the first row at
+/// fault, from 0, but not its value. Keys have no encoding.
+pub fn encode(column: &PlainColumn, schema: &ColumnSchema) -> Result<EncodedColumn, ProgramError> {
+    let error = |cause: String| ProgramError::Input { cause: format!("column {:?}: {cause}", schema.name) };
+    let mistyped = || error(format!("the data are not {}", schema.element.name()));
+    let range = column_range(schema).ok_or_else(|| error("no range is declared".into()))?;
+    let validity = validity(column, schema)?;
+    let filler = 0.clamp(range.lo, range.hi);
+    let cell: Box<dyn Fn(usize) -> Option<i128>> = match (&column.data, &schema.element) {
+        (PlainData::Bool(cells), Element::Bool) => Box::new(|row| Some(i128::from(cells[row]))),
+        (PlainData::Int64(cells), Element::Int64) => Box::new(|row| Some(i128::from(cells[row]))),
+        (PlainData::Decimal(cells), Element::Decimal { .. }) => Box::new(|row| Some(cells[row])),
+        (PlainData::Float64(cells), Element::Float64) => Box::new(|row| fixed(cells[row])),
+        (PlainData::Date(cells), Element::Date) => Box::new(|row| Some(i128::from(cells[row]))),
+        (PlainData::Category(cells), Element::Category { .. }) => Box::new(|row| Some(i128::from(cells[row]))),
+        _ => return Err(mistyped()),
+    };
+    let mut values = Vec::with_capacity(validity.len());
+    for (row, valid) in validity.iter().enumerate() {
+        let value = if *valid { cell(row).filter(|value| range.contains(*value)) } else { Some(filler) };
+        let beyond = || error(format!("row {row} is beyond the declared {}", describe(&range, &schema.element)));
+        values.push(value.ok_or_else(beyond)?);
+    }
+    Ok(EncodedColumn { values, validity })
+}
+
+/// Which cells are valid, as the schema allows.
+pub(super) fn validity(column: &PlainColumn, schema: &ColumnSchema) -> Result<Vec<bool>, ProgramError> {
+    let error = |cause: String| Err(ProgramError::Input { cause: format!("column {:?}: {cause}", schema.name) });
+    let validity = column.validity.clone().unwrap_or_else(|| vec![true; column.data.len()]);
+    if validity.len() != column.data.len() {
+        return error(format!("{} cells have {} validity bits", column.data.len(), validity.len()));
+    }
+    match validity.iter().position(|valid| !valid) {
+        Some(row) if !schema.nullable => error(format!("row {row} is empty, and the column is not nullable")),
+        _ => Ok(validity),
+    }
+}
+
+/// The nearest step of `2^-18`; `None` for what is no number or too large.
+fn fixed(value: f64) -> Option<i128> {
+    let scaled = (value * float_unit()).round();
+    (scaled.abs() < 2_f64.powi(120)).then_some(scaled as i128)
+}
