@@ -10,5 +10,6 @@ pub mod correlations;
 pub mod error;
 pub mod ring;
 pub mod share;
+pub mod two_party;
 
 pub use error::Error;

@@ -27,6 +27,8 @@ pub trait Ring:
     fn mul(self, other: Self) -> Self;
     /// The negative, wrapping.
     fn neg(self) -> Self;
+    /// The bits that both words have.
+    fn and(self, other: Self) -> Self;
     /// The word shifted left, zero from `BITS` on.
     fn shl(self, by: u32) -> Self;
     /// The unsigned word shifted right, zero from `BITS` on.
@@ -66,6 +68,10 @@ macro_rules! ring {
 
             fn neg(self) -> Self {
                 self.wrapping_neg()
+            }
+
+            fn and(self, other: Self) -> Self {
+                self & other
             }
 
             fn shl(self, by: u32) -> Self {

@@ -1,0 +1,209 @@
+//! What the operations cost: exact payload bytes and exchanges, without the random transfers beneath them, whose
+//! number is given. The tests hold these functions against the channel's counters.
+
+use std::ops::{Add, AddAssign};
+
+use tacit_protocol::PartyId;
+
+use super::adder::{Level, network};
+use super::cross::{Choosers, TILE, WordCross, choosers};
+use super::multiply::{matrix_cross, offered_from, orient};
+use super::reveal::gives;
+use crate::backend::MatrixShape;
+use crate::ring::Ring;
+use crate::share::Placement;
+
+/// The cost of an operation, or of several one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Payload bytes sent by each party.
+    pub sent: [u64; 2],
+    /// Exchanges one after the other.
+    pub rounds: u64,
+    /// Random transfers that each party offers.
+    pub offered: [u64; 2],
+}
+
+impl Cost {
+    /// Bytes both ways.
+    pub fn bytes(&self) -> u64 {
+        self.sent[0] + self.sent[1]
+    }
+
+    /// Random transfers in both directions.
+    pub fn transfers(&self) -> u64 {
+        self.offered[0] + self.offered[1]
+    }
+}
+
+impl Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            sent: [self.sent[0] + other.sent[0], self.sent[1] + other.sent[1]],
+            rounds: self.rounds + other.rounds,
+            offered: [self.offered[0] + other.offered[0], self.offered[1] + other.offered[1]],
+        }
+    }
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), Add::add)
+    }
+}
+
+/// [`Backend::and`](crate::backend::Backend::and) of `n` bits.
+pub fn and(n: usize, a: Placement, b: Placement) -> Cost {
+    cross_bits(n, &[n], choosers(a, b))
+}
+
+/// [`Backend::to_arith`](crate::backend::Backend::to_arith) of `n` bits: for shared ones a bit and a word each.
+pub fn to_arith<R: Ring>(n: usize, a: Placement) -> Cost {
+    select::<R>(n, 1, a, Placement::Public)
+}
+
+/// [`Backend::select`](crate::backend::Backend::select) of `n` choices and `columns` words each.
+pub fn select<R: Ring>(n: usize, columns: usize, c: Placement, x: Placement) -> Cost {
+    let shape = WordCross { columns, ..WordCross::each(n, 1, false, R::BITS) };
+    cross_words(&shape, choosers(c, offered_from(c, x)))
+}
+
+/// [`Backend::multiply`](crate::backend::Backend::multiply) of `n` pairs.
+pub fn multiply<R: Ring>(n: usize, a: Placement, b: Placement, bits: (u32, u32)) -> Cost {
+    let orientation = orient::<R>((a, bits.0, 1), (b, bits.1, 1));
+    let (choice, offer) = if orientation.swapped { (b, a) } else { (a, b) };
+    cross_words(&WordCross::each(n, orientation.choice_bits, true, R::BITS), choosers(choice, offer))
+}
+
+/// [`Backend::matrix_multiply`](crate::backend::Backend::matrix_multiply).
+pub fn matrix_multiply<R: Ring>(shape: MatrixShape, a: Placement, b: Placement, bits: (u32, u32)) -> Cost {
+    let MatrixShape { rows, inner, columns } = shape;
+    let orientation = orient::<R>((a, bits.0, rows), (b, bits.1, columns));
+    let bits = orientation.choice_bits;
+    if orientation.swapped {
+        cross_words(&matrix_cross(columns, inner, rows, bits, R::BITS), choosers(b, a))
+    } else {
+        cross_words(&matrix_cross(rows, inner, columns, bits, R::BITS), choosers(a, b))
+    }
+}
+
+/// [`Backend::is_negative`](crate::backend::Backend::is_negative) of `n` values.
+pub fn is_negative(n: usize, bits: u32, x: Placement) -> Cost {
+    if x == Placement::Shared { carry(n, bits as usize - 1) } else { Cost::default() }
+}
+
+/// [`Backend::is_zero`](crate::backend::Backend::is_zero) of `n` values.
+pub fn is_zero(n: usize, bits: u32, x: Placement) -> Cost {
+    let mut cost = Cost::default();
+    let mut factors = if x == Placement::Shared { bits as usize } else { 1 };
+    while factors > 1 {
+        let half = factors / 2;
+        cost += cross_bits(half * n, &[half * n], [true; 2]);
+        factors -= half;
+    }
+    cost
+}
+
+/// [`Backend::truncate`](crate::backend::Backend::truncate) of `n` values.
+pub fn truncate(n: usize, shift: u32, x: Placement) -> Cost {
+    if x != Placement::Shared || shift == 0 {
+        return Cost::default();
+    }
+    cross_words(&WordCross::each(n, 1, false, shift), [false, true])
+}
+
+/// [`Backend::floor_shift`](crate::backend::Backend::floor_shift) of `n` values.
+pub fn floor_shift<R: Ring>(n: usize, shift: u32, bits: u32, x: Placement) -> Cost {
+    let convert = to_arith::<R>(n, x);
+    match x {
+        Placement::Shared if shift == 0 => Cost::default(),
+        Placement::Shared if shift + 1 >= bits => is_negative(n, bits, x) + convert,
+        Placement::Shared if bits == R::BITS => carry(n, shift as usize) + carry(n, bits as usize) + convert + convert,
+        Placement::Shared => carry(n, shift as usize) + convert + truncate(n, shift, x),
+        _ => Cost::default(),
+    }
+}
+
+/// [`Backend::bits_of`](crate::backend::Backend::bits_of) of `n` values.
+pub fn bits_of(n: usize, count: u32, bits: u32, x: Placement) -> Cost {
+    let width = count.min(bits) as usize;
+    if x != Placement::Shared || width < 2 {
+        return Cost::default();
+    }
+    let places = width - 1;
+    let level = |Level { upper, open, .. }: Level| cross_bits(upper.len() * n, &[upper.len() * n, open * n], [true; 2]);
+    cross_bits(places * n, &[places * n], [false, true]) + network(places).into_iter().map(level).sum()
+}
+
+/// [`Backend::reveal`](crate::backend::Backend::reveal) of `n` words.
+pub fn reveal<R: Ring>(n: usize, x: Placement, to: &[PartyId]) -> Cost {
+    parts(n * R::BITS as usize / 8, x, to)
+}
+
+/// [`Backend::reveal_bits`](crate::backend::Backend::reveal_bits) of `n` bits.
+pub fn reveal_bits(n: usize, x: Placement, to: &[PartyId]) -> Cost {
+    parts(n.div_ceil(8), x, to)
+}
+
+fn parts(bytes: usize, x: Placement, to: &[PartyId]) -> Cost {
+    let gives = [PartyId::ZERO, PartyId::ONE].map(|party| gives(x, party, to) && bytes > 0);
+    let sent = gives.map(|gives| if gives { bytes as u64 } else { 0 });
+    Cost { sent, rounds: u64::from(gives != [false; 2]), offered: [0; 2] }
+}
+
+/// The comparison of two private numbers of `bits` bits.
+fn carry(n: usize, bits: usize) -> Cost {
+    if bits == 0 || n == 0 {
+        return Cost::default();
+    }
+    let (pairs, odd) = (bits / 2, bits % 2);
+    let mut cost =
+        cross_bits((3 * pairs + odd) * n, &[(3 * pairs + odd) * n, 2 * pairs.saturating_sub(1) * n], [false, true]);
+    let mut nodes = pairs + odd;
+    while nodes > 1 {
+        let joined = nodes / 2;
+        cost += cross_bits(joined * n, &[joined * n, (joined - 1) * n], [true; 2]);
+        nodes -= joined;
+    }
+    cost
+}
+
+fn cross_bits(choices: usize, columns: &[usize], choosers: Choosers) -> Cost {
+    let tile = |start: usize| {
+        let n = (choices - start).min(TILE);
+        let offered: usize = columns.iter().map(|len| len.saturating_sub(start).min(n)).sum();
+        exchange(n, n.div_ceil(8), offered.div_ceil(8), choosers)
+    };
+    (0..choices).step_by(TILE).map(tile).sum()
+}
+
+fn cross_words(shape: &WordCross, choosers: Choosers) -> Cost {
+    if shape.columns == 0 {
+        return Cost::default();
+    }
+    let tile = |start: usize| {
+        let elements = (shape.elements - start).min(shape.tile());
+        let n = elements * shape.choice_bits as usize;
+        exchange(n, n.div_ceil(8), (elements * shape.offered_bits()).div_ceil(8), choosers)
+    };
+    (0..shape.elements).step_by(shape.tile()).map(tile).sum()
+}
+
+/// One exchange of `n` choices and of what is offered for them.
+fn exchange(n: usize, choices: usize, offered: usize, choosers: Choosers) -> Cost {
+    let mut cost = Cost { rounds: u64::from(choosers != [false; 2]), ..Cost::default() };
+    for chooser in [0, 1].into_iter().filter(|&party| choosers[party]) {
+        cost.sent[chooser] += choices as u64;
+        cost.sent[1 - chooser] += offered as u64;
+        cost.offered[1 - chooser] += n as u64;
+    }
+    cost
+}

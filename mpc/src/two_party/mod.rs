@@ -1,0 +1,168 @@
+//! The two-party engine's operations on shares.
+//!
+//! *Source*: cross products by correlated oblivious transfer after Gilboa (CRYPTO'99), with vector triples; comparison
+//! after CrypTFlow2 (ePrint 2020/1002) with leaves of two bits as inner products; truncation by one transfer under a
+//! known range, as Cheetah (ePrint 2022/207) has it. All of them differ from the papers in that random transfers are
+//! derandomised by both parties at once, so that every cross product is one simultaneous exchange.
+//!
+//! *Security*: semi-honest, two parties, no dealer; abort without fairness. Every result has fresh shares: each
+//! party's is masked by transfers that are used once. Message sizes, directions and order depend on lengths, widths
+//! and placements only. A deviating peer can shift results, and learns nothing from that alone. [`Backend::truncate`] may
+//! give one less than the floor, depending on the shares: the low bit of a truncated value that is revealed depends
+//! on more than the value, so what is released is rounded to a grid first.
+//!
+//! *Cost*: exact functions in [`cost`], held against the channel's counters in tests; random transfers come on top.
+//!
+//! *Shapes and units*: flat vectors; `n` is their length, `bits` widths of values. Long vectors go in tiles of about
+//! half a million transfers, one exchange a tile, which bounds the memory of an operation besides its operands.
+//!
+//! *Vectors*: none; held against [`Clear`](crate::clear::Clear).
+
+mod adder;
+mod compare;
+pub mod cost;
+mod cross;
+#[cfg(test)]
+pub(crate) mod ideal;
+mod multiply;
+mod pads;
+mod planes;
+mod reveal;
+#[cfg(test)]
+mod tests;
+mod truncate;
+mod wire;
+
+use std::marker::PhantomData;
+
+use tacit_protocol::PartyId;
+
+use crate::backend::{Backend, MatrixShape};
+use crate::channel::Channel;
+use crate::clear::{each, floor};
+use crate::correlations::Correlations;
+use crate::error::Result;
+use crate::ring::Ring;
+use crate::share::{Arith, Bits, Placement, Seat};
+
+/// One party's side of the engine, for as long as one plan runs over one channel.
+pub struct TwoParty<'c, R, C> {
+    party: PartyId,
+    channel: &'c mut dyn Channel,
+    correlations: C,
+    tweak: u128,
+    word: PhantomData<R>,
+}
+
+impl<'c, R: Ring, C: Correlations> TwoParty<'c, R, C> {
+    /// The side of `party`, which must be zero or one, over a channel to the other.
+    pub fn new(party: PartyId, channel: &'c mut dyn Channel, correlations: C) -> Self {
+        assert!(party.0 < 2, "two parties");
+        Self { party, channel, correlations, tweak: 0, word: PhantomData }
+    }
+
+    /// The channel, for its counters.
+    pub fn channel(&mut self) -> &mut dyn Channel {
+        &mut *self.channel
+    }
+
+    /// Gives back the correlations, with what is left of them.
+    pub fn into_correlations(self) -> C {
+        self.correlations
+    }
+
+    /// Whether this is the first party, which adds public constants to shares.
+    fn first(&self) -> bool {
+        self.party == PartyId::ZERO
+    }
+}
+
+impl<R, C> Seat for TwoParty<'_, R, C> {
+    fn party(&self) -> PartyId {
+        self.party
+    }
+
+    fn holds(&self, placement: Placement) -> bool {
+        match placement {
+            Placement::Public => true,
+            Placement::Private(owner) => owner == self.party,
+            Placement::Shared => self.party == PartyId::ZERO,
+        }
+    }
+}
+
+impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
+    fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits> {
+        self.and_bits(a, b)
+    }
+
+    fn to_arith(&mut self, a: &Bits) -> Result<Arith<R>> {
+        self.select_words(a, &Arith::constant(R::ONE, a.len))
+    }
+
+    fn select(&mut self, c: &Bits, x: &Arith<R>) -> Result<Arith<R>> {
+        self.select_words(c, x)
+    }
+
+    fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>> {
+        self.product(a, b, a_bits, b_bits)
+    }
+
+    fn matrix_multiply(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        shape: MatrixShape,
+        bits: (u32, u32),
+    ) -> Result<Arith<R>> {
+        self.matrix_product(a, b, shape, bits)
+    }
+
+    fn is_negative(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits> {
+        if x.placement != Placement::Shared {
+            return Ok(own(self, x, each(x, |word| word.bit(bits - 1))));
+        }
+        self.sign(x, bits)
+    }
+
+    fn is_zero(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits> {
+        if x.placement != Placement::Shared {
+            return Ok(own(self, x, each(x, |word| word.low(bits) == R::ZERO)));
+        }
+        self.zero(x, bits)
+    }
+
+    fn truncate(&mut self, x: &Arith<R>, shift: u32) -> Result<Arith<R>> {
+        if x.placement != Placement::Shared || shift == 0 {
+            return Ok(floor(x, shift));
+        }
+        self.faithful_shift(x, shift)
+    }
+
+    fn floor_shift(&mut self, x: &Arith<R>, shift: u32, bits: u32) -> Result<Arith<R>> {
+        if x.placement != Placement::Shared || shift == 0 {
+            return Ok(floor(x, shift));
+        }
+        self.exact_shift(x, shift, bits)
+    }
+
+    fn bits_of(&mut self, x: &Arith<R>, count: u32, bits: u32) -> Result<Vec<Bits>> {
+        if x.placement != Placement::Shared {
+            return Ok((0..count).map(|place| each(x, |word| word.bit(place.min(bits - 1)))).collect());
+        }
+        self.decompose(x, count, bits)
+    }
+
+    fn reveal(&mut self, x: &Arith<R>, to: &[PartyId]) -> Result<Option<Vec<R>>> {
+        self.reveal_words(x, to)
+    }
+
+    fn reveal_bits(&mut self, x: &Bits, to: &[PartyId]) -> Result<Option<Vec<u64>>> {
+        self.reveal_packed(x, to)
+    }
+}
+
+/// What the owner computed of its own value; the other side's part stays zero.
+fn own<S: Seat>(seat: &S, x: &Arith<impl Ring>, computed: Bits) -> Bits {
+    if seat.holds(x.placement) { computed } else { Bits::new(computed.placement, computed.len, Vec::new()) }
+}

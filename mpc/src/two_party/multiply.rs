@@ -1,0 +1,125 @@
+//! Selection and products: what one party's bits and words do to shared words.
+//!
+//! *Source*: Gilboa products with ownership: a part that one party knows to be zero has no cross term.
+//! *Security*: that of [`super::cross`].
+//! *Cost*: [`super::cost::select`], [`super::cost::multiply`], [`super::cost::matrix_multiply`].
+//! *Shapes and units*: products are of ring words; widths are of values, and make the choices of private operands short.
+
+use tacit_protocol::PartyId;
+
+use super::TwoParty;
+use super::cross::{WordCross, choosers};
+use crate::backend::MatrixShape;
+use crate::clear::{columns, local_matrix_product};
+use crate::correlations::Correlations;
+use crate::error::Result;
+use crate::ring::Ring;
+use crate::share::{Arith, Bits, Placement, Seat};
+
+/// How a product is cut into choices and offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Orientation {
+    /// Whether the right operand provides the choice bits.
+    pub(super) swapped: bool,
+    /// The width of the choice words.
+    pub(super) choice_bits: u32,
+}
+
+/// Lets the operand choose that takes fewer bits, each weighed by how many words it has.
+pub(super) fn orient<R: Ring>(
+    (a, a_bits, a_weight): (Placement, u32, usize),
+    (b, b_bits, b_weight): (Placement, u32, usize),
+) -> Orientation {
+    let width = |placement, bits: u32| if placement == Placement::Shared { R::BITS } else { bits.min(R::BITS) };
+    let (left, right) = (width(a, a_bits), width(b, b_bits));
+    // What is offered for a choice word of `bits` bits, a word a product; the choices themselves weigh little.
+    let offered = |bits: u32| (0..bits).map(|place| (R::BITS - place) as usize).sum::<usize>();
+    let cost = |bits: u32, words: usize, products: usize| bits as usize * words + offered(bits) * products;
+    let products = a_weight.max(1) * b_weight.max(1);
+    let swapped = cost(right, b_weight, products) < cost(left, a_weight, products);
+    Orientation { swapped, choice_bits: if swapped { right } else { left } }
+}
+
+impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
+    /// `c * x` with `columns` words a choice. Party `i` offers `x_i * (1 - 2 c_i)` against the other's choice bit,
+    /// since `c = c_i + c_j * (1 - 2 c_i)`.
+    pub(super) fn select_words(&mut self, c: &Bits, x: &Arith<R>) -> Result<Arith<R>> {
+        let columns = columns(c.len, x.len());
+        let placement = c.placement.join(x.placement);
+        // A public value under a shared choice is offered by the first party alone.
+        let source = offered_from(c.placement, x.placement);
+        let part = if x.placement == source || self.holds(source) { R::ZERO.sub(R::ONE) } else { R::ZERO };
+        let words: Vec<R> = x.words.iter().map(|word| word.and(part)).collect();
+        let own: Vec<R> = words.iter().enumerate().map(|(i, &word)| pick(c, i / columns, word)).collect();
+        let offer: Vec<R> = words.iter().zip(&own).map(|(word, &own)| word.sub(own.add(own))).collect();
+        let choice: Vec<R> = (0..c.len).map(|i| pick(c, i, R::ONE)).collect();
+        let choosers = choosers(c.placement, source);
+        let shape = WordCross { columns, ..WordCross::each(c.len, 1, false, R::BITS) };
+        let cross = self.cross_words(&shape, &choice, &offer, choosers)?;
+        let words = own.iter().zip(cross).map(|(own, cross)| own.add(cross)).collect();
+        Ok(Arith { placement, words })
+    }
+
+    /// The product of ring words.
+    pub(super) fn product(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>> {
+        assert_eq!(a.len(), b.len(), "operands have one length");
+        let placement = a.placement.join(b.placement);
+        let orientation = orient::<R>((a.placement, a_bits, 1), (b.placement, b_bits, 1));
+        let (choice, offer) = if orientation.swapped { (b, a) } else { (a, b) };
+        let shape = WordCross::each(a.len(), orientation.choice_bits, true, R::BITS);
+        let choosers = choosers(choice.placement, offer.placement);
+        let cross = self.cross_words(&shape, &choice.words, &offer.words, choosers)?;
+        let words = a.words.iter().zip(&b.words).zip(cross).map(|((a, &b), cross)| a.mul(b).add(cross)).collect();
+        Ok(Arith { placement, words })
+    }
+
+    /// The matrix product: a transfer for each bit of each entry of the factor that chooses, its message a whole row
+    /// of the other factor.
+    pub(super) fn matrix_product(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        shape: MatrixShape,
+        bits: (u32, u32),
+    ) -> Result<Arith<R>> {
+        let placement = a.placement.join(b.placement);
+        let local = local_matrix_product(&a.words, &b.words, shape);
+        let MatrixShape { rows, inner, columns } = shape;
+        let orientation = orient::<R>((a.placement, bits.0, rows), (b.placement, bits.1, columns));
+        let active = choosers(a.placement, b.placement) != [false; 2] && inner > 0;
+        let cross = if !active {
+            vec![R::ZERO; rows * columns]
+        } else if orientation.swapped {
+            let (left, right) = (transposed(&a.words, rows, inner), transposed(&b.words, inner, columns));
+            let cross = matrix_cross(columns, inner, rows, orientation.choice_bits, R::BITS);
+            let product = self.cross_words(&cross, &right, &left, choosers(b.placement, a.placement))?;
+            transposed(&product, columns, rows)
+        } else {
+            let cross = matrix_cross(rows, inner, columns, orientation.choice_bits, R::BITS);
+            self.cross_words(&cross, &a.words, &b.words, choosers(a.placement, b.placement))?
+        };
+        Ok(Arith { placement, words: local.iter().zip(cross).map(|(local, cross)| local.add(cross)).collect() })
+    }
+}
+
+/// Where the words of a selection come from.
+pub(super) fn offered_from(c: Placement, x: Placement) -> Placement {
+    match (c, x) {
+        (Placement::Shared, Placement::Public) => Placement::Private(PartyId::ZERO),
+        _ => x,
+    }
+}
+
+/// The cross terms of a matrix product whose left factor chooses.
+pub(super) fn matrix_cross(rows: usize, inner: usize, columns: usize, choice_bits: u32, width: u32) -> WordCross {
+    WordCross { elements: rows * inner, choice_bits, signed: true, columns, width, period: inner, fold: inner }
+}
+
+/// The word where this party's part of the bit is set, else zero.
+fn pick<R: Ring>(c: &Bits, place: usize, word: R) -> R {
+    word.and(R::from_u128(u128::from(c.words[place / 64] >> (place % 64) & 1)).neg())
+}
+
+fn transposed<R: Ring>(words: &[R], rows: usize, columns: usize) -> Vec<R> {
+    (0..rows * columns).map(|place| words[place % rows * columns + place / rows]).collect()
+}

@@ -1,0 +1,88 @@
+//! Ring words from the messages of random transfers.
+
+use std::sync::LazyLock;
+
+use aes::Aes128;
+use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+
+use crate::ring::Ring;
+
+/// The permutation: AES under a public key. A message is uniform, secret to one party and used once, so the blocks
+/// `P(m ^ t) ^ m ^ t` under tweaks `t` that never repeat are pseudorandom in the ideal-permutation model.
+static PERMUTATION: LazyLock<Aes128> = LazyLock::new(|| Aes128::new(&Array(*b"tacit/mpc/pads/1")));
+
+/// Blocks a call to the permutation.
+const BATCH: usize = 64;
+
+/// How many tweaks `messages` of `columns` words take.
+pub(super) fn tweaks<R: Ring>(messages: usize, columns: usize) -> u128 {
+    if direct::<R>(columns) { 0 } else { messages as u128 * blocks::<R>(columns) as u128 }
+}
+
+/// `columns` words for each message, message by message.
+pub(super) fn expand<R: Ring>(messages: &[u128], columns: usize, first_tweak: u128) -> Vec<R> {
+    let per_block = (128 / R::BITS) as usize;
+    if direct::<R>(columns) {
+        let words = |&message: &u128| (0..columns as u32).map(move |j| R::from_u128(message >> (R::BITS * j)));
+        return messages.iter().flat_map(words).collect();
+    }
+    let mut pads = Vec::with_capacity(messages.len() * columns);
+    let mut tweak = first_tweak;
+    let mut batch = Vec::new();
+    let blocks = blocks::<R>(columns);
+    for group in messages.chunks(BATCH.div_ceil(blocks)) {
+        batch.clear();
+        for &message in group {
+            batch.extend((0..blocks).map(|block| message ^ (tweak + block as u128)));
+            tweak += blocks as u128;
+        }
+        hash(&mut batch);
+        for message in batch.chunks(blocks) {
+            pads.extend(
+                (0..columns).map(|j| R::from_u128(message[j / per_block] >> (R::BITS as usize * (j % per_block)))),
+            );
+        }
+    }
+    pads
+}
+
+fn direct<R: Ring>(columns: usize) -> bool {
+    columns * R::BITS as usize <= 128
+}
+
+fn blocks<R: Ring>(columns: usize) -> usize {
+    (columns * R::BITS as usize).div_ceil(128)
+}
+
+fn hash(blocks: &mut [u128]) {
+    let mut enciphered: Vec<_> = blocks.iter().map(|block| Array(block.to_le_bytes())).collect();
+    PERMUTATION.encrypt_blocks(&mut enciphered);
+    for (block, cipher) in blocks.iter_mut().zip(&enciphered) {
+        *block ^= u128::from_le_bytes(cipher.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_word_repeats_within_or_between_equal_messages() {
+        let messages = [7u128; 300];
+        for columns in [3, 64, 129] {
+            let pads: Vec<u64> = expand(&messages, columns, 0);
+            assert_eq!(pads.len(), 300 * columns);
+            assert_eq!(pads.iter().collect::<HashSet<_>>().len(), pads.len());
+        }
+    }
+
+    #[test]
+    fn short_pads_are_the_message_itself() {
+        assert_eq!(expand::<u64>(&[(3 << 64) | 2], 2, 9), [2, 3]);
+        assert_eq!(expand::<u128>(&[5], 1, 9), [5]);
+        assert_eq!(tweaks::<u64>(10, 2), 0);
+        assert_eq!(tweaks::<u64>(10, 3), 20);
+    }
+}

@@ -1,0 +1,460 @@
+//! Every operation against the ring interpreter, its cost against the channel's counters, its transcript against
+//! other secrets, its shares against the uniform distribution.
+
+use std::thread;
+
+use proptest::prelude::*;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use tacit_protocol::PartyId;
+
+use super::TwoParty;
+use super::cost::{self, Cost};
+use super::ideal::Ideal;
+use crate::backend::{Backend, MatrixShape};
+use crate::channel::{Channel, Event, Recorder, Traffic, pair};
+use crate::clear::Clear;
+use crate::ring::Ring;
+use crate::share::{Arith, Bits, Placement, Seat};
+
+const PLACEMENTS: [Placement; 4] =
+    [Placement::Public, Placement::Private(PartyId::ZERO), Placement::Private(PartyId::ONE), Placement::Shared];
+const BOTH: [PartyId; 2] = [PartyId::ZERO, PartyId::ONE];
+
+/// What a run left on each side.
+pub(crate) struct Run<T> {
+    pub(crate) results: [T; 2],
+    pub(crate) traffic: [Traffic; 2],
+    pub(crate) events: [Vec<Event>; 2],
+    pub(crate) used: [u64; 2],
+}
+
+/// Runs both parties in threads of their own.
+pub(crate) fn run<R: Ring, T: Send>(seed: u64, program: impl Fn(&mut TwoParty<'_, R, Ideal>) -> T + Sync) -> Run<T> {
+    let (zero, one) = pair();
+    let side = |party, channel| {
+        let mut channel = Recorder::new(channel);
+        let mut engine = TwoParty::new(party, &mut channel, Ideal::new(party, seed));
+        let result = program(&mut engine);
+        let used = engine.into_correlations().used;
+        (result, channel.traffic(), channel.events().to_vec(), used)
+    };
+    let (zero, one) = thread::scope(|scope| {
+        let other = scope.spawn(|| side(PartyId::ONE, one));
+        (side(PartyId::ZERO, zero), other.join().expect("the other party finishes"))
+    });
+    assert_eq!(zero.3, one.3, "both parties took the same transfers");
+    Run { results: [zero.0, one.0], traffic: [zero.1, one.1], events: [zero.2, one.2], used: zero.3 }
+}
+
+/// A party's part of values in a placement.
+pub(crate) fn part<R: Ring>(seat: &impl Seat, placement: Placement, values: &[R], seed: u64) -> Arith<R> {
+    let mut masks = ChaCha8Rng::seed_from_u64(seed);
+    let words = values.iter().map(|&value| {
+        let mask = R::from_u128(u128::from(masks.next_u64()) << 64 | u128::from(masks.next_u64()));
+        match placement {
+            Placement::Shared if seat.party() == PartyId::ZERO => value.sub(mask),
+            Placement::Shared => mask,
+            _ if seat.holds(placement) => value,
+            _ => R::ZERO,
+        }
+    });
+    Arith { placement, words: words.collect() }
+}
+
+fn part_of_bits(seat: &impl Seat, placement: Placement, values: &[u64], len: usize, seed: u64) -> Bits {
+    let mut masks = ChaCha8Rng::seed_from_u64(seed);
+    let words = values.iter().map(|&value| {
+        let mask = masks.next_u64();
+        match placement {
+            Placement::Shared if seat.party() == PartyId::ZERO => value ^ mask,
+            Placement::Shared => mask,
+            _ if seat.holds(placement) => value,
+            _ => 0,
+        }
+    });
+    Bits::new(placement, len, words.collect())
+}
+
+/// The values that the parties' parts make, after a check that they make them as the placement says.
+pub(crate) fn join<R: Ring>(parts: &[&Arith<R>; 2]) -> Vec<R> {
+    let [zero, one] = parts;
+    assert_eq!((zero.placement, zero.len()), (one.placement, one.len()));
+    match zero.placement {
+        Placement::Public => assert!(zero.words == one.words),
+        Placement::Private(owner) => assert!(parts[1 - owner.index()].words.iter().all(|&word| word == R::ZERO)),
+        Placement::Shared => {}
+    }
+    if zero.placement == Placement::Public {
+        return zero.words.clone();
+    }
+    zero.words.iter().zip(&one.words).map(|(a, &b)| a.add(b)).collect()
+}
+
+pub(crate) fn join_bits(parts: &[&Bits; 2]) -> Vec<u64> {
+    let [zero, one] = parts;
+    assert_eq!((zero.placement, zero.len), (one.placement, one.len));
+    match zero.placement {
+        Placement::Public => return zero.words.clone(),
+        Placement::Private(owner) => assert!(parts[1 - owner.index()].words.iter().all(|&word| word == 0)),
+        Placement::Shared => {}
+    }
+    zero.words.iter().zip(&one.words).map(|(a, b)| a ^ b).collect()
+}
+
+fn assert_cost<T>(run: &Run<T>, cost: Cost, what: &str) {
+    let [zero, one] = run.traffic;
+    assert_eq!([zero.sent, one.sent], cost.sent, "bytes of {what}");
+    assert_eq!([zero.received, one.received], [cost.sent[1], cost.sent[0]], "bytes of {what}");
+    assert_eq!(zero.rounds.max(one.rounds), cost.rounds, "rounds of {what}");
+    assert_eq!(run.used, cost.offered, "transfers of {what}");
+}
+
+/// Values of at most `bits` bits: the edges of the range, then random ones.
+fn values<R: Ring>(n: usize, bits: u32, seed: u64) -> Vec<R> {
+    let half = if bits == 128 { i128::MIN } else { -(1i128 << (bits - 1)) };
+    let top = -(half + 1);
+    let mut edges = vec![0, -1, half, top, half / 2, top / 2, half / 2 - 1, top / 2 + 1];
+    edges.extend([1, half + 1, top - 1].into_iter().filter(|edge| (half..=top).contains(edge)));
+    edges.retain(|edge| (half..=top).contains(edge));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let random = std::iter::repeat_with(move || {
+        let word = (u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64())) as i128;
+        word >> (128 - bits)
+    });
+    edges.into_iter().cycle().take(n.min(22)).chain(random).take(n).map(R::from_i128).collect()
+}
+
+fn random_bits(n: usize, seed: u64) -> Vec<u64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let words = (0..n.div_ceil(64)).map(|_| rng.next_u64()).collect();
+    Bits::new(Placement::Public, n, words).words
+}
+
+const SIZES: [usize; 6] = [0, 1, 63, 64, 65, 1000];
+
+#[test]
+fn and_is_that_of_the_interpreter_for_all_placements() {
+    for n in SIZES {
+        for (p, q) in PLACEMENTS.into_iter().flat_map(|p| PLACEMENTS.map(|q| (p, q))) {
+            let (a, b) = (random_bits(n, 1), random_bits(n, 2));
+            let run = run::<u64, _>(3, |engine| {
+                let (a, b) = (part_of_bits(engine, p, &a, n, 4), part_of_bits(engine, q, &b, n, 5));
+                engine.and(&a, &b).expect("and")
+            });
+            let expected: Vec<_> = a.iter().zip(&b).map(|(a, b)| a & b).collect();
+            let [zero, one] = &run.results;
+            assert_eq!(join_bits(&[zero, one]), expected, "{n} {p:?} {q:?}");
+            assert_eq!(zero.placement, p.join(q));
+            assert_cost(&run, cost::and(n, p, q), "and");
+        }
+    }
+}
+
+fn unary<R: Ring>(n: usize, bits: u32, p: Placement) {
+    let x = values::<R>(n, bits, u64::from(bits));
+    let clear = Arith { placement: p, words: x.clone() };
+    let check = |what: &str, cost: Cost, of: &(dyn Fn(&mut dyn Backend<R>, &Arith<R>) -> Vec<Bits> + Sync)| {
+        let run = run::<R, _>(6, |engine| {
+            let x = part(engine, p, &x, 7);
+            of(engine, &x)
+        });
+        let expected = of(&mut Clear, &clear);
+        for ((zero, one), expected) in run.results[0].iter().zip(&run.results[1]).zip(&expected) {
+            assert_eq!(join_bits(&[zero, one]), expected.words, "{what} of {n} values of {bits} bits, {p:?}");
+            assert_eq!(zero.placement, expected.placement);
+        }
+        assert_eq!(run.results[0].len(), expected.len());
+        assert_cost(&run, cost, what);
+    };
+    check("is_negative", cost::is_negative(n, bits, p), &|engine, x| {
+        vec![engine.is_negative(x, bits).expect("is_negative")]
+    });
+    check("is_zero", cost::is_zero(n, bits, p), &|engine, x| vec![engine.is_zero(x, bits).expect("is_zero")]);
+    for count in [1, bits.div_ceil(2), bits, (bits + 3).min(R::BITS)] {
+        check("bits_of", cost::bits_of(n, count, bits, p), &|engine, x| {
+            engine.bits_of(x, count, bits).expect("bits_of")
+        });
+    }
+    for shift in [0, 1, 7, 18, bits - 1, R::BITS - 2] {
+        let run =
+            run::<R, _>(8, |engine| engine.floor_shift(&part(engine, p, &x, 9), shift, bits).expect("floor_shift"));
+        let expected = Backend::<R>::floor_shift(&mut Clear, &clear, shift, bits).expect("floor_shift");
+        assert_eq!(join(&[&run.results[0], &run.results[1]]), expected.words, "shift {shift} of {bits} bits {p:?}");
+        assert_cost(&run, cost::floor_shift::<R>(n, shift, bits, p), "floor_shift");
+    }
+}
+
+#[test]
+fn signs_bits_and_exact_shifts_are_those_of_the_interpreter_at_all_widths() {
+    for bits in 1..=64 {
+        unary::<u64>(90, bits, Placement::Shared);
+    }
+    for bits in [1, 2, 3, 40, 63, 64, 65, 100, 127, 128] {
+        unary::<u128>(90, bits, Placement::Shared);
+    }
+    for n in SIZES {
+        for p in PLACEMENTS {
+            unary::<u64>(n, 40, p);
+            unary::<u128>(n, 70, p);
+        }
+    }
+}
+
+fn binary<R: Ring>(n: usize, p: Placement, q: Placement) {
+    let bits = random_bits(n, 10);
+    for columns in [1, 2, 5] {
+        let x = values::<R>(n * columns, R::BITS, 11);
+        let run = run::<R, _>(12, |engine| {
+            let (c, x) = (part_of_bits(engine, p, &bits, n, 13), part(engine, q, &x, 14));
+            engine.select(&c, &x).expect("select")
+        });
+        let (c, x) = (Bits::new(p, n, bits.clone()), Arith { placement: q, words: x });
+        let expected = Clear.select(&c, &x).expect("select");
+        assert_eq!(join(&[&run.results[0], &run.results[1]]), expected.words, "select {n} {p:?} {q:?} {columns}");
+        assert_eq!(run.results[0].placement, expected.placement);
+        let columns = if n == 0 { 1 } else { columns };
+        assert_cost(&run, cost::select::<R>(n, columns, p, q), "select");
+    }
+    for widths in [(R::BITS / 2, R::BITS / 2), (1, R::BITS), (20, 3), (R::BITS, R::BITS)] {
+        let (a, b) = (values::<R>(n, widths.0, 15), values::<R>(n, widths.1, 16));
+        let run = run::<R, _>(17, |engine| {
+            let (a, b) = (part(engine, p, &a, 18), part(engine, q, &b, 19));
+            engine.multiply(&a, &b, widths.0, widths.1).expect("multiply")
+        });
+        let expected: Vec<R> = a.iter().zip(&b).map(|(a, &b)| a.mul(b)).collect();
+        assert_eq!(join(&[&run.results[0], &run.results[1]]), expected, "product {n} {p:?} {q:?} {widths:?}");
+        assert_eq!(run.results[0].placement, p.join(q));
+        assert_cost(&run, cost::multiply::<R>(n, p, q, widths), "multiply");
+    }
+}
+
+#[test]
+fn selections_and_products_are_those_of_the_interpreter_for_all_placements() {
+    for (p, q) in PLACEMENTS.into_iter().flat_map(|p| PLACEMENTS.map(|q| (p, q))) {
+        for n in SIZES {
+            binary::<u64>(n, p, q);
+        }
+        binary::<u128>(65, p, q);
+    }
+}
+
+fn matrices<R: Ring>(shape: MatrixShape, p: Placement, q: Placement, bits: (u32, u32)) {
+    let (a, b) =
+        (values::<R>(shape.rows * shape.inner, bits.0, 20), values::<R>(shape.inner * shape.columns, bits.1, 21));
+    let run = run::<R, _>(22, |engine| {
+        let (a, b) = (part(engine, p, &a, 23), part(engine, q, &b, 24));
+        engine.matrix_multiply(&a, &b, shape, bits).expect("matrix product")
+    });
+    let (a, b) = (Arith { placement: p, words: a }, Arith { placement: q, words: b });
+    let expected = Clear.matrix_multiply(&a, &b, shape, bits).expect("matrix product");
+    assert_eq!(join(&[&run.results[0], &run.results[1]]), expected.words, "{shape:?} {p:?} {q:?}");
+    assert_cost(&run, cost::matrix_multiply::<R>(shape, p, q, bits), "matrix product");
+}
+
+#[test]
+fn matrix_products_are_those_of_the_interpreter_whichever_factor_chooses() {
+    for (p, q) in PLACEMENTS.into_iter().flat_map(|p| PLACEMENTS.map(|q| (p, q))) {
+        for (rows, inner, columns) in [(3, 4, 5), (7, 2, 1), (1, 9, 3), (2, 0, 3), (2, 3, 0)] {
+            matrices::<u64>(MatrixShape { rows, inner, columns }, p, q, (12, 30));
+            matrices::<u64>(MatrixShape { rows, inner, columns }, p, q, (30, 12));
+        }
+        matrices::<u128>(MatrixShape { rows: 3, inner: 2, columns: 4 }, p, q, (40, 50));
+    }
+}
+
+#[test]
+fn bits_become_words_in_all_placements() {
+    for (n, p) in SIZES.into_iter().flat_map(|n| PLACEMENTS.map(|p| (n, p))) {
+        let bits = random_bits(n, 25);
+        let run = run::<u64, _>(26, |engine| {
+            let a = part_of_bits(engine, p, &bits, n, 27);
+            engine.to_arith(&a).expect("to_arith")
+        });
+        let expected: Vec<u64> = (0..n).map(|i| bits[i / 64] >> (i % 64) & 1).collect();
+        assert_eq!(join(&[&run.results[0], &run.results[1]]), expected, "{p:?}");
+        assert_eq!(run.results[0].placement, p);
+        assert_cost(&run, cost::to_arith::<u64>(n, p), "to_arith");
+    }
+}
+
+fn truncation_errors<R: Ring>(n: usize, shift: u32, seed: u64) -> [usize; 2] {
+    let x = values::<R>(n, R::BITS - 1, seed);
+    let run = run::<R, _>(seed, |engine| {
+        let x = part(engine, Placement::Shared, &x, seed + 1);
+        engine.truncate(&x, shift).expect("truncate")
+    });
+    assert_cost(&run, cost::truncate(n, shift, Placement::Shared), "truncate");
+    let mut errors = [0; 2];
+    for (got, x) in join(&[&run.results[0], &run.results[1]]).into_iter().zip(x) {
+        let error = (x.to_i128() >> shift) - got.to_i128();
+        errors[usize::try_from(error).expect("never above the floor")] += 1;
+    }
+    errors
+}
+
+#[test]
+fn truncation_errs_by_nothing_or_one_below_and_never_otherwise() {
+    for shift in [1, 2, 17, 18, 36, 61, 62] {
+        let [exact, below] = truncation_errors::<u64>(100_000, shift, u64::from(shift));
+        // The parts' low bits carry for about half of random values.
+        assert!(exact > 40_000 && below > 20_000 / shift as usize, "{shift}: {exact} {below}");
+    }
+    for shift in [1, 18, 64, 126] {
+        truncation_errors::<u128>(20_000, shift, u64::from(shift));
+    }
+    assert_eq!(truncation_errors::<u64>(10, 0, 1), [10, 0]);
+}
+
+#[test]
+fn values_are_revealed_to_the_parties_named_and_nothing_is_sent_to_others() {
+    for p in PLACEMENTS {
+        for to in [&BOTH[..], &BOTH[..1], &BOTH[1..], &[]] {
+            for n in [0, 1, 65] {
+                let (x, bits) = (values::<u64>(n, 64, 28), random_bits(n, 29));
+                let words = run::<u64, _>(30, |engine| {
+                    let x = part(engine, p, &x, 31);
+                    engine.reveal(&x, to).expect("reveal")
+                });
+                let packed = run::<u64, _>(30, |engine| {
+                    let bits = part_of_bits(engine, p, &bits, n, 31);
+                    engine.reveal_bits(&bits, to).expect("reveal")
+                });
+                for party in BOTH {
+                    let named = to.contains(&party);
+                    assert_eq!(words.results[party.index()], named.then(|| x.clone()), "{p:?} {to:?}");
+                    assert_eq!(packed.results[party.index()], named.then(|| bits.clone()), "{p:?} {to:?}");
+                }
+                assert_cost(&words, cost::reveal::<u64>(n, p, to), "reveal");
+                assert_cost(&packed, cost::reveal_bits(n, p, to), "reveal_bits");
+            }
+        }
+    }
+}
+
+#[test]
+fn vectors_longer_than_a_tile_go_in_several_exchanges() {
+    let n = 600_000;
+    let (a, b) = (random_bits(n, 32), random_bits(n, 33));
+    let x = values::<u64>(n, 20, 34);
+    let run = run::<u64, _>(35, |engine| {
+        let (a, b) =
+            (part_of_bits(engine, Placement::Shared, &a, n, 36), part_of_bits(engine, Placement::Shared, &b, n, 37));
+        let product = engine.and(&a, &b).expect("and");
+        let x = part(engine, Placement::Shared, &x, 38);
+        let negative = engine.is_negative(&x, 20).expect("is_negative");
+        (product, engine.select(&negative, &x).expect("select"))
+    });
+    let [(zero, least), (one, most)] = &run.results;
+    assert_eq!(join_bits(&[zero, one]), a.iter().zip(&b).map(|(a, b)| a & b).collect::<Vec<_>>());
+    let expected: Vec<_> = x.iter().map(|&x| if (x as i64) < 0 { x } else { 0 }).collect();
+    assert!(join(&[least, most]) == expected);
+    let shared = Placement::Shared;
+    let cost =
+        cost::and(n, shared, shared) + cost::is_negative(n, 20, shared) + cost::select::<u64>(n, 1, shared, shared);
+    assert!(cost.rounds > 20);
+    assert_cost(&run, cost, "tiles");
+}
+
+/// Every operation once, on secrets of one shape.
+fn everything<R: Ring>(engine: &mut TwoParty<'_, R, Ideal>, x: &[R], c: &[u64]) {
+    let n = x.len();
+    for p in [Placement::Shared, Placement::Private(PartyId::ONE)] {
+        let (x, y) = (part(engine, p, x, 40), part(engine, Placement::Shared, x, 41));
+        let c = part_of_bits(engine, p, c, n, 42);
+        engine.and(&c, &c).expect("and");
+        engine.to_arith(&c).expect("to_arith");
+        engine.select(&c, &y).expect("select");
+        engine.multiply(&x, &y, 40, 40).expect("multiply");
+        let shape = MatrixShape { rows: 1, inner: n, columns: 1 };
+        engine.matrix_multiply(&x, &y, shape, (40, 40)).expect("matrix product");
+        engine.is_negative(&x, 40).expect("is_negative");
+        engine.is_zero(&x, 40).expect("is_zero");
+        engine.truncate(&x, 18).expect("truncate");
+        engine.floor_shift(&x, 18, 40).expect("floor_shift");
+        engine.bits_of(&x, 40, 40).expect("bits_of");
+        engine.reveal(&x, &BOTH).expect("reveal");
+        engine.reveal_bits(&c, &BOTH[..1]).expect("reveal");
+    }
+}
+
+/// CHK-604: sizes, directions and order depend on shapes only.
+#[test]
+fn transcripts_do_not_depend_on_secrets() {
+    let transcript = |x: Vec<u64>, c: Vec<u64>, seed| run::<u64, _>(seed, |engine| everything(engine, &x, &c)).events;
+    let zeros = transcript(vec![0; 100], vec![0; 2], 43);
+    assert!(zeros[0].len() > 50);
+    assert_eq!(zeros, transcript(vec![u64::MAX; 100], vec![u64::MAX, (1 << 36) - 1], 43));
+    assert_eq!(zeros, transcript(values(100, 40, 44), random_bits(100, 45), 46));
+}
+
+/// Chi-square of the bytes of one party's shares against the uniform distribution; 255 degrees of freedom. The bound
+/// is passed with probability 1 - 2^-20 by uniform bytes; seeds are fixed.
+fn assert_uniform(words: &[u64], what: &str) {
+    for byte in 0..8 {
+        let mut counts = [0u64; 256];
+        words.iter().for_each(|word| counts[(word >> (8 * byte)) as usize & 255] += 1);
+        let expected = words.len() as f64 / 256.0;
+        let chi: f64 = counts.iter().map(|&count| (count as f64 - expected).powi(2) / expected).sum();
+        assert!(chi < 372.0, "byte {byte} of the shares of {what}: {chi}");
+    }
+}
+
+#[test]
+fn shares_of_results_are_uniform_whatever_the_values_are() {
+    let n = 1 << 17;
+    let run = run::<u64, _>(47, |engine| {
+        let x = part(engine, Placement::Private(PartyId::ZERO), &vec![5u64; n], 48);
+        let y = part(engine, Placement::Private(PartyId::ONE), &vec![u64::MAX - 2; n], 49);
+        let shared = part(engine, Placement::Shared, &vec![1 << 30; n], 50);
+        let c = part_of_bits(engine, Placement::Private(PartyId::ONE), &vec![u64::MAX; n / 64], n, 51);
+        let d = part_of_bits(engine, Placement::Private(PartyId::ZERO), &vec![0; n / 64], n, 52);
+        let negative = engine.is_negative(&shared, 40).expect("is_negative");
+        let words = vec![
+            ("products", engine.multiply(&x, &y, 4, 3).expect("multiply")),
+            ("selections", engine.select(&c, &x).expect("select")),
+            ("shared selections", engine.select(&negative, &shared).expect("select")),
+            ("bits as words", engine.to_arith(&negative).expect("to_arith")),
+            ("truncations", engine.truncate(&shared, 18).expect("truncate")),
+            ("floors", engine.floor_shift(&shared, 18, 40).expect("floor_shift")),
+        ];
+        let mut bits = vec![
+            ("conjunctions", engine.and(&c, &d).expect("and")),
+            ("signs", negative),
+            ("zeros", engine.is_zero(&shared, 40).expect("is_zero")),
+        ];
+        bits.extend(engine.bits_of(&shared, 3, 40).expect("bits_of").into_iter().map(|bits| ("bits", bits)));
+        (words, bits)
+    });
+    for (words, bits) in &run.results {
+        words.iter().for_each(|(what, words)| assert_uniform(&words.words, what));
+        for (what, bits) in bits {
+            let ones: u32 = bits.words.iter().map(|word| word.count_ones()).sum();
+            let deviation = (f64::from(ones) - n as f64 / 2.0).abs() / (n as f64 / 4.0).sqrt();
+            assert!(deviation < 5.0, "bias of the shares of {what}: {deviation} sigma");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn random_values_of_random_widths_go_through_every_operation(
+        seed in any::<u64>(), bits in 2u32..=62, shift in 0u32..62, n in 1usize..40,
+    ) {
+        let x = values::<u64>(n, bits, seed);
+        let run = run::<u64, _>(seed, |engine| {
+            let x = part(engine, Placement::Shared, &x, seed ^ 1);
+            let negative = engine.is_negative(&x, bits).expect("is_negative");
+            let below = engine.select(&negative, &x).expect("select");
+            let product = engine.multiply(&x, &below, bits, bits).expect("multiply");
+            (below, product, engine.floor_shift(&x, shift, bits).expect("floor_shift"))
+        });
+        let [zero, one] = &run.results;
+        let below: Vec<u64> = x.iter().map(|&x| if (x as i64) < 0 { x } else { 0 }).collect();
+        prop_assert_eq!(join(&[&zero.1, &one.1]), x.iter().zip(&below).map(|(a, b)| a.wrapping_mul(*b)).collect::<Vec<_>>());
+        prop_assert_eq!(join(&[&zero.0, &one.0]), below);
+        prop_assert_eq!(join(&[&zero.2, &one.2]), x.iter().map(|&x| ((x as i64) >> shift) as u64).collect::<Vec<_>>());
+    }
+}
