@@ -16,3 +16,13 @@ pub trait Correlations: Send {
     /// message it chose.
     fn receive_random(&mut self, channel: &mut dyn Channel, n: usize) -> Result<(Vec<u64>, Vec<u128>)>;
 }
+
+impl<C: Correlations + ?Sized> Correlations for &mut C {
+    fn send_random(&mut self, channel: &mut dyn Channel, n: usize) -> Result<Vec<[u128; 2]>> {
+        (**self).send_random(channel, n)
+    }
+
+    fn receive_random(&mut self, channel: &mut dyn Channel, n: usize) -> Result<(Vec<u64>, Vec<u128>)> {
+        (**self).receive_random(channel, n)
+    }
+}
