@@ -8,8 +8,15 @@ pub mod channel;
 pub mod clear;
 pub mod correlations;
 pub mod error;
+pub mod hash;
+pub mod ot;
+pub mod params;
+pub mod prg;
 pub mod ring;
 pub mod share;
 pub mod two_party;
 
 pub use error::Error;
+
+#[cfg(target_endian = "big")]
+compile_error!("shares are little-endian words on the wire and in memory");

@@ -1,0 +1,19 @@
+//! The ideal functionality of random OT, that tests hold the protocols against: for each transfer two messages that differ, and to
+//! the receiver the one of its choice bit.
+
+/// Asserts that what both parties hold are random transfers, and that no message occurs twice.
+pub(crate) fn check_random(sent: &[[u128; 2]], choices: &[u64], received: &[u128]) {
+    assert_eq!(sent.len(), received.len());
+    assert_eq!(choices.len(), sent.len().div_ceil(64));
+    for (i, (messages, chosen)) in sent.iter().zip(received).enumerate() {
+        let bit = (choices[i / 64] >> (i % 64)) as usize & 1;
+        assert_eq!(messages[bit], *chosen, "transfer {i}");
+        assert_ne!(messages[1 - bit], *chosen, "transfer {i}");
+    }
+    if sent.len() % 64 != 0 {
+        assert_eq!(choices.last().expect("not empty") >> (sent.len() % 64), 0, "unused bits are 0");
+    }
+    let mut all: Vec<u128> = sent.iter().flatten().copied().collect();
+    all.sort_unstable();
+    assert!(all.windows(2).all(|pair| pair[0] != pair[1]), "a message occurs twice");
+}
