@@ -8,4 +8,5 @@ pub mod keys;
 pub mod store;
 
 pub mod crypto;
+pub mod data_plane;
 pub mod network;

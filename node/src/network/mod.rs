@@ -38,6 +38,7 @@ use std::{sync::Arc, time::Duration};
 use libp2p::{PeerId, identity::Keypair};
 use tacit_protocol::Code;
 
+pub(crate) use address::resolve;
 pub use address::{AddressPolicy, MAX_ADDRESSES};
 pub use admission::{AdmissionLimits, ConnectionCounts};
 pub use codec::{MAX_HELLO_BYTES, MAX_MESSAGE_BYTES, MAX_PAIR_BYTES};

@@ -9,11 +9,9 @@ use std::{
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use libp2p::{
     Multiaddr, PeerId, Swarm,
-    core::ConnectedPoint,
+    core::{ConnectedPoint, transport::ListenerId},
     identity::Keypair,
-    request_response::{
-        Event, InboundFailure, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
-    },
+    request_response::{Event, InboundFailure, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
     swarm::{
         ConnectionId, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
@@ -43,6 +41,8 @@ const MAX_STRIKES: u32 = 3;
 const STRANGERS_PACE: (u32, u32) = (10, 40);
 /// How long a stop waits for connections to close.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a peer has to read a refusal before it is closed.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// How long a connection without a stream lasts: longer than any node runs, as pings tell who is lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -79,7 +79,7 @@ pub(super) fn spawn(
         sent: HashMap::new(),
         answering: FuturesUnordered::new(),
         resolving: FuturesUnordered::new(),
-        close_after: HashMap::new(),
+        listeners: Vec::new(),
     };
     let handle = NetworkHandle { local, commands, connected: connected_out, listening: listening_out };
     Ok(Network { handle, requests, task: tokio::spawn(task.run()) })
@@ -106,12 +106,11 @@ struct Task {
     answering: FuturesUnordered<BoxFuture<'static, Answered>>,
     /// Names being resolved for a dial: one a peer, plus those of pairing requests of this node.
     resolving: FuturesUnordered<BoxFuture<'static, Resolved>>,
-    /// Requests whose peer is closed once it has our refusal.
-    close_after: HashMap<(Protocol, InboundRequestId), PeerId>,
+    listeners: Vec<ListenerId>,
 }
 
 struct PendingListen {
-    listener: libp2p::core::transport::ListenerId,
+    listener: ListenerId,
     address: Multiaddr,
     reply: oneshot::Sender<Result<(), NetworkError>>,
 }
@@ -160,6 +159,9 @@ impl Task {
     /// Closes all connections and waits, not for long, until the peers can have heard of it.
     async fn close_all(mut self) {
         self.connected.send_replace(BTreeSet::new());
+        for listener in std::mem::take(&mut self.listeners) {
+            self.swarm.remove_listener(listener);
+        }
         let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for peer in peers {
             let _ = self.swarm.disconnect_peer_id(peer);
@@ -215,7 +217,10 @@ impl Task {
 
     fn listen(&mut self, address: Multiaddr, reply: oneshot::Sender<Result<(), NetworkError>>) {
         match self.swarm.listen_on(address.clone()) {
-            Ok(listener) => self.listens.push(PendingListen { listener, address, reply }),
+            Ok(listener) => {
+                self.listeners.push(listener);
+                self.listens.push(PendingListen { listener, address, reply });
+            }
             Err(error) => drop(reply.send(Err(NetworkError::Listen { address, reason: error.to_string() }))),
         }
     }
@@ -379,7 +384,7 @@ impl Task {
         }
     }
 
-    fn end_listen(&mut self, listener: libp2p::core::transport::ListenerId, result: Result<(), String>) {
+    fn end_listen(&mut self, listener: ListenerId, result: Result<(), String>) {
         let Some(at) = self.listens.iter().position(|pending| pending.listener == listener) else { return };
         let PendingListen { address, reply, .. } = self.listens.swap_remove(at);
         let _ = reply.send(result.map_err(|reason| NetworkError::Listen { address, reason }));
@@ -425,8 +430,8 @@ impl Task {
 
     fn on_message(&mut self, protocol: Protocol, event: Event<Ask, Answer>) {
         match event {
-            Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
-                self.on_ask(protocol, peer, request_id, request, channel);
+            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
+                self.on_ask(protocol, peer, request, channel);
             }
             Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
                 if let Some(sent) = self.sent.remove(&(protocol, request_id)) {
@@ -438,19 +443,10 @@ impl Task {
                     self.on_no_answer(peer, sent, &error);
                 }
             }
-            Event::InboundFailure { peer, request_id, error, .. } => {
-                self.close_if_asked(protocol, request_id);
-                if let InboundFailure::Io(error) = error {
-                    self.strike(peer, &error.to_string());
-                }
+            Event::InboundFailure { peer, error: InboundFailure::Io(error), .. } => {
+                self.strike(peer, &error.to_string());
             }
-            Event::ResponseSent { request_id, .. } => self.close_if_asked(protocol, request_id),
-        }
-    }
-
-    fn close_if_asked(&mut self, protocol: Protocol, request: InboundRequestId) {
-        if let Some(peer) = self.close_after.remove(&(protocol, request)) {
-            self.disconnect(peer);
+            Event::InboundFailure { .. } | Event::ResponseSent { .. } => {}
         }
     }
 
@@ -470,19 +466,12 @@ impl Task {
         }
     }
 
-    fn on_ask(
-        &mut self,
-        protocol: Protocol,
-        peer: PeerId,
-        request: InboundRequestId,
-        ask: Ask,
-        channel: ResponseChannel<Answer>,
-    ) {
+    fn on_ask(&mut self, protocol: Protocol, peer: PeerId, ask: Ask, channel: ResponseChannel<Answer>) {
         match (protocol, ask) {
             (Protocol::Pair, Ask::Request(bytes)) => self.on_pair(peer, bytes, channel),
             (Protocol::Pair, Ask::Hello(_)) => self.disconnect(peer),
-            (Protocol::Negotiate, Ask::Hello(greeting)) => self.on_hello(peer, request, &greeting, channel),
-            (Protocol::Negotiate, Ask::Request(bytes)) => self.on_request(peer, request, bytes, channel),
+            (Protocol::Negotiate, Ask::Hello(greeting)) => self.on_hello(peer, &greeting, channel),
+            (Protocol::Negotiate, Ask::Request(bytes)) => self.on_request(peer, bytes, channel),
         }
     }
 
@@ -494,7 +483,7 @@ impl Task {
         }
     }
 
-    fn on_hello(&mut self, peer: PeerId, request: InboundRequestId, greeting: &[u8], channel: ResponseChannel<Answer>) {
+    fn on_hello(&mut self, peer: PeerId, greeting: &[u8], channel: ResponseChannel<Answer>) {
         let pace_kept = self.members.get_mut(&peer).is_some_and(|member| member.pace.take(Instant::now()));
         let checked = if pace_kept { self.greeter.check(peer, greeting) } else { Err(Code::new("PEER_RATE")) };
         match checked {
@@ -505,31 +494,37 @@ impl Task {
             }
             Err(code) => {
                 tracing::warn!(%peer, step = "hello", %code, "the greeting of a paired peer was refused");
-                self.close_after.insert((Protocol::Negotiate, request), peer);
                 self.answer(Protocol::Negotiate, channel, Answer::Refused(code));
+                self.close_soon(peer);
             }
         }
     }
 
-    fn on_request(
-        &mut self,
-        peer: PeerId,
-        request: InboundRequestId,
-        bytes: Vec<u8>,
-        channel: ResponseChannel<Answer>,
-    ) {
+    fn on_request(&mut self, peer: PeerId, bytes: Vec<u8>, channel: ResponseChannel<Answer>) {
         let limit = self.config.max_in_flight;
         let Some(member) = self.members.get_mut(&peer) else { return self.disconnect(peer) };
         if member.session != Session::Open {
             // CHK-110: the first message is a greeting.
-            self.close_after.insert((Protocol::Negotiate, request), peer);
-            return self.answer(Protocol::Negotiate, channel, refused("HELLO_REQUIRED"));
+            self.answer(Protocol::Negotiate, channel, refused("HELLO_REQUIRED"));
+            return self.close_soon(peer);
         }
         // CHK-114.
         if !member.pace.take(Instant::now()) || member.in_flight >= limit {
             return self.answer(Protocol::Negotiate, channel, refused("PEER_RATE"));
         }
         self.hand_over(peer, Protocol::Negotiate, bytes, channel);
+    }
+
+    /// Ends the session of a paired peer once it can have read why: a close at once would overtake the refusal.
+    fn close_soon(&mut self, peer: PeerId) {
+        let soon = Instant::now() + FAREWELL;
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.session = match member.session {
+                Session::Opening(until) => Session::Opening(until.min(soon)),
+                _ => Session::Opening(soon),
+            };
+            self.publish(peer, false);
+        }
     }
 
     /// Hands a request to the node, if it has room for it.

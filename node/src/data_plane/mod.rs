@@ -1,0 +1,221 @@
+//! The data plane: TCP connections between the two parties of one job, on which the engine's channel runs.
+//!
+//! *Source*: design §4.3. A connection of its own carries several times the bytes per core-second of a stream of the
+//! control plane.
+//!
+//! *Wire*, before the engine's Noise handshake, little endian. The dialler sends 44 bytes: `"TACITDP\0"` | `u16`
+//! version (1) | 32 bytes route | `u16` lane. The listener answers one byte, 1, when the party that waits for this route
+//! has the connection. Everything else is closed without an answer: by the first byte if it is no preamble, else when
+//! the time for a preamble is over. The dialler sends nothing more before that byte.
+//!
+//! *Security*: the route is a digest of the contract, which only its parties know; an outsider cannot name one, and sees
+//! the same for a job that is unknown, taken or over (CHK-402). The preamble authenticates nobody: that is the Noise
+//! handshake's work, with the contract in its prologue (CHK-401), so an outsider who has watched a preamble can take a
+//! lane's place and make the job fail, and learns nothing. There is one live session per route and lane, at most
+//! [`DataPlaneLimits::pending`] connections that have none, and those have a deadline.
+//!
+//! *Who dials*: [`listening_party`]: party 1 dials party 0, unless only party 1 has an address.
+
+mod connect;
+mod listener;
+mod registry;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tacit_protocol::{Code, Failure, PartyId};
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::Instant};
+
+use crate::network::AddressPolicy;
+use registry::Registry;
+pub use registry::{Lane, Lease, Route};
+
+/// Bounds of the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct DataPlaneLimits {
+    /// How long a connection may be without a session: the time for its preamble, and for the waiting party to appear.
+    /// Default: 5 s (CHK-402).
+    pub preamble_timeout: Duration,
+    /// Connections without a session, in all. Default: 64, each about 1 KiB.
+    pub pending: usize,
+    /// Connections without a session, from one IP address. Default: 16.
+    pub pending_per_source: usize,
+}
+
+impl Default for DataPlaneLimits {
+    fn default() -> Self {
+        Self { preamble_timeout: Duration::from_secs(5), pending: 64, pending_per_source: 16 }
+    }
+}
+
+/// The data plane of a node: lanes are accepted and dialled through it. Cheap to clone.
+#[derive(Clone)]
+pub struct DataPlane {
+    registry: Arc<Registry>,
+    addresses: AddressPolicy,
+    local: SocketAddr,
+    stop: Arc<Notify>,
+}
+
+/// A connection for one lane of one job.
+#[derive(Debug)]
+pub struct Session {
+    /// The connection: blocking, without Nagle's delay, and without time limits of its own. The dialler is the
+    /// initiator of the handshake.
+    pub stream: std::net::TcpStream,
+    /// The lane's place: while it lives, the lane has no other session on this node. Keep it as long as the stream.
+    pub lease: Lease,
+}
+
+/// A failure of the data plane.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataPlaneError {
+    /// The lane has a session, or one is being made.
+    #[error("lane {lane} of this job has a session already")]
+    Duplicate {
+        /// The lane.
+        lane: Lane,
+    },
+    /// The peer did not dial in time.
+    #[error("lane {lane}: the peer did not connect in time")]
+    NotDialled {
+        /// The lane.
+        lane: Lane,
+    },
+    /// The peer could not be reached in time.
+    #[error("lane {lane}: the peer's data port cannot be reached ({reason})")]
+    Unreachable {
+        /// The lane.
+        lane: Lane,
+        /// What the last attempt met.
+        reason: String,
+    },
+    /// The peer could be reached, but does not wait for this lane.
+    #[error("lane {lane}: the peer does not wait for this job")]
+    Unknown {
+        /// The lane.
+        lane: Lane,
+    },
+    /// None of the peer's addresses may be dialled (CHK-109), or it has none.
+    #[error("no address of the peer's data port may be dialled")]
+    NoAddress,
+    /// The socket failed.
+    #[error("the data port: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl DataPlaneError {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        Code::new(match self {
+            Self::Duplicate { .. } => "CHANNEL_DUPLICATE",
+            Self::NotDialled { .. } => "PEER_TIMEOUT",
+            Self::Unreachable { .. } | Self::NoAddress => "PEER_UNREACHABLE",
+            Self::Unknown { .. } => "CHANNEL_UNKNOWN",
+            Self::Io(_) => "CHANNEL_IO",
+        })
+    }
+
+    fn next(&self) -> &'static str {
+        match self {
+            Self::Duplicate { .. } => "Wait until the running job has ended.",
+            Self::NotDialled { .. } => "Check that this node's data port is reachable from the peer: `tacit doctor`.",
+            Self::Unreachable { .. } => "Check that the peer's data port is reachable from here: `tacit doctor`.",
+            Self::Unknown { .. } => "Ask the peer's operator whether the job still runs there, then submit it again.",
+            Self::NoAddress => "Ask the peer to set `data.external` to an address that can be reached.",
+            Self::Io(_) => "Check `data.listen` and the limits of the operating system.",
+        }
+    }
+}
+
+impl From<DataPlaneError> for Failure {
+    fn from(error: DataPlaneError) -> Self {
+        Self::new(error.code(), error.to_string(), error.next()).at_step("channel")
+    }
+}
+
+/// Which party listens for the lanes of a job: party 0, unless only party 1 offers an address. `None` if nobody can.
+/// Both derive the same from the offers in the contract.
+pub fn listening_party(zero_has_address: bool, one_has_address: bool) -> Option<PartyId> {
+    match (zero_has_address, one_has_address) {
+        (true, _) => Some(PartyId::ZERO),
+        (false, true) => Some(PartyId::ONE),
+        (false, false) => None,
+    }
+}
+
+impl DataPlane {
+    /// Listens on an address and starts the task that takes connections there; [`DataPlane::stop`] ends it.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn start(
+        listen: SocketAddr,
+        limits: DataPlaneLimits,
+        addresses: AddressPolicy,
+    ) -> Result<(Self, JoinHandle<()>), DataPlaneError> {
+        let listener = TcpListener::bind(listen).await?;
+        let plane =
+            Self { registry: Arc::default(), addresses, local: listener.local_addr()?, stop: Arc::new(Notify::new()) };
+        let task = listener::run(listener, limits, plane.registry.clone(), plane.stop.clone());
+        Ok((plane, tokio::spawn(task)))
+    }
+
+    /// Where it listens.
+    pub fn local_address(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Ends the listening task. Sessions that were handed out are not touched.
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Waits until the peer has dialled a lane.
+    ///
+    /// # Errors
+    /// `CHANNEL_DUPLICATE` at once if the lane has a session, `PEER_TIMEOUT` after `deadline`.
+    pub async fn accept(&self, route: Route, lane: Lane, deadline: Instant) -> Result<Session, DataPlaneError> {
+        let (lease, arrival) = self.registry.wait_for(route, lane)?;
+        match tokio::time::timeout_at(deadline, arrival).await {
+            Ok(Ok(stream)) => hand_over(stream, lease),
+            // The listener is gone, or nobody came.
+            Ok(Err(_)) | Err(_) => Err(DataPlaneError::NotDialled { lane }),
+        }
+    }
+
+    /// Dials a lane of the peer, at each of its addresses in turn, until it is taken there or the deadline is over: the
+    /// peer may not be ready yet.
+    ///
+    /// # Errors
+    /// `CHANNEL_DUPLICATE`, `PEER_UNREACHABLE`, or `CHANNEL_UNKNOWN` if the peer never waited for the lane.
+    pub async fn dial(
+        &self,
+        addresses: &[String],
+        route: Route,
+        lane: Lane,
+        deadline: Instant,
+    ) -> Result<Session, DataPlaneError> {
+        let lease = self.registry.take(route, lane)?;
+        let stream = connect::connect(addresses, self.addresses, route, lane, deadline).await?;
+        hand_over(stream, lease)
+    }
+
+    /// How many lanes have a session or wait for one.
+    pub fn lanes(&self) -> usize {
+        self.registry.lanes()
+    }
+}
+
+/// Turns a connection of the reactor into a blocking one for the engine's threads.
+///
+/// Its buffers are left to the operating system, whose own tuning reaches further than what an unprivileged process may
+/// set (Linux: 6 MiB against 208 KiB by default), and ends for good once they are set.
+fn hand_over(stream: tokio::net::TcpStream, lease: Lease) -> Result<Session, DataPlaneError> {
+    stream.set_nodelay(true)?;
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    Ok(Session { stream, lease })
+}
