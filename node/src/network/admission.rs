@@ -110,6 +110,9 @@ impl Admission {
         peer: PeerId,
         source: Source,
     ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
+        if tacit_protocol::identity::PeerId::from_libp2p(&peer).is_err() {
+            return self.deny("the peer has a key of another kind");
+        }
         if self.revoked.contains(&peer) {
             return self.deny("the peer is revoked");
         }

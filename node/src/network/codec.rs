@@ -28,6 +28,9 @@ pub(crate) enum Ask {
     Hello(Vec<u8>),
     /// A request of a layer above.
     Request(Vec<u8>),
+    /// A frame that broke the protocol, and how. The swarm reports no error of a stream that is not read yet, so that
+    /// this is how the task hears of it.
+    Broken(String),
 }
 
 /// What the other side answers.
@@ -45,6 +48,7 @@ impl std::fmt::Debug for Ask {
         match self {
             Self::Hello(bytes) => write!(f, "Hello({} bytes)", bytes.len()),
             Self::Request(bytes) => write!(f, "Request({} bytes)", bytes.len()),
+            Self::Broken(how) => write!(f, "Broken({how})"),
         }
     }
 }
@@ -78,12 +82,13 @@ impl request_response::Codec for FrameCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        match read_frame(io, self.max_payload_bytes).await? {
-            (0, hello) if hello.len() <= MAX_HELLO_BYTES => Ok(Ask::Hello(hello)),
-            (0, _) => Err(invalid("a greeting is over its limit")),
-            (1, request) => Ok(Ask::Request(request)),
-            _ => Err(invalid("a request of an unknown kind")),
-        }
+        Ok(match read_frame(io, self.max_payload_bytes).await {
+            Ok((0, hello)) if hello.len() <= MAX_HELLO_BYTES => Ask::Hello(hello),
+            Ok((0, _)) => Ask::Broken("a greeting is over its limit".to_owned()),
+            Ok((1, request)) => Ask::Request(request),
+            Ok(_) => Ask::Broken("a request of an unknown kind".to_owned()),
+            Err(error) => Ask::Broken(error.to_string()),
+        })
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Answer>
@@ -104,6 +109,7 @@ impl request_response::Codec for FrameCodec {
         match ask {
             Ask::Hello(bytes) => write_frame(io, self.max_payload_bytes, 0, &bytes).await,
             Ask::Request(bytes) => write_frame(io, self.max_payload_bytes, 1, &bytes).await,
+            Ask::Broken(_) => Err(invalid("what came broken is not sent on")),
         }
     }
 

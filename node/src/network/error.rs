@@ -1,7 +1,7 @@
 //! What can go wrong between this node and a peer.
 
-use libp2p::{Multiaddr, PeerId};
-use tacit_protocol::{Code, Failure};
+use libp2p::Multiaddr;
+use tacit_protocol::{Code, Failure, identity::PeerId};
 
 /// A failure of the control plane. Each names the peer and the step, where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use libp2p::{Multiaddr, PeerId};
+use libp2p::Multiaddr;
+use tacit_protocol::identity::PeerId;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -110,7 +111,7 @@ impl NetworkHandle {
         timeout: Duration,
     ) -> Result<Vec<u8>, NetworkError> {
         within_limit(step, &bytes, MAX_MESSAGE_BYTES)?;
-        let ask = |reply| Command::Request { peer, step, bytes, reply };
+        let ask = |reply| Command::Request { peer: peer.to_libp2p(), step, bytes, reply };
         self.ask_peer(peer, step, timeout, ask).await
     }
 
@@ -127,7 +128,7 @@ impl NetworkHandle {
     ) -> Result<Vec<u8>, NetworkError> {
         let step = "pair";
         within_limit(step, &bytes, MAX_PAIR_BYTES)?;
-        let ask = |reply| Command::Pair { peer, addresses, bytes, reply };
+        let ask = |reply| Command::Pair { peer: peer.to_libp2p(), addresses, bytes, reply };
         self.ask_peer(peer, step, timeout, ask).await
     }
 
@@ -136,7 +137,7 @@ impl NetworkHandle {
     /// # Errors
     /// If the network has stopped.
     pub async fn admit(&self, peer: PeerId, addresses: Vec<Multiaddr>) -> Result<(), NetworkError> {
-        self.tell(Command::Admit { peer, addresses }).await
+        self.tell(Command::Admit { peer: peer.to_libp2p(), addresses }).await
     }
 
     /// Makes a paired peer a stranger again and closes its connections.
@@ -144,7 +145,7 @@ impl NetworkHandle {
     /// # Errors
     /// If the network has stopped.
     pub async fn forget(&self, peer: PeerId) -> Result<(), NetworkError> {
-        self.tell(Command::Forget { peer, revoke: false }).await
+        self.tell(Command::Forget { peer: peer.to_libp2p(), revoke: false }).await
     }
 
     /// Closes a peer's connections and denies it any further one, pairing included (CHK-115; the journal comes first).
@@ -152,7 +153,7 @@ impl NetworkHandle {
     /// # Errors
     /// If the network has stopped.
     pub async fn revoke(&self, peer: PeerId) -> Result<(), NetworkError> {
-        self.tell(Command::Forget { peer, revoke: true }).await
+        self.tell(Command::Forget { peer: peer.to_libp2p(), revoke: true }).await
     }
 
     /// Dials a paired peer now, if it is not connected.
@@ -160,7 +161,7 @@ impl NetworkHandle {
     /// # Errors
     /// If the network has stopped.
     pub async fn dial(&self, peer: PeerId) -> Result<(), NetworkError> {
-        self.tell(Command::Dial { peer }).await
+        self.tell(Command::Dial { peer: peer.to_libp2p() }).await
     }
 
     /// Closes a peer's connections. A paired one is dialled again after the usual wait.
@@ -168,7 +169,7 @@ impl NetworkHandle {
     /// # Errors
     /// If the network has stopped.
     pub async fn disconnect(&self, peer: PeerId) -> Result<(), NetworkError> {
-        self.tell(Command::Disconnect { peer }).await
+        self.tell(Command::Disconnect { peer: peer.to_libp2p() }).await
     }
 
     /// Listens on one more address; the addresses it stands for appear in [`Self::listen_addresses`].
@@ -241,12 +242,12 @@ pub(crate) type Reply = oneshot::Sender<Result<Vec<u8>, NetworkError>>;
 
 /// What the handle asks of the task.
 pub(crate) enum Command {
-    Request { peer: PeerId, step: &'static str, bytes: Vec<u8>, reply: Reply },
-    Pair { peer: PeerId, addresses: Vec<Multiaddr>, bytes: Vec<u8>, reply: Reply },
-    Admit { peer: PeerId, addresses: Vec<Multiaddr> },
-    Forget { peer: PeerId, revoke: bool },
-    Dial { peer: PeerId },
-    Disconnect { peer: PeerId },
+    Request { peer: libp2p::PeerId, step: &'static str, bytes: Vec<u8>, reply: Reply },
+    Pair { peer: libp2p::PeerId, addresses: Vec<Multiaddr>, bytes: Vec<u8>, reply: Reply },
+    Admit { peer: libp2p::PeerId, addresses: Vec<Multiaddr> },
+    Forget { peer: libp2p::PeerId, revoke: bool },
+    Dial { peer: libp2p::PeerId },
+    Disconnect { peer: libp2p::PeerId },
     Listen { address: Multiaddr, reply: oneshot::Sender<Result<(), NetworkError>> },
     Counts { reply: oneshot::Sender<ConnectionCounts> },
     Stop,

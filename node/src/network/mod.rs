@@ -35,8 +35,8 @@ pub mod transport;
 
 use std::{sync::Arc, time::Duration};
 
-use libp2p::{PeerId, identity::Keypair};
-use tacit_protocol::Code;
+use libp2p::identity::Keypair;
+use tacit_protocol::{Code, identity::PeerId};
 
 pub(crate) use address::resolve;
 pub use address::{AddressPolicy, MAX_ADDRESSES};

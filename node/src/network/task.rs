@@ -11,7 +11,8 @@ use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::{ConnectedPoint, transport::ListenerId},
     identity::Keypair,
-    request_response::{Event, InboundFailure, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
+    ping,
+    request_response::{Event, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
     swarm::{
         ConnectionId, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
@@ -54,6 +55,8 @@ pub(super) fn spawn(
     jitter: Box<dyn rand_core::Rng + Send>,
 ) -> Result<Network, NetworkError> {
     let local = keypair.public().to_peer_id();
+    let own_name = tacit_protocol::identity::PeerId::from_libp2p(&local)
+        .map_err(|error| NetworkError::Transport { reason: error.to_string() })?;
     let swarm_config = libp2p::swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(IDLE_TIMEOUT)
         .with_max_negotiating_inbound_streams(32);
@@ -81,7 +84,7 @@ pub(super) fn spawn(
         resolving: FuturesUnordered::new(),
         listeners: Vec::new(),
     };
-    let handle = NetworkHandle { local, commands, connected: connected_out, listening: listening_out };
+    let handle = NetworkHandle { local: own_name, commands, connected: connected_out, listening: listening_out };
     Ok(Network { handle, requests, task: tokio::spawn(task.run()) })
 }
 
@@ -92,7 +95,7 @@ struct Task {
     jitter: Box<dyn rand_core::Rng + Send>,
     commands: mpsc::Receiver<Command>,
     to_node: mpsc::Sender<InboundRequest>,
-    connected: watch::Sender<BTreeSet<PeerId>>,
+    connected: watch::Sender<BTreeSet<tacit_protocol::identity::PeerId>>,
     listening: watch::Sender<Vec<Multiaddr>>,
     members: BTreeMap<PeerId, Member>,
     /// Connections on which only pairing is there, and when each is closed.
@@ -209,7 +212,7 @@ impl Task {
             behaviour.admission.forget(&peer);
         }
         if let Some(mut member) = self.members.remove(&peer) {
-            member.fail_waiting(|step| NetworkError::Unknown { peer, step });
+            member.fail_waiting(|step| NetworkError::Unknown { peer: name(peer), step });
         }
         self.disconnect(peer);
         self.publish(peer, false);
@@ -227,7 +230,7 @@ impl Task {
 
     fn request(&mut self, peer: PeerId, queued: Queued) {
         let Some(member) = self.members.get_mut(&peer) else {
-            let error = NetworkError::Unknown { peer, step: queued.step };
+            let error = NetworkError::Unknown { peer: name(peer), step: queued.step };
             return drop(queued.reply.send(Err(error)));
         };
         if member.session == Session::Open {
@@ -235,10 +238,14 @@ impl Task {
         }
         let addresses = member.addresses.len();
         match member.queue(queued, self.config.max_waiting) {
-            Err(queued) => drop(queued.reply.send(Err(NetworkError::Busy { peer, step: queued.step }))),
+            Err(queued) => drop(queued.reply.send(Err(NetworkError::Busy { peer: name(peer), step: queued.step }))),
             Ok(()) if member.connections.is_empty() && addresses == 0 => {
                 let reason = "no address of it is known; it has to connect to this node".to_owned();
-                member.fail_waiting(|step| NetworkError::Unreachable { peer, step, reason: reason.clone() });
+                member.fail_waiting(|step| NetworkError::Unreachable {
+                    peer: name(peer),
+                    step,
+                    reason: reason.clone(),
+                });
             }
             Ok(()) => self.dial(peer),
         }
@@ -274,7 +281,7 @@ impl Task {
         match pair {
             Some((_, reply)) if addresses.is_empty() && !self.swarm.is_connected(&peer) => {
                 let reason = "none of its addresses may be dialled or has a host that is known".to_owned();
-                drop(reply.send(Err(NetworkError::Unreachable { peer, step: "pair", reason })));
+                drop(reply.send(Err(NetworkError::Unreachable { peer: name(peer), step: "pair", reason })));
             }
             Some((bytes, reply)) => {
                 let pair = &mut self.swarm.behaviour_mut().pair;
@@ -299,7 +306,7 @@ impl Task {
         if member.connections.is_empty() {
             let wait = member.backoff.next(self.config.redial, self.jitter.next_u64());
             member.next_dial = Some(Instant::now() + wait);
-            member.fail_waiting(|step| NetworkError::Unreachable { peer, step, reason: reason.to_owned() });
+            member.fail_waiting(|step| NetworkError::Unreachable { peer: name(peer), step, reason: reason.to_owned() });
             tracing::debug!(%peer, step = "dial", code = "PEER_UNREACHABLE", ?wait, reason, "cannot reach a paired peer");
         }
     }
@@ -310,6 +317,7 @@ impl Task {
     }
 
     fn publish(&self, peer: PeerId, is_connected: bool) {
+        let peer = name(peer);
         self.connected.send_if_modified(|peers| if is_connected { peers.insert(peer) } else { peers.remove(&peer) });
     }
 
@@ -346,7 +354,7 @@ impl Task {
         tracing::warn!(%peer, step = "hello", %code, "the session with a paired peer was not opened");
         if let Some(member) = self.members.get_mut(&peer) {
             let code = code.clone();
-            member.fail_waiting(|step| NetworkError::Greeting { peer, step, code: code.clone() });
+            member.fail_waiting(|step| NetworkError::Greeting { peer: name(peer), step, code: code.clone() });
             // The close that follows must not be taken for another deadline.
             member.session = Session::Closed;
             member.next_dial = None;
@@ -374,13 +382,21 @@ impl Task {
                 let reason = reason.err().map_or_else(|| "closed".to_owned(), |error| error.to_string());
                 self.end_listen(listener_id, Err(reason));
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) if event.result.is_err() => {
-                tracing::debug!(peer = %event.peer, step = "ping", "a connection is dead");
-                self.swarm.close_connection(event.connection);
-            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(&event),
             SwarmEvent::Behaviour(BehaviourEvent::Pair(event)) => self.on_message(Protocol::Pair, event),
             SwarmEvent::Behaviour(BehaviourEvent::Negotiate(event)) => self.on_message(Protocol::Negotiate, event),
             _ => {}
+        }
+    }
+
+    fn on_ping(&mut self, event: &ping::Event) {
+        match event.result {
+            // The others say that nobody is there any more.
+            Ok(_) | Err(ping::Failure::Unsupported) => {}
+            Err(_) => {
+                tracing::debug!(peer = %event.peer, step = "ping", "a connection is dead");
+                self.swarm.close_connection(event.connection);
+            }
         }
     }
 
@@ -405,7 +421,7 @@ impl Task {
         }
         if endpoint.is_dialer() {
             member.dialing = false;
-            let greeting = self.greeter.greeting(peer);
+            let greeting = self.greeter.greeting(name(peer));
             let id = self.swarm.behaviour_mut().negotiate.inner_mut().send_request(&peer, Ask::Hello(greeting));
             self.sent.insert((Protocol::Negotiate, id), Sent::Hello);
         }
@@ -424,7 +440,7 @@ impl Task {
         let wait = member.backoff.next(self.config.redial, self.jitter.next_u64());
         member.next_dial = Some(Instant::now() + wait);
         let reason = "the connection was closed".to_owned();
-        member.fail_waiting(|step| NetworkError::Unreachable { peer, step, reason: reason.clone() });
+        member.fail_waiting(|step| NetworkError::Unreachable { peer: name(peer), step, reason: reason.clone() });
         self.publish(peer, false);
     }
 
@@ -442,9 +458,6 @@ impl Task {
                 if let Some(sent) = self.sent.remove(&(protocol, request_id)) {
                     self.on_no_answer(peer, sent, &error);
                 }
-            }
-            Event::InboundFailure { peer, error: InboundFailure::Io(error), .. } => {
-                self.strike(peer, &error.to_string());
             }
             Event::InboundFailure { .. } | Event::ResponseSent { .. } => {}
         }
@@ -468,6 +481,7 @@ impl Task {
 
     fn on_ask(&mut self, protocol: Protocol, peer: PeerId, ask: Ask, channel: ResponseChannel<Answer>) {
         match (protocol, ask) {
+            (_, Ask::Broken(how)) => self.strike(peer, &how),
             (Protocol::Pair, Ask::Request(bytes)) => self.on_pair(peer, bytes, channel),
             (Protocol::Pair, Ask::Hello(_)) => self.disconnect(peer),
             (Protocol::Negotiate, Ask::Hello(greeting)) => self.on_hello(peer, &greeting, channel),
@@ -485,10 +499,10 @@ impl Task {
 
     fn on_hello(&mut self, peer: PeerId, greeting: &[u8], channel: ResponseChannel<Answer>) {
         let pace_kept = self.members.get_mut(&peer).is_some_and(|member| member.pace.take(Instant::now()));
-        let checked = if pace_kept { self.greeter.check(peer, greeting) } else { Err(Code::new("PEER_RATE")) };
+        let checked = if pace_kept { self.greeter.check(name(peer), greeting) } else { Err(Code::new("PEER_RATE")) };
         match checked {
             Ok(()) => {
-                let own = self.greeter.greeting(peer);
+                let own = self.greeter.greeting(name(peer));
                 self.answer(Protocol::Negotiate, channel, Answer::Bytes(own));
                 self.open_session(peer);
             }
@@ -530,7 +544,7 @@ impl Task {
     /// Hands a request to the node, if it has room for it.
     fn hand_over(&mut self, peer: PeerId, protocol: Protocol, bytes: Vec<u8>, channel: ResponseChannel<Answer>) {
         let (responder, answer) = oneshot::channel();
-        let request = InboundRequest { peer, protocol, bytes, responder: Responder(responder) };
+        let request = InboundRequest { peer: name(peer), protocol, bytes, responder: Responder(responder) };
         if self.to_node.try_send(request).is_err() {
             return self.answer(protocol, channel, refused("PEER_RATE"));
         }
@@ -571,14 +585,14 @@ impl Task {
 
     fn on_answer(&mut self, peer: PeerId, sent: Sent, answer: Answer) {
         match (sent, answer) {
-            (Sent::Hello, Answer::Bytes(greeting)) => match self.greeter.check(peer, &greeting) {
+            (Sent::Hello, Answer::Bytes(greeting)) => match self.greeter.check(name(peer), &greeting) {
                 Ok(()) => self.open_session(peer),
                 Err(code) => self.fail_session(peer, &code),
             },
             (Sent::Hello, Answer::Refused(code)) => self.fail_session(peer, &code),
             (Sent::Request { reply, .. }, Answer::Bytes(bytes)) => drop(reply.send(Ok(bytes))),
             (Sent::Request { step, reply }, Answer::Refused(code)) => {
-                drop(reply.send(Err(NetworkError::Refused { peer, step, code })));
+                drop(reply.send(Err(NetworkError::Refused { peer: name(peer), step, code })));
             }
         }
     }
@@ -594,12 +608,12 @@ impl Task {
             },
             Sent::Request { step, reply } => {
                 let error = match failure {
-                    OutboundFailure::Timeout => NetworkError::Timeout { peer, step },
-                    OutboundFailure::UnsupportedProtocols => NetworkError::Unknown { peer, step },
+                    OutboundFailure::Timeout => NetworkError::Timeout { peer: name(peer), step },
+                    OutboundFailure::UnsupportedProtocols => NetworkError::Unknown { peer: name(peer), step },
                     OutboundFailure::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-                        NetworkError::Malformed { peer, step, reason: error.to_string() }
+                        NetworkError::Malformed { peer: name(peer), step, reason: error.to_string() }
                     }
-                    other => NetworkError::Unreachable { peer, step, reason: other.to_string() },
+                    other => NetworkError::Unreachable { peer: name(peer), step, reason: other.to_string() },
                 };
                 drop(reply.send(Err(error)));
             }
@@ -622,6 +636,11 @@ impl Task {
         }
         self.publish(peer, true);
     }
+}
+
+/// A peer's name outside of the swarm.
+fn name(peer: PeerId) -> tacit_protocol::identity::PeerId {
+    tacit_protocol::identity::PeerId::from_libp2p(&peer).expect("admission lets in peers with strict Ed25519 keys only")
 }
 
 fn refused(code: &'static str) -> Answer {

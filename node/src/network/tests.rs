@@ -74,7 +74,7 @@ fn key(seed: u8) -> Keypair {
 }
 
 fn peer(seed: u8) -> PeerId {
-    key(seed).public().to_peer_id()
+    PeerId::from_libp2p(&key(seed).public().to_peer_id()).expect("an Ed25519 key")
 }
 
 fn config() -> NetworkConfig {
@@ -477,7 +477,7 @@ impl Raw {
     }
 
     fn send(&mut self, to: PeerId, bytes: &[u8]) {
-        self.swarm.behaviour_mut().send_request(&to, bytes.to_vec());
+        self.swarm.behaviour_mut().send_request(&to.to_libp2p(), bytes.to_vec());
     }
 
     async fn closed(&mut self) {
