@@ -4,7 +4,10 @@
 //! the shell that hands them in. It is a library so that simulations run the real node.
 
 pub mod clock;
+pub mod data;
+pub mod generator;
 pub mod keys;
+pub mod log;
 pub mod store;
 
 pub mod crypto;
