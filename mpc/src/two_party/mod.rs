@@ -21,7 +21,6 @@
 mod adder;
 mod compare;
 pub mod cost;
-mod count;
 mod cross;
 #[cfg(test)]
 pub(crate) mod ideal;
@@ -30,11 +29,9 @@ mod pads;
 mod planes;
 mod reveal;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod truncate;
 mod wire;
-
-pub use count::Counter;
 
 use std::marker::PhantomData;
 

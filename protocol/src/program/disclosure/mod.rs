@@ -1,13 +1,53 @@
-//! The static disclosure analysis: what a program would tell whom, and whether the owners' policies allow it.
+//! The static disclosure analysis: what a program would tell whom, and whether the owners' policies allow it (CHK-209,
+//! CHK-210, CHK-212).
+//!
+//! *Source*: the security note, §3. Labels (`label`, `transfer`), release rules R1 to R9, R12 and R13 (`judge`,
+//! `gates`, `bits`), the linear audit (`audit`), policies of columns (`uses`).
+//!
+//! *What it proves*: under the semi-honest model, for a program that it allows, every value that reaches a coalition
+//! (a receiver and its declared affiliates, whose columns count as known) is a function of sums, means and counts over
+//! the rows of one table; each such sum stands on at least `minimum_rows` persons of every owner outside the coalition
+//! that demands a minimum, or is suppressed; no single row, row position or order statistic of a foreign dataset is
+//! released. The verdict depends on the program, the rules and the schemas alone (CHK-214), and is the same for every
+//! party: all arithmetic is exact. What has no rule is refused wherever an owner demands a minimum.
+//!
+//! *What it does not prove*: R7, R8 and R9 are heuristics with stated margins (note §7); bounds, integrality and
+//! background knowledge escape them. Arithmetic of a row can hide a condition (a polynomial that is 0 but for one
+//! value). Aggregates with no gate can be sparse: a gate counts the rows that a mask selects, not those whose value
+//! differs from 0. Earlier jobs are not looked at here: `audit::Releases` is a value that a node can carry. Only
+//! noise bounds what adaptive questions tell.
+//!
+//! *Refused for now*: values of a foreign dataset that go round a loop (R13), comparisons of aggregates (R12), and
+//! sums over several tables of one dataset.
 
+mod audit;
+mod bits;
+mod cells;
+mod formula;
+mod gates;
+mod judge;
+mod label;
 mod learned;
+mod report;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod uses;
 
 pub use learned::{Fact, Learned};
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::program::release::ReleaseSpec;
+use crate::program::release::{Gate, GateRule, ReleaseSpec, ReleasedOutput};
+use crate::program::rules::{DatasetRules, Refusal};
+use crate::program::{DatasetName, TypedProgram};
+use crate::{Code, Number, PartyId};
+
+use judge::{Coalition, Judge};
+use transfer::Labels;
 
 /// What the analysis of an allowed program gives. Every owner derives it for itself, and all must agree.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -17,4 +57,152 @@ pub struct Analysis {
     pub release: ReleaseSpec,
     /// What each party learns, in the order of the parties.
     pub learned: Vec<Learned>,
+}
+
+/// Decides whether a program may run, and how its outputs are released.
+///
+/// `receivers` names the parties that receive each output; an output that it does not name goes to nobody.
+///
+/// # Errors
+/// All refusals, in order and without repetition. Datasets without rules refuse everything.
+pub fn analyse(
+    typed: &TypedProgram,
+    rules: &BTreeMap<DatasetName, DatasetRules>,
+    receivers: &BTreeMap<String, Vec<PartyId>>,
+) -> Result<Analysis, Vec<Refusal>> {
+    analyse_with_affiliates(typed, rules, receivers, &BTreeMap::new())
+}
+
+/// The same where parties have declared that they pool what they learn: for each, those that it shares with.
+///
+/// # Errors
+/// As [`analyse`].
+pub fn analyse_with_affiliates(
+    typed: &TypedProgram,
+    rules: &BTreeMap<DatasetName, DatasetRules>,
+    receivers: &BTreeMap<String, Vec<PartyId>>,
+    affiliates: &BTreeMap<PartyId, BTreeSet<PartyId>>,
+) -> Result<Analysis, Vec<Refusal>> {
+    let labels = transfer::labels(typed);
+    let mut refusals = uses::check(&labels, rules);
+    let coalitions = coalitions(typed, receivers, affiliates);
+    let judges = coalitions.iter().map(|coalition| Judge { labels: &labels, rules, coalition }).collect::<Vec<_>>();
+    refusals.extend(judges.iter().flat_map(Judge::single));
+    let mut parts = Vec::new();
+    if refusals.is_empty() {
+        for judge in &judges {
+            match gates::derive(judge) {
+                Ok(gates) => parts.push(gates),
+                Err(more) => refusals.extend(more),
+            }
+        }
+    }
+    let grids = grids(&judges, &mut refusals);
+    if !refusals.is_empty() {
+        return Err(in_order(refusals));
+    }
+    let release = spec(&labels, rules, receivers, parts, &grids);
+    let learned = report::learned(&labels, &release, receivers, affiliates);
+    Ok(Analysis { release, learned })
+}
+
+/// One coalition a receiver: itself, and those that it shares with.
+fn coalitions(
+    typed: &TypedProgram,
+    receivers: &BTreeMap<String, Vec<PartyId>>,
+    affiliates: &BTreeMap<PartyId, BTreeSet<PartyId>>,
+) -> Vec<Coalition> {
+    let all: BTreeSet<PartyId> = receivers.values().flatten().copied().collect();
+    let coalition = |receiver: &PartyId| {
+        let members = closure(*receiver, affiliates);
+        let outputs = typed.program().outputs.iter().enumerate().filter(|(_, output)| {
+            receivers.get(&output.name).is_some_and(|parties| parties.iter().any(|party| members.contains(party)))
+        });
+        Coalition { outputs: outputs.map(|(place, _)| place).collect(), members }
+    };
+    all.iter().map(coalition).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// A party and all with whom it shares, directly or through others.
+fn closure(party: PartyId, affiliates: &BTreeMap<PartyId, BTreeSet<PartyId>>) -> BTreeSet<PartyId> {
+    let (mut open, mut members) = (vec![party], BTreeSet::new());
+    while let Some(next) = open.pop() {
+        if members.insert(next) {
+            open.extend(affiliates.get(&next).into_iter().flatten());
+        }
+    }
+    members
+}
+
+/// The grid of each output: the coarsest of those of its coalitions.
+fn grids(judges: &[Judge<'_, '_>], refusals: &mut Vec<Refusal>) -> BTreeMap<usize, Number> {
+    let mut grids: BTreeMap<usize, Number> = BTreeMap::new();
+    for judge in judges {
+        for place in &judge.coalition.outputs {
+            match gates::grid(judge, *place) {
+                Ok(Some(grid)) => match gates::coarser(grids.get(place).copied(), grid) {
+                    Some(coarsest) => drop(grids.insert(*place, coarsest)),
+                    None => refusals.push(receivers_grid(judge, *place, grid)),
+                },
+                Ok(None) => {}
+                Err(refusal) => refusals.push(*refusal),
+            }
+        }
+    }
+    grids
+}
+
+fn receivers_grid(judge: &Judge<'_, '_>, place: usize, grid: Number) -> Refusal {
+    let output = &judge.labels.typed.program().outputs[place];
+    let datasets = judge.all_foreign(judge.labels.of(output.value));
+    let dataset = datasets.first().cloned().unwrap_or_default();
+    let cause = format!("`{}` goes to several receivers, and their grids do not fit {grid}", output.name);
+    let change = "release it to one receiver, or let the owners choose multiples of one grid".into();
+    judge::refusal(judge.labels, &dataset, Code::new("POLICY_GRID"), "release.grid".into(), cause, change)
+}
+
+fn spec(
+    labels: &Labels<'_>,
+    rules: &BTreeMap<DatasetName, DatasetRules>,
+    receivers: &BTreeMap<String, Vec<PartyId>>,
+    parts: Vec<gates::Gates>,
+    grids: &BTreeMap<usize, Number>,
+) -> ReleaseSpec {
+    let outputs = labels.typed.program().outputs.iter().enumerate().map(|(place, output)| {
+        let mut parties = receivers.get(&output.name).cloned().unwrap_or_default();
+        parties.sort_unstable();
+        parties.dedup();
+        let gates = parts.iter().filter_map(|part| part.get(&place)).flatten().cloned().collect();
+        let (name, value) = (output.name.clone(), output.value);
+        ReleasedOutput { name, value, receivers: parties, gates: strongest(gates), grid: grids.get(&place).copied() }
+    });
+    let minimum = |dataset: &str| rules.get(dataset).map_or(0, |rules| rules.minimum_rows);
+    ReleaseSpec { outputs: outputs.collect(), minimum_overlap: gates::minimum_overlap(labels, minimum) }
+}
+
+/// The gates without those that others imply.
+fn strongest(gates: BTreeSet<Gate>) -> Vec<Gate> {
+    let least = |rule: &GateRule| match rule {
+        GateRule::AtLeast(least) | GateRule::ZeroOrAtLeast(least) => *least,
+    };
+    let implied = |gate: &Gate| {
+        gates.iter().any(|other| {
+            let same = other.rows_of == gate.rows_of && other.support == gate.support && other != gate;
+            let (a, b) = (least(&other.rule), least(&gate.rule));
+            same && match (&other.rule, &gate.rule) {
+                (GateRule::AtLeast(_), GateRule::ZeroOrAtLeast(_)) => a >= b,
+                (GateRule::ZeroOrAtLeast(_), GateRule::AtLeast(_)) => false,
+                _ => a > b,
+            }
+        })
+    };
+    gates.iter().filter(|gate| !implied(gate)).cloned().collect()
+}
+
+fn in_order(refusals: Vec<Refusal>) -> Vec<Refusal> {
+    let mut refusals = refusals;
+    let key = |r: &Refusal| (r.owner, r.dataset.clone(), r.code.clone(), r.clause.clone(), r.cause.clone());
+    refusals.sort_by_cached_key(key);
+    refusals.dedup();
+    refusals
 }

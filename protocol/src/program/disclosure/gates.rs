@@ -1,0 +1,489 @@
+//! The release rules over all values that one coalition receives (security note §3.3 and §3.4): gates on row counts
+//! (R5), chosen subsets and weights (R6), the linear audit (R7), equations (R8) and bits (R9).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use num_bigint::{BigInt, BigUint};
+
+use crate::Number;
+use crate::program::release::{Gate, GateRule, Literal};
+use crate::program::rules::Refusal;
+use crate::program::types::Validity;
+use crate::program::{Alignment, NodeId};
+use crate::schema::Element;
+
+use super::audit::{MAX_VECTORS, Releases};
+use super::bits;
+use super::cells::{Atom, CellSet, Universe};
+use super::formula::{Formula, Formulas};
+use super::judge::{Judge, describe};
+use super::label::{AggregateId, Fun, Source, Term};
+use super::transfer::Axis;
+
+/// The gates of each output, by its place in the program.
+pub(super) type Gates = BTreeMap<usize, BTreeSet<Gate>>;
+
+/// The aggregates that reach a coalition against the minimum of an owner outside it, and the outputs that carry them.
+type Released = BTreeMap<AggregateId, BTreeSet<usize>>;
+
+/// The functions of a row that are summed over one mask, with how many cells each has.
+type Equations = BTreeMap<(Fun, u64), AggregateId>;
+
+/// Sums of one function of a row over one table.
+struct Group {
+    table: NodeId,
+    fun: Fun,
+    sums: Vec<(AggregateId, Vec<Term>)>,
+}
+
+/// The gates that the rules demand.
+///
+/// # Errors
+/// The refusals where no gate would do.
+pub(super) fn derive(judge: &Judge<'_, '_>) -> Result<Gates, Vec<Refusal>> {
+    let mut work = Work { judge, released: released(judge), gates: Gates::new(), refusals: Vec::new() };
+    work.one_table();
+    work.subsets();
+    work.equations();
+    work.bits();
+    for group in work.groups() {
+        work.group(&group);
+    }
+    if work.refusals.is_empty() { Ok(work.gates) } else { Err(work.refusals) }
+}
+
+/// The grid of an output: the coarsest that the owners outside the coalition demand.
+///
+/// # Errors
+/// A refusal where a grid is no multiple of another.
+pub(super) fn grid(judge: &Judge<'_, '_>, place: usize) -> Result<Option<Number>, Box<Refusal>> {
+    let output = &judge.labels.typed.program().outputs[place];
+    let mut coarsest: Option<Number> = None;
+    for dataset in judge.all_foreign(judge.labels.of(output.value)) {
+        let grid = judge.rules.get(&dataset).and_then(|rules| rules.grid).filter(|grid| *grid > Number::ZERO);
+        let Some(grid) = grid else { continue };
+        coarsest = Some(coarser(coarsest, grid).ok_or_else(|| {
+            let other = coarsest.map(|grid| grid.to_string()).unwrap_or_default();
+            let cause = format!("`{}` cannot be on the grids {grid} and {other} at once", output.name);
+            let change = "let one owner choose a multiple of the other's grid".into();
+            Box::new(judge.refuse(&dataset, "POLICY_GRID", "release.grid", cause, change))
+        })?);
+    }
+    let step = match judge.labels.array(output.value).map(|array| array.element.clone()) {
+        Some(Element::Decimal { scale }) => Number::new(1, scale),
+        Some(Element::Float64) => None,
+        // Steps of 2^-18 are no decimals; places in a list and truth values are not rounded.
+        Some(Element::Bool | Element::Category { .. } | Element::Key) | None => return Ok(None),
+        Some(Element::Int64 | Element::Date) => Some(Number::from(1)),
+    };
+    Ok(coarsest.filter(|grid| !step.is_some_and(|step| is_multiple(step, *grid))))
+}
+
+/// The coarser of two grids; `None` where neither is a multiple of the other.
+pub(super) fn coarser(known: Option<Number>, grid: Number) -> Option<Number> {
+    match known {
+        None => Some(grid),
+        Some(known) if is_multiple(known, grid) => Some(known),
+        Some(known) if is_multiple(grid, known) => Some(grid),
+        Some(_) => None,
+    }
+}
+
+fn is_multiple(of: Number, grid: Number) -> bool {
+    let scale = of.scale().max(grid.scale());
+    match (of.at_scale(scale), grid.at_scale(scale)) {
+        (Some(of), Some(grid)) if grid > 0 => of % grid == 0,
+        _ => false,
+    }
+}
+
+fn released(judge: &Judge<'_, '_>) -> Released {
+    let mut released = Released::new();
+    for place in &judge.coalition.outputs {
+        let output = &judge.labels.typed.program().outputs[*place];
+        for id in &judge.labels.of(output.value).aggregates {
+            if judge.demanding(*id).1 > 1 {
+                released.entry(*id).or_default().insert(*place);
+            }
+        }
+    }
+    released
+}
+
+struct Work<'a, 'j, 'p> {
+    judge: &'a Judge<'j, 'p>,
+    released: Released,
+    gates: Gates,
+    refusals: Vec<Refusal>,
+}
+
+impl Work<'_, '_, '_> {
+    fn refuse(&mut self, ids: &[AggregateId], code: &'static str, clause: &str, cause: &str, change: &str) {
+        let datasets: BTreeSet<String> = ids.iter().flat_map(|id| self.judge.demanding(*id).0).collect();
+        for dataset in datasets {
+            self.refusals.push(self.judge.refuse(&dataset, code, clause, cause.into(), change.into()));
+        }
+    }
+
+    fn names(&self, ids: &[AggregateId]) -> String {
+        let outputs = &self.judge.labels.typed.program().outputs;
+        let places: BTreeSet<usize> = ids.iter().flat_map(|id| self.released[id].iter().copied()).collect();
+        places.iter().map(|place| format!("`{}`", outputs[*place].name)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn terms(&self, id: AggregateId) -> &[Term] {
+        self.judge.aggregate(id).terms.as_deref().unwrap_or_default()
+    }
+
+    /// Sums over two tables differ by the rows of one that are not in the other, which no gate counts.
+    fn one_table(&mut self) {
+        let mut tables: BTreeMap<String, BTreeMap<NodeId, AggregateId>> = BTreeMap::new();
+        for id in self.released.keys() {
+            let Some(table) = self.judge.aggregate(*id).table else { continue };
+            for dataset in self.judge.demanding(*id).0 {
+                tables.entry(dataset).or_default().entry(table).or_insert(*id);
+            }
+        }
+        for (dataset, tables) in tables.into_iter().filter(|(_, tables)| tables.len() > 1) {
+            let names: Vec<String> = tables.keys().map(|table| describe(self.judge.labels, *table)).collect();
+            let cause = format!("its rows are added up in {}, whose differences no gate counts", names.join(" and "));
+            let change = "add up the rows of one table only in one job".into();
+            self.refusals.push(self.judge.refuse(&dataset, "DISCLOSURE_LINEAR", "R7", cause, change));
+        }
+    }
+
+    /// R6: masks that the receiver chooses with its own secret columns.
+    fn subsets(&mut self) {
+        let mut chosen: BTreeMap<String, BTreeSet<Formula>> = BTreeMap::new();
+        for id in self.released.keys() {
+            let own = self.terms(*id).iter().map(|term| term.mask).filter(|mask| self.has_own(*mask));
+            let own: Vec<Formula> = own.collect();
+            for dataset in self.judge.demanding(*id).0 {
+                chosen.entry(dataset).or_default().extend(own.iter().copied());
+            }
+        }
+        for (dataset, masks) in chosen {
+            let quota = self.judge.rules.get(&dataset).map_or(0, |rules| rules.subset_masks);
+            if masks.len() > quota as usize {
+                let count = masks.len();
+                let cause =
+                    format!("{count} subsets are chosen with the receiver's own columns; the policy allows {quota}");
+                let change = format!("use at most {quota} such conditions, or ask the owner for {count} subset masks");
+                let clause = "release.subset_masks";
+                self.refusals.push(self.judge.refuse(&dataset, "DISCLOSURE_SUBSET", clause, cause, change));
+            }
+        }
+    }
+
+    /// R8: as many equations as unknowns solve for the rows.
+    fn equations(&mut self) {
+        let mut over: BTreeMap<(Option<NodeId>, Formula), Equations> = BTreeMap::new();
+        for id in self.released.keys() {
+            let aggregate = self.judge.aggregate(*id);
+            for term in self.terms(*id) {
+                let funs = over.entry((aggregate.table, term.mask)).or_default();
+                funs.insert((term.fun.clone(), aggregate.cells), *id);
+            }
+        }
+        for funs in over.into_values() {
+            let ids: Vec<AggregateId> = funs.values().copied().collect();
+            let minimum = ids.iter().map(|id| self.judge.demanding(*id).1).max().unwrap_or(0);
+            let count = funs.keys().fold(0_u64, |n, (_, cells)| n.saturating_add(*cells));
+            if count > minimum / 2 {
+                let names = self.names(&ids);
+                let most = minimum / 2;
+                let cause = format!("{names} give {count} equations about one group of as few as {minimum} rows");
+                let change = format!("release at most {most} different sums, means and counts of one group");
+                self.refuse(&ids, "DISCLOSURE_EQUATIONS", "R8", &cause, &change);
+            }
+        }
+    }
+
+    /// R9: exact sums of the receiver's own numbers over rows that it may not know.
+    fn bits(&mut self) {
+        let mut values: BTreeMap<NodeId, (BigUint, Vec<AggregateId>)> = BTreeMap::new();
+        let mut add = |table: NodeId, id: AggregateId, more: BigUint| {
+            let (product, ids) = values.entry(table).or_insert_with(|| (BigUint::from(1_u8), Vec::new()));
+            // Far beyond any limit, so that the product stays small.
+            if product.bits() < 1 << 20 {
+                *product *= more;
+            }
+            ids.push(id);
+        };
+        for (id, places) in &self.released {
+            let aggregate = self.judge.aggregate(*id);
+            let Some(table) = aggregate.table.filter(|_| self.tells_subset(*id)) else { continue };
+            let rows = self.rows_bound(table);
+            let one = places.iter().map(|place| {
+                let grid = grid(self.judge, *place).ok().flatten();
+                bits::possible_values(aggregate.row_range, rows, &aggregate.element, grid)
+            });
+            let one = one.max().unwrap_or_default();
+            add(table, *id, one.pow(u32::try_from(aggregate.cells.min(1 << 14)).unwrap_or(1 << 14)));
+            // What is computed from it exactly may tell more of its digits than it does.
+            for place in places {
+                let output = &self.judge.labels.typed.program().outputs[*place];
+                if let Some(array) = self.judge.labels.array(output.value)
+                    && !self.judge.labels.of(output.value).direct
+                {
+                    let grid = grid(self.judge, *place).ok().flatten();
+                    let one = bits::possible_values(array.range, 1, &array.element, grid);
+                    let cells = self.judge.labels.typed.cells_bound(array).min(1 << 14);
+                    add(table, *id, one.pow(u32::try_from(cells).unwrap_or(1 << 14)));
+                }
+            }
+        }
+        for (product, ids) in values.into_values() {
+            let minimum = ids.iter().map(|id| self.judge.demanding(*id).1).max().unwrap_or(0);
+            if !bits::allowed(&product, minimum) {
+                let names = self.names(&ids);
+                let (bits, allowed) = (product.bits(), bits::allowed_bits(minimum));
+                let cause = format!(
+                    "{names} may tell {bits} bits about which rows are in sums of the receiver's own numbers; \
+                     {allowed} are allowed behind {minimum} rows"
+                );
+                let change = match bits::least_minimum(&product) {
+                    Some(least) => {
+                        format!("ask the owner for a coarser `release.grid`, or `release.minimum_rows` of {least}")
+                    }
+                    None => "release fewer such sums, or ask the owner for a coarser `release.grid`".to_owned(),
+                };
+                self.refuse(&ids, "DISCLOSURE_BITS", "R9", &cause, &change);
+            }
+        }
+    }
+
+    fn rows_bound(&self, table: NodeId) -> u64 {
+        self.judge.labels.typed.row_bounds().get(&table).copied().unwrap_or(u64::MAX)
+    }
+
+    /// Whether an aggregate adds up numbers that the coalition knows, over rows that it does not.
+    fn tells_subset(&self, id: AggregateId) -> bool {
+        self.terms(id).iter().any(|term| {
+            let own = |source: &Source| !self.judge.is_foreign(&source.dataset);
+            !term.fun.sources.is_empty() && term.fun.sources.iter().all(own) && self.is_secret(term.mask)
+        })
+    }
+
+    /// Whether the coalition's own columns do not decide a mask.
+    fn is_secret(&self, mask: Formula) -> bool {
+        let formulas = &self.judge.labels.formulas;
+        formulas.variables(mask).into_iter().any(|variable| {
+            let sources = &formulas.info(variable).sources;
+            sources.is_empty() || sources.iter().any(|source| self.judge.is_foreign(&source.dataset))
+        })
+    }
+
+    fn has_own(&self, mask: Formula) -> bool {
+        let sources = self.judge.labels.formulas.sources(mask);
+        sources.iter().any(|source| !self.judge.is_foreign(&source.dataset))
+    }
+
+    fn is_sensitive(&self, mask: Formula) -> bool {
+        self.judge.labels.formulas.sources(mask).iter().any(|source| {
+            let rules = self.judge.rules.get(&source.dataset);
+            let column = rules.and_then(|rules| rules.columns.get(&source.column));
+            self.judge.is_foreign(&source.dataset) && column.is_some_and(|column| column.sensitive)
+        })
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        let mut groups: BTreeMap<(NodeId, Fun), BTreeMap<AggregateId, Vec<Term>>> = BTreeMap::new();
+        for id in self.released.keys() {
+            let Some(table) = self.judge.aggregate(*id).table else { continue };
+            for term in self.terms(*id) {
+                let sums = groups.entry((table, term.fun.clone())).or_default();
+                sums.entry(*id).or_default().push(term.clone());
+            }
+        }
+        let group = |((table, fun), sums): (_, BTreeMap<_, _>)| Group { table, fun, sums: sums.into_iter().collect() };
+        groups.into_iter().map(group).collect()
+    }
+
+    /// R5 and R7 for the sums of one function.
+    fn group(&mut self, group: &Group) {
+        let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _)| *id).collect();
+        let minimum = ids.iter().map(|id| self.judge.demanding(*id).1).max().unwrap_or(0);
+        let masks: BTreeSet<Formula> = group.sums.iter().flat_map(|(_, terms)| terms.iter().map(|t| t.mask)).collect();
+        let formulas = &self.judge.labels.formulas;
+        if masks.iter().any(|mask| formulas.is_wide(*mask)) {
+            return self.wide(group, &masks, minimum);
+        }
+        let Some(universe) = Universe::new(formulas, &masks) else {
+            let cause = format!("{} stand on too many conditions to audit their differences", self.names(&ids));
+            return self.refuse(&ids, "DISCLOSURE_LINEAR", "R7", &cause, "use fewer or simpler conditions in one job");
+        };
+        let atoms = self.atoms(group.table, &masks);
+        let mut releases = Releases::default();
+        let full = universe.select(Formulas::TRUE).expect("true is decided in every cell");
+        for (id, terms) in &group.sums {
+            let Some(vector) = vector(&universe, terms) else {
+                return self.not_nameable(&[*id]);
+            };
+            self.weights(*id, terms, &vector, &group.fun);
+            let at = releases.add(vector);
+            let support = releases.support(at);
+            if support.is_empty() || support == full {
+                continue;
+            }
+            let both_sides = self.tells_subset(*id) || terms.iter().any(|term| self.is_sensitive(term.mask));
+            let sides = [Some(support.clone()), both_sides.then(|| universe.complement(&support))];
+            for side in sides.into_iter().flatten() {
+                match universe.name(&side, &atoms) {
+                    Some(names) => self.gate(&[*id], group.table, names, GateRule::AtLeast(minimum)),
+                    None => self.not_nameable(&[*id]),
+                }
+            }
+        }
+        self.audit(group, &ids, minimum, (&universe, &atoms, &releases, &full));
+    }
+
+    /// R7.
+    fn audit(
+        &mut self,
+        group: &Group,
+        ids: &[AggregateId],
+        minimum: u64,
+        (universe, atoms, releases, full): (&Universe<'_>, &[Atom], &Releases, &CellSet),
+    ) {
+        if releases.len() > MAX_VECTORS {
+            let cause = format!("{} are more than {MAX_VECTORS} sums of one function", self.names(ids));
+            return self.refuse(ids, "DISCLOSURE_LINEAR", "R7", &cause, "release fewer groups in one job");
+        }
+        let mut gated = BTreeSet::new();
+        for derived in releases.derived() {
+            let behind = |place: &usize| releases.support(*place).is_subset(&derived.support);
+            if derived.support == *full || derived.from.iter().any(behind) || gated.contains(&derived.support) {
+                continue;
+            }
+            match universe.name(&derived.support, atoms) {
+                Some(names) => self.gate(ids, group.table, names, GateRule::ZeroOrAtLeast(minimum)),
+                None => {
+                    let cause = format!("{} give a difference that no gate of the program counts", self.names(ids));
+                    let change = "release one of these outputs only, or give the difference a condition of its own";
+                    return self.refuse(ids, "DISCLOSURE_LINEAR", "R7", &cause, change);
+                }
+            }
+            gated.insert(derived.support);
+        }
+    }
+
+    /// A mask with several cells a row stands for as many groups, of which nothing more is known.
+    fn wide(&mut self, group: &Group, masks: &BTreeSet<Formula>, minimum: u64) {
+        let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _)| *id).collect();
+        if masks.len() > 1 || group.sums.iter().any(|(_, terms)| terms.len() > 1) {
+            let cause = format!("{} release groups and other sums of the same function", self.names(&ids));
+            let change = "write each group as a condition of its own, `[rows]`";
+            return self.refuse(&ids, "DISCLOSURE_LINEAR", "R7", &cause, change);
+        }
+        for (id, terms) in &group.sums {
+            let mask = terms[0].mask;
+            let Some(literals) = self.wide_literal(*id, group.table, mask) else { return self.not_nameable(&[*id]) };
+            self.gate(&[*id], group.table, vec![vec![literals.0]], GateRule::AtLeast(minimum));
+            if self.tells_subset(*id) || self.is_sensitive(mask) {
+                self.gate(&[*id], group.table, vec![vec![literals.1]], GateRule::AtLeast(minimum));
+            }
+        }
+    }
+
+    /// The node of a mask with several cells a row, where each cell is behind the same cell of the outputs.
+    fn wide_literal(&self, id: AggregateId, table: NodeId, mask: Formula) -> Option<(Literal, Literal)> {
+        let labels = self.judge.labels;
+        let nodes = (0..labels.labels.len()).filter_map(|at| u32::try_from(at).ok().map(NodeId));
+        let mut found = nodes.filter(|node| {
+            let label = labels.of(*node);
+            let element = labels.array(*node).map(|array| array.element.clone());
+            let axes = labels.axes(*node);
+            label.truth == Some(mask) && element == Some(Element::Bool) && axes.first() == Some(&Axis::Rows(table))
+        });
+        let node = found.next()?;
+        let cells = &labels.array(node)?.shape[1..];
+        let outputs = &labels.typed.program().outputs;
+        let same = |place: &usize| labels.array(outputs[*place].value).is_some_and(|array| array.shape == cells);
+        self.released[&id].iter().all(same).then_some((Literal::True(node), Literal::False(node)))
+    }
+
+    /// R6 for weights that are put together from masks: one row counts more than another by the receiver's choice.
+    fn weights(&mut self, id: AggregateId, terms: &[Term], vector: &[BigInt], fun: &Fun) {
+        let zero = BigInt::from(0);
+        let weights: BTreeSet<&BigInt> = vector.iter().filter(|x| **x != zero).collect();
+        let chosen = terms.iter().any(|term| self.has_own(term.mask));
+        let foreign = fun.sources.iter().any(|source| self.judge.is_foreign(&source.dataset))
+            || terms.iter().any(|term| self.is_secret(term.mask));
+        if weights.len() < 2 || !chosen || !foreign {
+            return;
+        }
+        let name = self.names(&[id]).replace('`', "");
+        for dataset in self.judge.demanding(id).0 {
+            if !self.judge.rules.get(&dataset).is_some_and(|rules| rules.weighted) {
+                self.refusals.push(self.judge.weight(&dataset, &name, self.judge.aggregate(id).node));
+            }
+        }
+    }
+
+    fn not_nameable(&mut self, ids: &[AggregateId]) {
+        let cause = format!("the rows behind {} are no condition that the program computes", self.names(ids));
+        let change = "compute the mask as one bool array `[rows]` and use it in `where` or `mask`";
+        self.refuse(ids, "DISCLOSURE_MIN_ROWS", "release.minimum_rows", &cause, change);
+    }
+
+    fn gate(&mut self, ids: &[AggregateId], table: NodeId, support: Vec<Vec<Literal>>, rule: GateRule) {
+        let gate = Gate { rows_of: table, support, rule };
+        for place in ids.iter().flat_map(|id| &self.released[id]) {
+            self.gates.entry(*place).or_default().insert(gate.clone());
+        }
+    }
+
+    /// The nodes that a gate on this table may name; masks of released sums first.
+    fn atoms(&self, table: NodeId, masks: &BTreeSet<Formula>) -> Vec<Atom> {
+        let labels = self.judge.labels;
+        let nodes = (0..labels.labels.len()).filter_map(|at| u32::try_from(at).ok().map(NodeId));
+        let (mut atoms, mut seen) = (Vec::new(), BTreeSet::new());
+        for node in nodes.filter(|node| labels.axes(*node) == [Axis::Rows(table)]) {
+            let (Some(array), label) = (labels.array(node), labels.of(node)) else { continue };
+            if let Some(truth) = label.truth.filter(|_| array.element == Element::Bool) {
+                atoms.push(Atom { formula: truth, positive: Literal::True(node), negative: Literal::False(node) });
+            }
+            if array.validity == Validity::Secret {
+                let (positive, negative) = (Literal::Valid(node), Literal::Invalid(node));
+                atoms.push(Atom { formula: label.valid, positive, negative });
+            }
+        }
+        atoms.retain(|atom| seen.insert(atom.formula));
+        atoms.sort_by_key(|atom| !masks.contains(&atom.formula));
+        atoms
+    }
+}
+
+/// A sum as a vector over cells, in units of its finest coefficient.
+fn vector(universe: &Universe<'_>, terms: &[Term]) -> Option<Vec<BigInt>> {
+    let scale = terms.iter().map(|term| term.coefficient.scale()).max().unwrap_or(0);
+    let mut vector = vec![BigInt::from(0); universe.len()];
+    for term in terms {
+        let cells = universe.select(term.mask)?;
+        let shift = BigInt::from(10).pow(u32::from(scale - term.coefficient.scale()));
+        let coefficient = shift * term.coefficient.mantissa();
+        let selected = vector.iter_mut().enumerate().filter(|(cell, _)| cells.contains(*cell));
+        selected.for_each(|(_, entry)| *entry += &coefficient);
+    }
+    Some(vector)
+}
+
+/// The least overlap of each join that reveals its alignment: the largest minimum of all its owners (CHK-505).
+pub(super) fn minimum_overlap(
+    labels: &super::transfer::Labels<'_>,
+    minimum: impl Fn(&str) -> u64,
+) -> Vec<crate::program::release::MinimumOverlap> {
+    let mut overlaps = Vec::new();
+    for at in 0..labels.labels.len() {
+        let node = NodeId(u32::try_from(at).expect("validated: at most limits::NODES nodes"));
+        let joins = labels.joins_of(node);
+        if let Some((join, Alignment::Revealed)) = joins.first().filter(|(join, _)| *join == node) {
+            let rows = labels.datasets_of(node).iter().map(|dataset| minimum(dataset)).max().unwrap_or(0);
+            if rows > 1 {
+                overlaps.push(crate::program::release::MinimumOverlap { join: *join, rows });
+            }
+        }
+    }
+    overlaps
+}

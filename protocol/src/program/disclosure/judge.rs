@@ -1,0 +1,295 @@
+//! The release rules that look at one value at a time (security note §3.3): R1 to R3, R5, R6, R12 and R13, and the
+//! receivers of CHK-210. Rules over several values are in [`super::gates`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::program::rules::{DatasetRules, Refusal};
+use crate::program::{Alignment, NodeId, Op};
+use crate::{Code, PartyId};
+
+use super::formula::Formulas;
+use super::label::{Aggregate, AggregateId, Label, Position, Source};
+use super::transfer::Labels;
+
+/// A receiver and those with whom it shares what it learns. Their columns are known constants to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Coalition {
+    pub(super) members: BTreeSet<PartyId>,
+    /// The outputs that any of them receives, as places in the program.
+    pub(super) outputs: BTreeSet<usize>,
+}
+
+/// What one coalition would learn, against the rules of all others.
+pub(super) struct Judge<'a, 'p> {
+    pub(super) labels: &'a Labels<'p>,
+    pub(super) rules: &'a BTreeMap<String, DatasetRules>,
+    pub(super) coalition: &'a Coalition,
+}
+
+/// How pressing a refusal is: of several about one output and dataset, the first is told.
+type Rank = usize;
+
+impl Judge<'_, '_> {
+    /// The refusals about single outputs.
+    pub(super) fn single(&self) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        for place in &self.coalition.outputs {
+            let output = &self.labels.typed.program().outputs[*place];
+            let label = self.labels.of(output.value);
+            let mut found: BTreeMap<String, (Rank, Refusal)> = BTreeMap::new();
+            for (rank, refusal) in self.output(label, output.value, &output.name) {
+                match found.get(&refusal.dataset) {
+                    Some((known, _)) if *known <= rank => {}
+                    _ => drop(found.insert(refusal.dataset.clone(), (rank, refusal))),
+                }
+            }
+            refusals.extend(found.into_values().map(|(_, refusal)| refusal));
+            refusals.extend(self.receivers(label, &output.name));
+        }
+        refusals.extend(self.checks());
+        refusals
+    }
+
+    /// The datasets of owners outside the coalition that a value depends on.
+    pub(super) fn foreign(&self, sources: &BTreeSet<Source>, tables: &BTreeSet<NodeId>) -> BTreeSet<String> {
+        let mut datasets: BTreeSet<String> = sources.iter().map(|source| source.dataset.clone()).collect();
+        for table in tables.iter().filter(|table| !self.knows_rows_of(**table)) {
+            datasets.extend(self.labels.datasets_of(*table));
+        }
+        datasets.retain(|dataset| self.is_foreign(dataset));
+        datasets
+    }
+
+    /// The foreign datasets in an aggregate.
+    pub(super) fn foreign_in(&self, id: AggregateId) -> BTreeSet<String> {
+        let aggregate = self.aggregate(id);
+        self.foreign(&aggregate.sources, &aggregate.table.into_iter().collect())
+    }
+
+    /// The foreign datasets in an aggregate whose owners demand a minimum, and the largest of these minima.
+    pub(super) fn demanding(&self, id: AggregateId) -> (BTreeSet<String>, u64) {
+        let mut datasets = self.foreign_in(id);
+        datasets.retain(|dataset| self.minimum(dataset) > 1);
+        let most = datasets.iter().map(|dataset| self.minimum(dataset)).max().unwrap_or(0);
+        (datasets, most)
+    }
+
+    pub(super) fn aggregate(&self, id: AggregateId) -> &Aggregate {
+        &self.labels.aggregates[id.0]
+    }
+
+    pub(super) fn minimum(&self, dataset: &str) -> u64 {
+        self.rules.get(dataset).map_or(0, |rules| rules.minimum_rows)
+    }
+
+    pub(super) fn is_foreign(&self, dataset: &str) -> bool {
+        let owner = self.labels.typed.datasets().get(dataset).map(|dataset| dataset.owner);
+        owner.is_none_or(|owner| !self.coalition.members.contains(&owner))
+    }
+
+    /// Whether the coalition knows which rows a table has: those of a dataset (their number is public), and those of
+    /// joins that reveal their alignment to one of it.
+    pub(super) fn knows_rows_of(&self, table: NodeId) -> bool {
+        let joins = self.labels.joins_of(table);
+        let revealed = joins.iter().all(|(_, alignment)| *alignment == Alignment::Revealed);
+        let takes_part = self.labels.datasets_of(table).iter().any(|dataset| !self.is_foreign(dataset));
+        joins.is_empty() || (revealed && takes_part)
+    }
+
+    pub(super) fn refuse(
+        &self,
+        dataset: &str,
+        code: &'static str,
+        clause: &str,
+        cause: String,
+        change: String,
+    ) -> Refusal {
+        refusal(self.labels, dataset, Code::new(code), clause.into(), cause, change)
+    }
+
+    /// CHK-210.
+    fn receivers(&self, label: &Label, output: &str) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        for dataset in self.all_foreign(label) {
+            let allowed = |member: &PartyId| self.rules.get(&dataset).is_some_and(|r| r.receivers.contains(member));
+            for member in self.coalition.members.iter().filter(|member| !allowed(member)) {
+                refusals.push(self.refuse(
+                    &dataset,
+                    "POLICY_RECEIVER",
+                    "receivers",
+                    format!("`{output}` would go to {member}, which the policy does not name"),
+                    format!("name other receivers of `{output}`, or ask the owner to add {member} to `receivers`"),
+                ));
+            }
+        }
+        refusals
+    }
+
+    /// All foreign datasets that an output depends on.
+    pub(super) fn all_foreign(&self, label: &Label) -> BTreeSet<String> {
+        let mut datasets = self.foreign(&label.row_sources(), &label.tables);
+        datasets.extend(label.aggregates.iter().flat_map(|id| self.foreign_in(*id)));
+        datasets
+    }
+
+    fn output(&self, label: &Label, value: NodeId, name: &str) -> Vec<(Rank, Refusal)> {
+        let mut found = Vec::new();
+        if let Some(at) = label.model {
+            found.extend(self.all_foreign(label).iter().map(|dataset| (0, self.model(dataset, at))));
+        }
+        for dataset in self.foreign(&label.row_sources(), &label.tables) {
+            let place = describe(self.labels, value);
+            let cause = format!("`{name}` ({place}) would release values of single rows");
+            let change = format!("release a sum, mean or count over its rows instead of `{name}`");
+            found.push((1, self.refuse(&dataset, "DISCLOSURE_ROW", "R1", cause, change)));
+        }
+        for id in &label.aggregates {
+            found.extend(self.aggregate_rules(*id, name));
+        }
+        for (at, compared) in &label.thresholds {
+            for dataset in compared.iter().flat_map(|id| self.demanding(*id).0).collect::<BTreeSet<_>>() {
+                let place = describe(self.labels, *at);
+                let cause =
+                    format!("`{name}` tells how an aggregate compares ({place}), from which it can be searched");
+                let change = "release the aggregate itself and compare it afterwards".into();
+                found.push((5, self.refuse(&dataset, "DISCLOSURE_THRESHOLD", "R12", cause, change)));
+            }
+        }
+        found
+    }
+
+    fn aggregate_rules(&self, id: AggregateId, name: &str) -> Vec<(Rank, Refusal)> {
+        let aggregate = self.aggregate(id);
+        let place = describe(self.labels, aggregate.node);
+        let mut found = Vec::new();
+        for dataset in self.foreign_in(id) {
+            let rules = self.rules.get(&dataset);
+            if let Some(at) = aggregate.order {
+                let at = describe(self.labels, at);
+                let cause = format!("`{name}` would release an order statistic ({at}), which is one person's value");
+                let change = "count rows on a declared grid of thresholds instead".into();
+                found.push((2, self.refuse(&dataset, "DISCLOSURE_ORDER", "R3", cause, change)));
+            }
+            if let Some(Position { moves, node }) = aggregate.position
+                && (moves || !rules.is_some_and(|rules| rules.positions))
+            {
+                let at = describe(self.labels, node);
+                let how = if moves { "moves or weights" } else { "picks" };
+                let cause = format!("`{name}` depends on {place}, where {at} {how} rows by their position");
+                let change = if moves {
+                    "combine rows only by functions that are the same for each".into()
+                } else {
+                    "pick rows by their columns, or ask the owner to grant `release.positions`".to_owned()
+                };
+                found.push((3, self.refuse(&dataset, "DISCLOSURE_POSITION", "R2", cause, change)));
+            }
+        }
+        for dataset in self.demanding(id).0 {
+            for ((scaled, by), at) in &aggregate.scaled {
+                let granted = self.rules.get(&dataset).is_some_and(|rules| rules.weighted);
+                if *scaled == dataset && self.coalition.members.contains(by) && !granted {
+                    found.push((4, self.weight(&dataset, name, *at)));
+                }
+            }
+            found.extend(self.countable(aggregate, &dataset, name).map(|refusal| (6, refusal)));
+        }
+        found
+    }
+
+    pub(super) fn weight(&self, dataset: &str, name: &str, at: NodeId) -> Refusal {
+        let at = describe(self.labels, at);
+        let cause = format!("`{name}` depends on {at}, which weights rows with the receiver's own numbers");
+        let change = "weight by a condition (0 or 1), or ask the owner to grant `release.weighted`".into();
+        self.refuse(dataset, "DISCLOSURE_WEIGHT", "R6", cause, change)
+    }
+
+    /// Whether the persons behind an aggregate can be counted (R5).
+    fn countable(&self, aggregate: &Aggregate, dataset: &str, name: &str) -> Option<Refusal> {
+        let clause = "release.minimum_rows";
+        let least = self.minimum(dataset);
+        let place = describe(self.labels, aggregate.node);
+        let refuse = |cause, change| Some(self.refuse(dataset, "DISCLOSURE_MIN_ROWS", clause, cause, change));
+        let (Some(table), Some(terms)) = (aggregate.table, &aggregate.terms) else {
+            let cause = format!("`{name}` depends on {place}, behind which no number of rows can be derived");
+            return refuse(cause, "sum or count rows of one table under a mask of conditions on its columns".into());
+        };
+        let joins = self.labels.joins_of(table);
+        let schema = self.labels.typed.datasets().get(dataset).map(|dataset| &dataset.schema);
+        if joins.is_empty() && schema.is_none_or(|schema| schema.unique_key.is_none()) {
+            let cause = format!("`{name}` counts rows, and nothing says that rows of {dataset} are different persons");
+            return refuse(cause, format!("let the owner declare the `unique_key` of {dataset}"));
+        }
+        let all = terms.iter().any(|term| term.mask == Formulas::TRUE);
+        let rows = schema.map_or(0, |schema| schema.rows);
+        if joins.is_empty() && all && rows < least {
+            let cause = format!("`{name}` is over the {rows} rows of {dataset}, fewer than {least}");
+            return refuse(cause, format!("use a dataset of at least {least} rows, or a smaller minimum"));
+        }
+        if all && joins.iter().any(|(_, alignment)| *alignment == Alignment::Private) {
+            let cause = format!("`{name}` depends on {place}, which counts slots of a private join, not its members");
+            return refuse(cause, "count the valid cells of a column of the join".into());
+        }
+        None
+    }
+
+    /// Range checks at the run tell one bit to all receivers, also where no output depends on them.
+    fn checks(&self) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        for (index, node) in self.labels.typed.program().nodes.iter().enumerate() {
+            let id = NodeId(u32::try_from(index).expect("validated: at most limits::NODES nodes"));
+            match &node.op {
+                Op::Loop { .. } => {
+                    let label = self.labels.of(id);
+                    let carried = label.model.is_some();
+                    let datasets = if carried { self.loop_datasets(id) } else { BTreeSet::new() };
+                    refusals.extend(datasets.iter().map(|dataset| self.model(dataset, id)));
+                }
+                Op::Assume { value, .. } if self.labels.narrows(id, *value) => {
+                    for dataset in self.all_foreign(self.labels.of(*value)) {
+                        if self.minimum(&dataset) > 1 {
+                            let place = describe(self.labels, id);
+                            let cause = format!("{place} promises a range, and whether it holds is told: a comparison");
+                            let change = "leave the `assume` out: ranges come from the owner's schema".into();
+                            refusals.push(self.refuse(&dataset, "DISCLOSURE_THRESHOLD", "R12", cause, change));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        refusals
+    }
+
+    fn loop_datasets(&self, id: NodeId) -> BTreeSet<String> {
+        self.labels.carried(id).iter().flat_map(|item| self.all_foreign(item)).collect()
+    }
+
+    /// R13, in the form of this version: nothing of a foreign dataset goes round a loop.
+    fn model(&self, dataset: &str, at: NodeId) -> Refusal {
+        let place = describe(self.labels, at);
+        let cause = format!("{place} carries values round a loop that depend on its rows, as a model's weights do");
+        let change = "write the steps out without a loop; policies cannot grant models yet".into();
+        self.refuse(dataset, "DISCLOSURE_MODEL", "R13", cause, change)
+    }
+}
+
+/// A node as its author knows it.
+pub(super) fn describe(labels: &Labels<'_>, node: NodeId) -> String {
+    match labels.typed.program().nodes.get(node.index()).and_then(|node| node.name.as_ref()) {
+        Some(name) => format!("{node} {name:?}"),
+        None => node.to_string(),
+    }
+}
+
+/// A refusal by the owner of a dataset.
+pub(super) fn refusal(
+    labels: &Labels<'_>,
+    dataset: &str,
+    code: Code,
+    clause: String,
+    cause: String,
+    change: String,
+) -> Refusal {
+    let owner = labels.typed.datasets().get(dataset).map_or(PartyId::ZERO, |dataset| dataset.owner);
+    Refusal { code, owner, dataset: dataset.into(), clause, cause, change }
+}
