@@ -3,6 +3,7 @@
 //! From the wire up: [`channel`] -> `ot` -> [`correlations`] -> `protocols` -> `plan` -> `executor`. Everything is
 //! synchronous; a caller that lives in an async runtime gives it a thread.
 
+pub mod arithmetic;
 pub mod backend;
 pub mod channel;
 pub mod clear;

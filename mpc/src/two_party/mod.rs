@@ -21,6 +21,7 @@
 mod adder;
 mod compare;
 pub mod cost;
+mod count;
 mod cross;
 #[cfg(test)]
 pub(crate) mod ideal;
@@ -29,9 +30,11 @@ mod pads;
 mod planes;
 mod reveal;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod truncate;
 mod wire;
+
+pub use count::Counter;
 
 use std::marker::PhantomData;
 

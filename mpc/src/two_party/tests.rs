@@ -151,10 +151,13 @@ fn and_is_that_of_the_interpreter_for_all_placements() {
     }
 }
 
+/// An operation that turns words into bits.
+type Bitwise<'o, R> = &'o (dyn Fn(&mut dyn Backend<R>, &Arith<R>) -> Vec<Bits> + Sync);
+
 fn unary<R: Ring>(n: usize, bits: u32, p: Placement) {
     let x = values::<R>(n, bits, u64::from(bits));
     let clear = Arith { placement: p, words: x.clone() };
-    let check = |what: &str, cost: Cost, of: &(dyn Fn(&mut dyn Backend<R>, &Arith<R>) -> Vec<Bits> + Sync)| {
+    let check = |what: &str, cost: Cost, of: Bitwise<'_, R>| {
         let run = run::<R, _>(6, |engine| {
             let x = part(engine, p, &x, 7);
             of(engine, &x)

@@ -1,0 +1,105 @@
+//! A backend that computes nothing and counts what the two-party engine would spend.
+//!
+//! A composed operation run on it gives its exact cost, since the engine's own depends on shapes alone.
+
+use tacit_protocol::PartyId;
+
+use super::cost::{self, Cost};
+use crate::backend::{Backend, MatrixShape};
+use crate::clear::columns;
+use crate::error::Result;
+use crate::ring::Ring;
+use crate::share::{Arith, Bits, Placement, Seat};
+
+/// The costs so far. Its values are zeros in the right placements.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counter {
+    /// What was counted.
+    pub cost: Cost,
+}
+
+impl Seat for Counter {
+    fn party(&self) -> PartyId {
+        PartyId::ZERO
+    }
+
+    fn holds(&self, _placement: Placement) -> bool {
+        true
+    }
+}
+
+fn words<R: Ring>(placement: Placement, n: usize) -> Arith<R> {
+    Arith { placement, words: vec![R::ZERO; n] }
+}
+
+fn bits(placement: Placement, n: usize) -> Bits {
+    Bits::new(placement, n, Vec::new())
+}
+
+impl<R: Ring> Backend<R> for Counter {
+    fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits> {
+        self.cost += cost::and(a.len, a.placement, b.placement);
+        Ok(bits(a.placement.join(b.placement), a.len))
+    }
+
+    fn to_arith(&mut self, a: &Bits) -> Result<Arith<R>> {
+        self.cost += cost::to_arith::<R>(a.len, a.placement);
+        Ok(words(a.placement, a.len))
+    }
+
+    fn select(&mut self, c: &Bits, x: &Arith<R>) -> Result<Arith<R>> {
+        self.cost += cost::select::<R>(c.len, columns(c.len, x.len()), c.placement, x.placement);
+        Ok(words(c.placement.join(x.placement), x.len()))
+    }
+
+    fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>> {
+        self.cost += cost::multiply::<R>(a.len(), a.placement, b.placement, (a_bits, b_bits));
+        Ok(words(a.placement.join(b.placement), a.len()))
+    }
+
+    fn matrix_multiply(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        shape: MatrixShape,
+        bits: (u32, u32),
+    ) -> Result<Arith<R>> {
+        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits);
+        Ok(words(a.placement.join(b.placement), shape.rows * shape.columns))
+    }
+
+    fn is_negative(&mut self, x: &Arith<R>, width: u32) -> Result<Bits> {
+        self.cost += cost::is_negative(x.len(), width, x.placement);
+        Ok(bits(x.placement, x.len()))
+    }
+
+    fn is_zero(&mut self, x: &Arith<R>, width: u32) -> Result<Bits> {
+        self.cost += cost::is_zero(x.len(), width, x.placement);
+        Ok(bits(x.placement, x.len()))
+    }
+
+    fn truncate(&mut self, x: &Arith<R>, shift: u32) -> Result<Arith<R>> {
+        self.cost += cost::truncate(x.len(), shift, x.placement);
+        Ok(words(x.placement, x.len()))
+    }
+
+    fn floor_shift(&mut self, x: &Arith<R>, shift: u32, width: u32) -> Result<Arith<R>> {
+        self.cost += cost::floor_shift::<R>(x.len(), shift, width, x.placement);
+        Ok(words(x.placement, x.len()))
+    }
+
+    fn bits_of(&mut self, x: &Arith<R>, count: u32, width: u32) -> Result<Vec<Bits>> {
+        self.cost += cost::bits_of(x.len(), count, width, x.placement);
+        Ok((0..count).map(|_| bits(x.placement, x.len())).collect())
+    }
+
+    fn reveal(&mut self, x: &Arith<R>, to: &[PartyId]) -> Result<Option<Vec<R>>> {
+        self.cost += cost::reveal::<R>(x.len(), x.placement, to);
+        Ok(Some(x.words.clone()))
+    }
+
+    fn reveal_bits(&mut self, x: &Bits, to: &[PartyId]) -> Result<Option<Vec<u64>>> {
+        self.cost += cost::reveal_bits(x.len, x.placement, to);
+        Ok(Some(x.words.clone()))
+    }
+}
