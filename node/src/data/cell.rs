@@ -164,7 +164,8 @@ pub(super) fn parse_date(text: &str) -> Option<i32> {
 
 /// A day as YYYY-MM-DD.
 pub(super) fn format_date(days: i32) -> String {
-    let mut year = 1970 + i64::from(days).div_euclid(366);
+    // From a year that is early enough, forward.
+    let mut year = 1969 + i64::from(days).div_euclid(365).min(i64::from(days).div_euclid(366));
     while days_from_civil(year + 1, 1, 1) <= i64::from(days) {
         year += 1;
     }

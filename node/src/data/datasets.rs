@@ -155,7 +155,8 @@ impl Datasets {
         Ok(datasets)
     }
 
-    /// Imports a file as a new dataset, or as a new version of one. Nothing is changed unless all of it succeeds.
+    /// Imports a file as a new dataset, or as a new version of one. Whatever happens, the catalogue names a whole
+    /// version or none; only if the disk fails in the last step, after an error, it may be the new one.
     ///
     /// # Errors
     /// [`DataError`]; errors in the file come as [`DataError::In`].
@@ -174,15 +175,21 @@ impl Datasets {
 
         let mut import = [0; 16];
         rng.fill_bytes(&mut import);
-        let stored = self.store_rows(source.as_ref(), &found, request, import, rng).map_err(in_file);
-        let committed = stored.and_then(|rows| self.commit(request, &found, import, rows, rng));
-        if committed.is_err() {
-            // What cannot be deleted now is swept at the next start.
-            if let Err(error) = self.delete_chunks(&import) {
-                tracing::warn!(%error, "chunks of a failed import are left until the next start");
+        let rows = self.store_rows(source.as_ref(), &found, request, import, rng).map_err(in_file);
+        match rows.and_then(|rows| self.commit(request, &found, import, rows, rng)) {
+            Ok((report, replaced)) => {
+                // Until here an interruption leaves the old version or the new one, whole.
+                self.store.flush()?;
+                if let Some(replaced) = replaced {
+                    self.delete_or_leave(&replaced);
+                }
+                Ok(report)
+            }
+            Err(error) => {
+                self.delete_or_leave(&import);
+                Err(error)
             }
         }
-        committed
     }
 
     /// All datasets, by name.
@@ -211,6 +218,7 @@ impl Datasets {
         let key = name.as_bytes();
         let batch = Batch::new().expect(DATASETS.name(), key, Some(&before.to_bytes()));
         self.apply(name, &DATASETS.put_in(batch, key, &after))?;
+        self.store.flush()?;
         Ok(after)
     }
 
@@ -223,8 +231,8 @@ impl Datasets {
         let key = name.as_bytes();
         let batch = Batch::new().expect(DATASETS.name(), key, Some(&record.to_bytes())).delete(DATASETS.name(), key);
         self.apply(name, &batch)?;
-        self.delete_chunks(&record.import)?;
         self.store.flush()?;
+        self.delete_or_leave(&record.import);
         Ok(())
     }
 
@@ -324,7 +332,7 @@ impl Datasets {
         Ok(())
     }
 
-    /// Writes the catalogue entry, once the chunks are on disk.
+    /// Writes the catalogue entry, once the chunks are on disk, and gives the import that it replaces.
     fn commit(
         &self,
         request: &Import,
@@ -332,10 +340,11 @@ impl Datasets {
         import: [u8; 16],
         rows: StoredRows,
         rng: &mut dyn CryptoRng,
-    ) -> Result<ImportReport, DataError> {
+    ) -> Result<(ImportReport, Option<[u8; 16]>), DataError> {
         self.store.flush()?;
         let key = request.name.as_bytes();
         let before = self.store.get(DATASETS.name(), key)?;
+        let replaced = before.as_deref().map(DatasetRecord::from_bytes).transpose()?.map(|record| record.import);
         let lineage_before = self.store.get(LINEAGES.name(), key)?;
         let mut lineage = match &lineage_before {
             Some(bytes) => Lineage::from_bytes(bytes)?,
@@ -374,23 +383,15 @@ impl Datasets {
         let batch = LINEAGES.put_in(DATASETS.put_in(batch, key, &record), key, &lineage);
         self.apply(&request.name, &batch)?;
 
-        if let Some(before) = before {
-            // The new version is there; what cannot be deleted of the old one now is swept at the next start.
-            let old = DatasetRecord::from_bytes(&before).map_err(DataError::from);
-            if let Err(error) = old.and_then(|old| self.delete_chunks(&old.import)) {
-                tracing::warn!(%error, "chunks of a replaced version are left until the next start");
-            }
-        }
         let columns = report(found, &request.options, &rows.clamped);
-        Ok(ImportReport { record, columns })
+        Ok((ImportReport { record, columns }, replaced))
     }
 
     fn apply(&self, name: &str, batch: &Batch) -> Result<(), DataError> {
-        match self.store.apply(batch) {
-            Err(StoreError::Conflict { .. }) => return Err(DataError::Conflict(name.to_owned())),
-            other => other?,
-        }
-        Ok(self.store.flush()?)
+        self.store.apply(batch).map_err(|error| match error {
+            StoreError::Conflict { .. } => DataError::Conflict(name.to_owned()),
+            other => other.into(),
+        })
     }
 
     /// Deletes the chunks of imports that no catalogue entry names.
@@ -408,6 +409,13 @@ impl Datasets {
             }
         }
         Ok(())
+    }
+
+    /// Deletes chunks that nothing names any more. What cannot be deleted now is swept at the next start.
+    fn delete_or_leave(&self, import: &[u8; 16]) {
+        if let Err(error) = self.delete_chunks(import) {
+            tracing::warn!(%error, "chunks of a dataset are left until the next start");
+        }
     }
 
     fn delete_chunks(&self, import: &[u8]) -> Result<(), DataError> {

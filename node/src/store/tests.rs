@@ -135,6 +135,7 @@ fn a_damaged_snapshot_is_rebuilt_from_the_log() {
         assert!(damaged > 0, "there is a snapshot to damage");
         let store = SledStore::open(dir.path()).expect("opens in spite of the snapshot");
         assert_eq!(store.scan(A, b"", None, 999).expect("reads").len(), 500, "{damage}");
+        assert!(dir.path().join("damaged").exists(), "{damage}: the snapshot was moved aside");
     }
 }
 
