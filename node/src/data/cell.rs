@@ -6,6 +6,10 @@ use tacit_protocol::schema::Element;
 
 /// The most digits of a whole number or decimal.
 const MAX_DIGITS: usize = 27;
+/// The most bytes of a key.
+const MAX_KEY_BYTES: usize = 1_024;
+/// What a cell that is no key should have been.
+pub(super) const EXPECTED_KEY: &str = "a key: a text of at most 1,024 bytes, a whole number or a date";
 
 /// A cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,6 +104,11 @@ impl<'a> Cell<'a> {
             Self::Date(days) => Some(Cow::Owned(format_date(*days))),
             Self::Empty | Self::Decimal(_) | Self::Float(_) => None,
         }
+    }
+
+    /// The text form, if it is short enough for a key.
+    pub(super) fn as_key(&self) -> Option<Cow<'a, str>> {
+        self.as_text().filter(|text| text.len() <= MAX_KEY_BYTES)
     }
 
     /// Whether it is a whole number in digits, however long.

@@ -10,6 +10,7 @@ use arrow_array::builder::{
 use arrow_schema::DataType;
 use tacit_protocol::schema::{ColumnSchema, Element};
 
+use super::cell::EXPECTED_KEY;
 use super::profile::value_error;
 use super::{Cell, DataError, Place};
 
@@ -143,7 +144,7 @@ impl Converter {
                 builder.append_value(*place_in_list);
             }
             Builder::Key(builder) => {
-                let text = cell.as_text().ok_or_else(|| expected("a key: a text, a whole number or a date"))?;
+                let text = cell.as_key().ok_or_else(|| expected(EXPECTED_KEY))?;
                 self.bytes += text.len();
                 builder.append_value(text);
             }

@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256};
 use tacit_protocol::Number;
 use tacit_protocol::schema::{ColumnSchema, Element, Range};
 
-use super::cell::parse_date;
+use super::cell::{EXPECTED_KEY, parse_date};
 use super::options::MAX_LABELS;
 use super::{Cell, ColumnHint, DataError, ElementHint, ImportOptions, Place, Source};
 
 /// The most rows of a dataset.
 const MAX_ROWS: u64 = 1 << 28;
-/// The most bytes of a key.
-const MAX_KEY_BYTES: usize = 1_024;
+/// The most bytes of a label.
+const MAX_LABEL_BYTES: usize = 256;
 /// The largest power of ten that a range may reach.
 const MAX_POWER: u32 = 27;
 /// How many repeated keys an error lists.
@@ -216,7 +216,8 @@ impl ColumnProfile {
     }
 
     fn add_label(&mut self, place: Place, cell: &Cell<'_>, name: &str) -> Result<(), DataError> {
-        let text = cell.as_text().ok_or_else(|| value_error(place, name, "a text"))?;
+        let text = cell.as_text().filter(|text| text.len() <= MAX_LABEL_BYTES);
+        let text = text.ok_or_else(|| value_error(place, name, "a text of at most 256 bytes"))?;
         if !self.labels.contains(text.as_ref()) {
             self.labels.insert(text.into_owned());
         }
@@ -227,8 +228,7 @@ impl ColumnProfile {
     }
 
     fn add_key(&mut self, place: Place, cell: &Cell<'_>, name: &str) -> Result<(), DataError> {
-        let text = cell.as_text().filter(|text| text.len() <= MAX_KEY_BYTES);
-        let text = text.ok_or_else(|| value_error(place, name, "a key: a text, a whole number or a date"))?;
+        let text = cell.as_key().ok_or_else(|| value_error(place, name, EXPECTED_KEY))?;
         let digest = Sha256::digest(text.as_bytes());
         let word = |at: usize| u64::from_le_bytes(digest[at..at + 8].try_into().expect("eight bytes"));
         let row = u32::try_from(place.row).expect("fewer rows than MAX_ROWS");

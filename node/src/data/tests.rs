@@ -177,6 +177,7 @@ fn declared_ranges_are_enforced_by_refusal_or_by_clamping_chk_922() {
 fn malformed_files_are_refused_with_place_and_reason_and_change_nothing() {
     let none = ImportOptions::default;
     let key = || options(Some("id"), &[]);
+    let long_key = [b"id\n", [b'k'; 1_025].as_slice(), b"\n"].concat();
     let cases: Vec<(&[u8], ImportOptions, &str, &str)> = vec![
         (b"", none(), "IMPORT_HEADER", "there is none"),
         (b"a,b\n", none(), "IMPORT_EMPTY", "no rows"),
@@ -210,6 +211,7 @@ fn malformed_files_are_refused_with_place_and_reason_and_change_nothing() {
             "ALIGN_DUPLICATE_KEYS",
             "3 rows repeat a key of column \"id\" that an earlier row has; the first are rows [3, 4, 5]",
         ),
+        (&long_key, key(), "IMPORT_VALUE", "row 1 (line 2), column \"id\": expected a key"),
         (b"id\nk\n", options(Some("id"), &[("id", "int64")]), "IMPORT_OPTION", "declared the key and of another type"),
         (b"a\n1.5\n", options(None, &[("a", "int64")]), "IMPORT_VALUE", "expected a whole number"),
         (b"a\n1.555\n", options(None, &[("a", "decimal(2)")]), "IMPORT_VALUE", "at most 2 digits after the point"),
@@ -486,6 +488,9 @@ fn imports_a_million_rows() {
     assert!(node.keys("customer_id").iter().zip(&tables.customers).all(|(read, row)| *read == row.customer_id));
 }
 
+/// Int, decimal digits, day, flag.
+type Row = (i64, Option<i64>, i32, bool);
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -509,11 +514,11 @@ proptest! {
         // A column of nothing but empty cells has no type of its own.
         let hint = format!("decimal({scale})");
         node.import(csv, options(Some("key"), &[("dec", &hint)])).expect("imports");
-        let column = |pick: &dyn Fn(&(i64, Option<i64>, i32, bool)) -> Option<i128>| rows.iter().map(pick).collect::<Vec<_>>();
-        prop_assert_eq!(node.numbers("int"), column(&|row| Some(row.0.into())));
-        prop_assert_eq!(node.numbers("dec"), column(&|row| row.1.map(Into::into)));
-        prop_assert_eq!(node.numbers("day"), column(&|row| Some(row.2.into())));
-        prop_assert_eq!(node.numbers("flag"), column(&|row| Some(row.3.into())));
+        let column = |pick: fn(&Row) -> Option<i128>| rows.iter().map(pick).collect::<Vec<_>>();
+        prop_assert_eq!(node.numbers("int"), column(|row| Some(row.0.into())));
+        prop_assert_eq!(node.numbers("dec"), column(|row| row.1.map(Into::into)));
+        prop_assert_eq!(node.numbers("day"), column(|row| Some(row.2.into())));
+        prop_assert_eq!(node.numbers("flag"), column(|row| Some(row.3.into())));
         let keys: Vec<String> = (0..rows.len()).map(|i| format!("k, \"{i}\"")).collect();
         prop_assert_eq!(node.keys("key"), keys);
         let record = node.datasets.dataset("table").expect("there");

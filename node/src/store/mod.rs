@@ -36,6 +36,9 @@ impl TreeName {
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
+/// What a walk over a tree does with each key and value.
+pub type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
+
 /// Named trees of byte keys and values.
 ///
 /// All calls block on the disk: call them off the reactor.
@@ -84,12 +87,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// The store cannot be read, or the visitor's own error.
-    fn for_each(
-        &self,
-        tree: TreeName,
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn for_each(&self, tree: TreeName, prefix: &[u8], visit: &mut Visitor<'_>) -> Result<(), StoreError> {
         const PAGE: usize = 32;
         let end = prefix_end(prefix);
         let mut from = prefix.to_vec();
