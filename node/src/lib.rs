@@ -13,3 +13,5 @@ pub mod store;
 pub mod crypto;
 pub mod data_plane;
 pub mod network;
+pub mod pairing;
+pub mod peers;

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
+use tacit_protocol::address::MAX_ADDRESSES;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -13,7 +14,7 @@ use super::{
     DataPlaneError, Lane, Route,
     listener::{TAKEN, preamble},
 };
-use crate::network::{AddressPolicy, MAX_ADDRESSES, resolve};
+use crate::network::{AddressPolicy, resolve};
 
 /// The wait between attempts: short, as a peer that is not ready holds the connection for some seconds itself.
 const RETRY: Duration = Duration::from_millis(200);

@@ -11,7 +11,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const ROUTE: Route = Route([7; 32]);
-const LOCAL: AddressPolicy = AddressPolicy { allow_loopback: true };
+const LOCAL: AddressPolicy = AddressPolicy { allow_local: true };
 
 async fn start(limits: DataPlaneLimits) -> DataPlane {
     let any = "127.0.0.1:0".parse().expect("an address");

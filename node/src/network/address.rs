@@ -3,19 +3,17 @@
 //! *Security*: a ticket or a greeting could name an address inside our own machine or network and make this node knock
 //! there. Names are resolved first and the result is checked, so a name cannot smuggle such an address in.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
-
-/// How many addresses of one peer are kept and tried.
-pub const MAX_ADDRESSES: usize = 8;
+use tacit_protocol::address::{MAX_ADDRESSES, check_ip};
 
 /// Which addresses may be dialled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
-    /// Whether loopback, link-local and in-process addresses may be dialled. Default: no. For tests and the demo, where
-    /// both organisations run on one machine.
-    pub allow_loopback: bool,
+    /// Whether addresses of this machine (loopback, in-process) and of private networks may be dialled. Default: no. For
+    /// organisations that share a private network, for tests, and for the demo, where both run on one machine.
+    pub allow_local: bool,
 }
 
 impl AddressPolicy {
@@ -25,24 +23,14 @@ impl AddressPolicy {
         match parts.next() {
             Some(Protocol::Ip4(ip)) => self.permits_ip(IpAddr::V4(ip)) && is_direct(parts),
             Some(Protocol::Ip6(ip)) => self.permits_ip(IpAddr::V6(ip)) && is_direct(parts),
-            Some(Protocol::Memory(_)) => self.allow_loopback,
+            Some(Protocol::Memory(_)) => self.allow_local,
             _ => false,
         }
     }
 
     /// Whether an IP address may be dialled for a peer.
     pub fn permits_ip(self, ip: IpAddr) -> bool {
-        let ip = ip.to_canonical();
-        if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(std::net::Ipv4Addr::BROADCAST) {
-            return false;
-        }
-        self.allow_loopback || !(ip.is_loopback() || is_link_local(ip))
-    }
-
-    /// Whether an address may stand in a ticket: as [`Self::permits`], or a name to be resolved when it is dialled.
-    pub fn permits_in_ticket(self, address: &Multiaddr) -> bool {
-        host_name(address).is_some_and(|host| self.allow_loopback || !host.eq_ignore_ascii_case("localhost"))
-            || self.permits(address)
+        check_ip(ip, self.allow_local).is_ok()
     }
 }
 
@@ -98,13 +86,6 @@ fn with_ip(address: &Multiaddr, ip: IpAddr) -> Option<Multiaddr> {
     Some(std::iter::once(host).chain(address.iter().skip(1)).collect())
 }
 
-fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => Ipv6Addr::is_unicast_link_local(&ip),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,31 +94,32 @@ mod tests {
         text.parse().expect("a multiaddress")
     }
 
-    const PUBLIC: AddressPolicy = AddressPolicy { allow_loopback: false };
-    const LOCAL: AddressPolicy = AddressPolicy { allow_loopback: true };
+    const PUBLIC: AddressPolicy = AddressPolicy { allow_local: false };
+    const LOCAL: AddressPolicy = AddressPolicy { allow_local: true };
 
     #[test]
-    fn chk_109_refuses_loopback_and_link_local_unless_configured() {
+    fn chk_109_refuses_inward_addresses_unless_configured() {
         for inward in [
             "/ip4/127.0.0.1/tcp/4001",
             "/ip4/127.9.9.9/udp/4001/quic-v1",
             "/ip6/::1/tcp/4001",
             "/ip6/::ffff:127.0.0.1/tcp/4001",
-            "/ip4/169.254.169.254/tcp/80",
-            "/ip6/fe80::1/tcp/4001",
+            "/ip4/10.1.2.3/udp/4001/quic-v1",
             "/memory/7",
         ] {
             assert!(!PUBLIC.permits(&address(inward)), "{inward}");
             assert!(LOCAL.permits(&address(inward)), "{inward}");
         }
         assert!(PUBLIC.permits(&address("/ip4/192.0.2.7/tcp/4001")));
-        assert!(PUBLIC.permits(&address("/ip4/10.1.2.3/udp/4001/quic-v1")));
+        assert!(PUBLIC.permits(&address("/ip4/203.0.113.7/udp/4001/quic-v1")));
     }
 
     #[test]
     fn refuses_what_no_transport_of_ours_dials() {
         for odd in [
             "/ip4/0.0.0.0/tcp/1",
+            "/ip4/169.254.169.254/tcp/80",
+            "/ip6/fe80::1/tcp/4001",
             "/ip4/224.0.0.1/udp/1/quic-v1",
             "/ip4/255.255.255.255/tcp/1",
             "/ip4/192.0.2.7/tcp/0",
@@ -155,7 +137,5 @@ mod tests {
         let local = vec![address("/dns4/localhost/tcp/4001")];
         assert!(resolve(local.clone(), PUBLIC).await.is_empty());
         assert_eq!(resolve(local.clone(), LOCAL).await, vec![address("/ip4/127.0.0.1/tcp/4001")]);
-        assert!(!PUBLIC.permits_in_ticket(&local[0]));
-        assert!(PUBLIC.permits_in_ticket(&address("/dns/node.bank.example/udp/4001/quic-v1")));
     }
 }

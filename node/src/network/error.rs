@@ -162,7 +162,7 @@ impl NetworkError {
             Self::Malformed { .. } => "The peer runs other software or is faulty; ask its operator.",
             Self::TooLarge { .. } => "Make the program or the message smaller.",
             Self::Busy { .. } => "Wait until the requests under way are answered.",
-            Self::Address(_) => "Use an address that other organisations can reach, or set `allow_loopback` for tests.",
+            Self::Address(_) => "Use an address that other organisations can reach, or set `allow_local` for tests.",
             Self::Listen { .. } => "Choose another address or port with `network.listen`.",
             Self::Transport { .. } => "Check the node's key file with `tacit doctor`.",
             Self::Stopped => "Start the node again.",

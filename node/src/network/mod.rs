@@ -25,6 +25,7 @@ mod behaviour;
 mod codec;
 mod error;
 mod handle;
+pub mod hello;
 mod member;
 mod members_only;
 mod pace;
@@ -38,8 +39,8 @@ use std::{sync::Arc, time::Duration};
 use libp2p::identity::Keypair;
 use tacit_protocol::{Code, identity::PeerId};
 
+pub use address::AddressPolicy;
 pub(crate) use address::resolve;
-pub use address::{AddressPolicy, MAX_ADDRESSES};
 pub use admission::{AdmissionLimits, ConnectionCounts};
 pub use codec::{MAX_HELLO_BYTES, MAX_MESSAGE_BYTES, MAX_PAIR_BYTES};
 pub use error::NetworkError;

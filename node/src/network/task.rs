@@ -18,7 +18,7 @@ use libp2p::{
         dial_opts::{DialOpts, PeerCondition},
     },
 };
-use tacit_protocol::Code;
+use tacit_protocol::{Code, address::MAX_ADDRESSES};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
@@ -26,7 +26,7 @@ use tokio::{
 
 use super::{
     Greeter, NetworkConfig, NetworkError, NodeTransport, Protocol,
-    address::{MAX_ADDRESSES, resolve},
+    address::resolve,
     behaviour::{Behaviour, BehaviourEvent},
     codec::{Answer, Ask},
     handle::{Command, InboundRequest, Network, NetworkHandle, Reply, Responder},
@@ -196,7 +196,9 @@ impl Task {
         let behaviour = self.swarm.behaviour_mut();
         behaviour.admission.admit(peer);
         behaviour.negotiate.admit(peer);
-        let now = Instant::now();
+        let is_pairing = self.swarm.is_connected(&peer);
+        // A peer that has just paired connects anew itself, once it has read the answer.
+        let now = Instant::now() + if is_pairing { self.config.redial.first } else { Duration::ZERO };
         match self.members.get_mut(&peer) {
             Some(member) => member.addresses = addresses,
             None => drop(self.members.insert(peer, Member::new(addresses, &self.config, now))),
@@ -358,8 +360,11 @@ impl Task {
             // The close that follows must not be taken for another deadline.
             member.session = Session::Closed;
             member.next_dial = None;
+            // Not those on which only pairing is: an answer may be under way there.
+            for connection in member.connections.iter().copied() {
+                self.swarm.close_connection(connection);
+            }
         }
-        self.disconnect(peer);
     }
 
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {

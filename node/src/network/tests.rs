@@ -79,7 +79,7 @@ fn peer(seed: u8) -> PeerId {
 
 fn config() -> NetworkConfig {
     NetworkConfig {
-        addresses: AddressPolicy { allow_loopback: true },
+        addresses: AddressPolicy { allow_local: true },
         redial: Redial { first: Duration::from_millis(20), longest: Duration::from_millis(50) },
         ..NetworkConfig::default()
     }

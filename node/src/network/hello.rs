@@ -1,0 +1,149 @@
+//! The greeting of a node: who it is, what it speaks, what time it has, where its log stands.
+
+use std::sync::Arc;
+
+use tacit_protocol::{
+    Code, PeerId, codec,
+    messages::{Hello, LogHead, OLDEST_VERSION, PROTOCOL_VERSION, PeerText, Request},
+};
+
+use super::Greeter;
+use crate::clock::Clock;
+
+/// What a greeting is compared with.
+pub trait HelloBook: Send + Sync + 'static {
+    /// The organisation that is paired under a key; `None` if there is none, or it is revoked.
+    fn organisation_of(&self, peer: &PeerId) -> Option<String>;
+
+    /// Where this node's own log stands.
+    fn own_head(&self) -> LogHead;
+
+    /// Judges where the peer's log stands (CHK-113), and may remember it.
+    ///
+    /// # Errors
+    /// `LOG_FORK` or `BUDGET_ROLLBACK`.
+    fn check_head(&self, peer: &PeerId, head: &LogHead) -> Result<(), Code>;
+}
+
+/// Greets as [`Hello`] says, and checks what comes (CHK-111 to CHK-113).
+pub struct NodeGreeter {
+    organisation: String,
+    clock: Arc<dyn Clock>,
+    book: Arc<dyn HelloBook>,
+}
+
+impl NodeGreeter {
+    /// A greeter for the node of an organisation.
+    pub fn new(organisation: String, clock: Arc<dyn Clock>, book: Arc<dyn HelloBook>) -> Self {
+        Self { organisation, clock, book }
+    }
+}
+
+impl Greeter for NodeGreeter {
+    fn greeting(&self, _: PeerId) -> Vec<u8> {
+        let hello = Hello {
+            oldest: OLDEST_VERSION,
+            newest: PROTOCOL_VERSION,
+            build: PeerText::new(concat!("tacit ", env!("CARGO_PKG_VERSION"))),
+            organisation: self.organisation.clone(),
+            now: self.clock.unix_seconds(),
+            log: self.book.own_head(),
+        };
+        codec::encode(&Request::Hello(hello)).expect("a greeting of our own is far below its limit")
+    }
+
+    fn check(&self, from: PeerId, greeting: &[u8]) -> Result<(), Code> {
+        let Ok(Request::Hello(hello)) = codec::decode(greeting) else {
+            return Err(Code::new("HELLO_REQUIRED"));
+        };
+        // CHK-111: the connection has proven the key; it is paired, and as this organisation.
+        let paired_as = self.book.organisation_of(&from).ok_or(Code::new("PEER_REVOKED"))?;
+        if paired_as != hello.organisation {
+            return Err(Code::new("HELLO_IDENTITY"));
+        }
+        // CHK-112.
+        hello.check(self.clock.unix_seconds()).map_err(|error| error.code())?;
+        self.book.check_head(&from, &hello.log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+    use tacit_protocol::{Digest, Identity};
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    const HEAD: LogHead = LogHead { sequence: 3, digest: Digest::from_bytes([3; 32]) };
+
+    struct Book;
+
+    impl HelloBook for Book {
+        fn organisation_of(&self, peer: &PeerId) -> Option<String> {
+            (*peer == maison()).then(|| "Maison".to_owned())
+        }
+
+        fn own_head(&self) -> LogHead {
+            HEAD
+        }
+
+        fn check_head(&self, _: &PeerId, head: &LogHead) -> Result<(), Code> {
+            if *head == HEAD { Ok(()) } else { Err(Code::new("LOG_FORK")) }
+        }
+    }
+
+    fn maison() -> PeerId {
+        Identity::generate(&mut ChaCha20Rng::seed_from_u64(1)).peer()
+    }
+
+    fn greeter(organisation: &str, at: u64) -> NodeGreeter {
+        NodeGreeter::new(organisation.to_owned(), Arc::new(ManualClock::at(at * 1_000)), Arc::new(Book))
+    }
+
+    fn judged(hello: &Hello) -> Result<(), String> {
+        let bytes = codec::encode(&Request::Hello(hello.clone())).expect("small");
+        greeter("Banque", 1_000).check(maison(), &bytes).map_err(|code| code.to_string())
+    }
+
+    fn hello() -> Hello {
+        let Ok(Request::Hello(hello)) = codec::decode(&greeter("Maison", 1_060).greeting(maison())) else {
+            panic!("a greeting")
+        };
+        hello
+    }
+
+    #[test]
+    fn accepts_the_greeting_of_the_paired_organisation() {
+        assert_eq!(judged(&hello()), Ok(()));
+    }
+
+    #[test]
+    fn chk_111_refuses_another_name_and_another_key() {
+        assert_eq!(judged(&Hello { organisation: "Maison 2".into(), ..hello() }), Err("HELLO_IDENTITY".into()));
+        let stranger = Identity::generate(&mut ChaCha20Rng::seed_from_u64(2)).peer();
+        let bytes = codec::encode(&Request::Hello(hello())).expect("small");
+        assert_eq!(greeter("Banque", 1_000).check(stranger, &bytes), Err(Code::new("PEER_REVOKED")));
+    }
+
+    #[test]
+    fn chk_112_refuses_unknown_versions_and_wrong_clocks() {
+        let newer = Hello { oldest: PROTOCOL_VERSION + 1, newest: PROTOCOL_VERSION + 2, ..hello() };
+        assert_eq!(judged(&newer), Err("HELLO_VERSION".into()));
+        assert_eq!(judged(&Hello { now: 1_121, ..hello() }), Err("HELLO_CLOCK".into()));
+        assert_eq!(judged(&Hello { now: 1_120, ..hello() }), Ok(()));
+    }
+
+    #[test]
+    fn chk_113_asks_the_book_about_the_log() {
+        let log = LogHead { sequence: 2, digest: HEAD.digest };
+        assert_eq!(judged(&Hello { log, ..hello() }), Err("LOG_FORK".into()));
+    }
+
+    #[test]
+    fn chk_110_anything_but_a_greeting_is_refused() {
+        for bytes in [&b""[..], b"\xff\xff", &codec::encode(&Request::Catalogue).expect("small")] {
+            assert_eq!(greeter("Banque", 1_000).check(maison(), bytes), Err(Code::new("HELLO_REQUIRED")));
+        }
+    }
+}
