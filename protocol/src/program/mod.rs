@@ -19,8 +19,12 @@ pub mod infer;
 pub mod plain;
 pub mod release;
 pub mod rules;
+pub mod text;
 pub mod types;
 pub mod validate;
+
+#[cfg(test)]
+mod tests;
 
 pub use dim::DimOverflow;
 pub use error::{Place, ProgramError};
@@ -466,7 +470,7 @@ pub struct SliceAxis {
 ///
 /// In JSON, a fixed size is a plain number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
-#[serde(from = "DimForm", into = "DimForm")]
+#[serde(try_from = "DimForm", into = "DimForm")]
 pub struct Dim {
     /// The part that is known.
     pub constant: i64,
@@ -499,24 +503,41 @@ impl Dim {
 #[serde(untagged)]
 enum DimForm {
     Fixed(u64),
-    Symbolic {
-        #[serde(default)]
-        constant: i64,
-        rows: BTreeMap<NodeId, i64>,
-        #[serde(default = "one")]
-        divisor: u32,
-    },
+    Symbolic(SymbolicForm),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SymbolicForm {
+    #[serde(default)]
+    constant: i64,
+    /// By the place of the node, as a string: in an untagged form, keys are not read as numbers.
+    rows: BTreeMap<String, i64>,
+    #[serde(default = "one")]
+    divisor: u32,
 }
 
 fn one() -> u32 {
     1
 }
 
-impl From<DimForm> for Dim {
-    fn from(form: DimForm) -> Self {
+impl TryFrom<DimForm> for Dim {
+    type Error = String;
+
+    fn try_from(form: DimForm) -> Result<Self, String> {
         match form {
-            DimForm::Fixed(size) => Self::fixed(size),
-            DimForm::Symbolic { constant, rows, divisor } => Self { constant, rows, divisor },
+            DimForm::Fixed(size) => {
+                let constant = i64::try_from(size).map_err(|_| format!("the size {size} is too large"))?;
+                Ok(Self { constant, rows: BTreeMap::new(), divisor: 1 })
+            }
+            DimForm::Symbolic(SymbolicForm { constant, rows, divisor }) => {
+                let node = |text: &str| {
+                    let node = text.parse().map(NodeId).ok().filter(|node| node.0.to_string() == text);
+                    node.ok_or_else(|| format!("{text:?} is no place of a node"))
+                };
+                let rows: Result<_, String> = rows.into_iter().map(|(text, k)| Ok((node(&text)?, k))).collect();
+                Ok(Self { constant, rows: rows?, divisor })
+            }
         }
     }
 }
@@ -525,7 +546,10 @@ impl From<Dim> for DimForm {
     fn from(dim: Dim) -> Self {
         match dim.as_fixed() {
             Some(size) if dim.divisor == 1 => Self::Fixed(size),
-            _ => Self::Symbolic { constant: dim.constant, rows: dim.rows, divisor: dim.divisor },
+            _ => {
+                let rows = dim.rows.into_iter().map(|(node, k)| (node.0.to_string(), k)).collect();
+                Self::Symbolic(SymbolicForm { constant: dim.constant, rows, divisor: dim.divisor })
+            }
         }
     }
 }
@@ -534,6 +558,11 @@ impl Program {
     /// An empty program of the current version.
     pub fn new() -> Self {
         Self { version: PROGRAM_VERSION, nodes: Vec::new(), blocks: Vec::new(), outputs: Vec::new() }
+    }
+
+    /// The digest by which terms, policies and receipts name the program: SHA-256 of its canonical form.
+    pub fn hash(&self) -> crate::canonical::Digest {
+        crate::terms::program_digest(self)
     }
 
     /// Appends an operation to the main block and gives its place.

@@ -1,0 +1,252 @@
+//! Random programs on random data: what inference claims holds for what the plain evaluator gives.
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::*;
+use crate::program::plain::trace;
+use crate::program::types::{Interval, Validity, ValueType};
+
+const PROGRAMS: u64 = 400;
+const STEPS: usize = 24;
+
+struct Dice(ChaCha20Rng);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0.next_u64() % n
+    }
+
+    fn pick<T: Clone>(&mut self, of: &[T]) -> T {
+        of[usize::try_from(self.below(of.len() as u64)).expect("small")].clone()
+    }
+
+    fn chance(&mut self) -> bool {
+        self.below(2) == 1
+    }
+
+    /// Often an end of the range.
+    fn within(&mut self, lo: i64, hi: i64) -> i64 {
+        match self.below(6) {
+            0 => lo,
+            1 => hi,
+            _ => lo + i64::try_from(self.below(u64::try_from(hi - lo).expect("ordered") + 1)).expect("small"),
+        }
+    }
+}
+
+fn random_tables(dice: &mut Dice) -> BTreeMap<DatasetName, PlainTable> {
+    let mut tables = tables();
+    for (name, table) in &mut tables {
+        let schema = &datasets()[name].schema;
+        for of in &schema.columns {
+            let rows = usize::try_from(schema.rows).expect("small");
+            let column = table.columns.get_mut(&of.name).expect("it is there");
+            let mut ints = |lo, hi| (0..rows).map(|_| dice.within(lo, hi)).collect::<Vec<_>>();
+            let range = of.range.map(|range| (range.lo.mantissa() as i64, range.hi.mantissa() as i64));
+            column.data = match (&of.element, range) {
+                (Element::Int64, Some((lo, hi))) => PlainData::Int64(ints(lo, hi)),
+                (Element::Decimal { .. }, Some((lo, hi))) => {
+                    PlainData::Decimal(ints(lo * 100, hi * 100).into_iter().map(i128::from).collect())
+                }
+                (Element::Float64, Some((lo, hi))) => {
+                    let fine = ints(lo * 1_000_000, hi * 1_000_000);
+                    PlainData::Float64(fine.into_iter().map(|x| x as f64 / 1e6).collect())
+                }
+                (Element::Date, Some((lo, hi))) => {
+                    PlainData::Date(ints(lo, hi).into_iter().map(|day| i32::try_from(day).expect("small")).collect())
+                }
+                (Element::Bool, _) => PlainData::Bool(ints(0, 1).into_iter().map(|bit| bit == 1).collect()),
+                (Element::Category { .. }, _) => {
+                    PlainData::Category(ints(0, 2).into_iter().map(|x| u32::try_from(x).expect("small")).collect())
+                }
+                _ => continue,
+            };
+            if of.nullable {
+                column.validity = Some(ints(0, 1).into_iter().map(|bit| bit == 1).collect());
+            }
+        }
+    }
+    tables
+}
+
+fn random_op(dice: &mut Dice, nodes: u32, tables: &[NodeId]) -> Op {
+    use Binary::*;
+    let node = |dice: &mut Dice| NodeId(u32::try_from(dice.below(nodes.into())).expect("small"));
+    let axes = |dice: &mut Dice| match dice.below(4) {
+        0 => vec![0],
+        1 => vec![1],
+        _ => Vec::new(),
+    };
+    let columns = [
+        "frequency",
+        "customers.amount",
+        "since",
+        "segment",
+        "member",
+        "score",
+        "balance",
+        "wealth",
+        "accounts.amount",
+    ];
+    let elements = [Element::Int64, CENTS, Element::Float64, Element::Bool, Element::Decimal { scale: 4 }];
+    let numbers = ["0", "1", "-1", "2", "0.5", "0.1", "-7.25", "100", "12345.678"].map(number);
+    match dice.below(16) {
+        0..=2 => Op::Column { table: dice.pick(tables), column: dice.pick(&columns).into() },
+        3 => Op::Constant { element: dice.pick(&elements), shape: vec![], values: vec![dice.pick(&numbers)] },
+        4 => {
+            let rows = Dim::rows_of(dice.pick(tables));
+            let shape = dice.pick(&[vec![], vec![Dim::fixed(2), Dim::fixed(1)], vec![rows]]);
+            Op::Full { element: dice.pick(&elements), shape, value: dice.pick(&numbers) }
+        }
+        5..=8 => {
+            let function = dice.pick(&[
+                Add,
+                Subtract,
+                Multiply,
+                Divide,
+                Less,
+                LessEqual,
+                Greater,
+                GreaterEqual,
+                Equal,
+                NotEqual,
+                And,
+                Or,
+                Xor,
+            ]);
+            Op::Binary { function, left: node(dice), right: node(dice) }
+        }
+        9 => Op::Unary { function: dice.pick(&[Unary::Negate, Unary::Not]), value: node(dice) },
+        10 => Op::Where { condition: node(dice), then: node(dice), otherwise: node(dice) },
+        11 => {
+            use Reduction::*;
+            let function = dice.pick(&[Sum, Mean, Count, Min, Max, Argmax]);
+            let mask = dice.chance().then(|| node(dice));
+            Op::Reduce { function, value: node(dice), axes: axes(dice), keep_dims: dice.chance(), mask }
+        }
+        12 => Op::MatMul { left: node(dice), right: node(dice) },
+        13 => Op::Cast { value: node(dice), element: dice.pick(&elements) },
+        14 => match dice.below(3) {
+            0 => Op::Arange { length: Dim::rows_of(dice.pick(tables)) },
+            1 => Op::Size { of: Dim::rows_of(dice.pick(tables)) },
+            _ => Op::Concatenate { values: vec![node(dice), node(dice)], axis: 0 },
+        },
+        _ => match dice.below(4) {
+            0 => Op::Transpose { value: node(dice), axes: vec![1, 0] },
+            1 => Op::Reshape { value: node(dice), shape: vec![Dim::fixed(1), Dim::rows_of(dice.pick(tables))] },
+            2 => Op::Filter { table: dice.pick(tables), mask: node(dice) },
+            _ => Op::Slice {
+                value: node(dice),
+                axes: vec![SliceAxis { start: Dim::fixed(1), stop: Dim::fixed(2), step: 1 }],
+            },
+        },
+    }
+}
+
+/// A well-typed program: random operations, of which those that inference refuses are left out.
+fn random_program(dice: &mut Dice) -> TypedProgram {
+    let alignment = dice.pick(&[Alignment::Revealed, Alignment::Private]);
+    let (s, joined) = Sketch::joined(alignment);
+    let mut program = s.program;
+    let mut tables = vec![joined];
+    let first = program.push(Op::Column { table: joined, column: "frequency".into() });
+    program.outputs.push(Output { name: "out".into(), value: first, receivers: Vec::new() });
+    let mut typed = infer(&program, &datasets()).expect("well typed");
+    let mut tries = 0;
+    while program.nodes.len() < STEPS && tries < 40 * STEPS {
+        tries += 1;
+        let count = u32::try_from(program.nodes.len()).expect("small");
+        let op = random_op(dice, count, &tables);
+        let is_filter = matches!(op, Op::Filter { .. });
+        let id = program.push(op);
+        match infer(&program, &datasets()) {
+            Ok(ok) => {
+                typed = ok;
+                if is_filter {
+                    tables.push(id);
+                }
+            }
+            Err(_) => {
+                program.nodes.pop();
+            }
+        }
+    }
+    typed
+}
+
+/// Half a step of float64 and the rounding of `f64` itself at this size.
+fn tolerance(range: &Interval) -> f64 {
+    1.0 + 1e-9 * (range.lo.unsigned_abs().max(range.hi.unsigned_abs()) as f64)
+}
+
+#[test]
+fn plain_values_lie_in_their_inferred_ranges_and_shapes() {
+    let (mut arrays, mut kinds) = (0, std::collections::BTreeMap::new());
+    for seed in 0..PROGRAMS {
+        let mut dice = Dice(ChaCha20Rng::seed_from_u64(seed));
+        let typed = random_program(&mut dice);
+        let trace = match trace(&typed, &random_tables(&mut dice)) {
+            Ok(trace) => trace,
+            // A slice of fixed bounds may not fit the rows that a join found.
+            Err(error) => {
+                assert_eq!(code(&error), "PROGRAM_TYPE", "seed {seed}: {error}");
+                continue;
+            }
+        };
+        for (index, value) in typed.main().types.iter().enumerate() {
+            let ValueType::Array(array) = value else { continue };
+            let node = NodeId(u32::try_from(index).expect("small"));
+            let plain = trace.array(node).expect("an array");
+            let at = format!("seed {seed}, {node}:\n{}", typed.to_text());
+            let sizes: Vec<u64> = array.shape.iter().map(|dim| dim.evaluate(trace.rows()).expect("a size")).collect();
+            assert_eq!(plain.shape().iter().map(|size| *size as u64).collect::<Vec<_>>(), sizes, "{at}");
+            assert_eq!(plain.element, array.element, "{at}");
+            for (cell, real) in plain.as_lattice().into_iter().zip(plain.as_f64()) {
+                match (cell, real) {
+                    (Some(cell), Some(real)) if array.element == Element::Float64 => {
+                        let steps = real * 262_144.0;
+                        let (lo, hi) = (array.range.lo as f64, array.range.hi as f64);
+                        let slack = tolerance(&array.range);
+                        assert!(lo - slack <= steps && steps <= hi + slack, "{cell} in {at}");
+                    }
+                    (Some(cell), _) => assert!(array.range.contains(cell), "{cell} in {at}"),
+                    (None, _) => assert_eq!(array.validity, Validity::Secret, "{at}"),
+                }
+            }
+            arrays += 1;
+            let kind = serde_json::to_value(&typed.program().nodes[index].op).expect("JSON")["op"].to_string();
+            *kinds.entry(kind).or_insert(0) += 1;
+        }
+    }
+    assert!(arrays > 4_000, "only {arrays} arrays were seen");
+    assert!(kinds.len() >= 14, "only these operations were seen: {kinds:?}");
+}
+
+#[test]
+fn random_programs_survive_json_with_their_hash() {
+    for seed in 0..50 {
+        let mut dice = Dice(ChaCha20Rng::seed_from_u64(seed));
+        let typed = random_program(&mut dice);
+        let program = typed.program();
+        let read = Program::from_json(program.to_json().as_bytes()).expect("what is written can be read");
+        assert_eq!((&read, read.hash()), (program, program.hash()), "seed {seed}");
+    }
+}
+
+#[test]
+fn random_bytes_in_a_program_never_panic() {
+    let good = main_job().finished().to_json().into_bytes();
+    let mut dice = Dice(ChaCha20Rng::seed_from_u64(7));
+    for _ in 0..2_000 {
+        let mut bytes = good.clone();
+        for _ in 0..=dice.below(3) {
+            let at = usize::try_from(dice.below(bytes.len() as u64)).expect("small");
+            bytes[at] = dice.pick(b"0123456789\"{}[],:-abfx");
+        }
+        if let Ok(program) = Program::from_json(&bytes) {
+            // Inference refuses or types it; both are fine.
+            let _ = infer(&program, &datasets());
+        }
+    }
+}
