@@ -55,6 +55,10 @@ pub mod limits {
     pub const RANK: usize = 8;
     /// Trips of one loop.
     pub const TRIPS: u32 = 100_000;
+    /// Operations that are run, when each node of a loop body counts once a trip.
+    pub const STEPS: u64 = 1 << 24;
+    /// Loads, joins and filters together.
+    pub const TABLES: usize = 256;
     /// Characters of a name.
     pub const NAME: usize = 64;
     /// Cells of one array, for the largest row counts.

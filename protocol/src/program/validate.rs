@@ -49,13 +49,32 @@ impl Program {
         limit("nodes", nodes, limits::NODES)?;
         limit("loop bodies", self.blocks.len(), limits::NODES)?;
         limit("outputs", self.outputs.len(), limits::OUTPUTS)?;
+        let makes_table = |node: &&Node| matches!(node.op, Op::Load { .. } | Op::Join { .. } | Op::Filter { .. });
+        limit("loads, joins and filters", self.nodes.iter().filter(makes_table).count(), limits::TABLES)?;
         let mut walk = Walk { program: self, used: vec![false; self.blocks.len()] };
         walk.nodes(None, &self.nodes, self.nodes.len(), 0)?;
         if let Some(unused) = walk.used.iter().position(|used| !used) {
             let cause = format!("block {unused} is the body of no loop");
             return Err(structure(None, cause, "Remove it."));
         }
+        // Every body is used once, so this walks a tree.
+        let steps = self.steps(&self.nodes);
+        if steps > limits::STEPS {
+            return Err(ProgramError::TooBig { what: "operations to run", size: steps, limit: limits::STEPS });
+        }
         self.check_outputs()
+    }
+
+    /// How many operations a block runs.
+    fn steps(&self, nodes: &[Node]) -> u64 {
+        let step = |node: &Node| match &node.op {
+            Op::Loop { body, trips, .. } => {
+                let once = self.blocks.get(body.0 as usize).map_or(0, |block| self.steps(&block.nodes));
+                once.saturating_mul(u64::from(*trips)).saturating_add(1)
+            }
+            _ => 1,
+        };
+        nodes.iter().map(step).fold(0, u64::saturating_add)
     }
 
     fn check_outputs(&self) -> Result<(), ProgramError> {

@@ -35,10 +35,15 @@ pub(super) fn divide(rule: &Rule<'_>, left: NodeId, right: NodeId) -> Result<Typ
     let (over, under) = (rule.brought(left, &element)?, rule.brought(right, &element)?);
     let own = rule.here.array(right)?;
     let zero = own.range.contains(0);
-    // The step next to 0 of the divisor's own lattice: a count stays at least 1 when it is brought to a finer one.
-    let least = Interval::point(1).converted(&own.element, &element).map_or(1, |step| step.lo.max(1));
-    let negative = (under.lo < 0).then(|| Interval { lo: under.lo, hi: if zero { -least } else { under.hi.min(-1) } });
-    let positive = (under.hi > 0).then(|| Interval { lo: if zero { least } else { under.lo.max(1) }, hi: under.hi });
+    // The least divisor in its own lattice: a count stays at least 1 when it is brought to a finer one.
+    let least = if zero { 1 } else { own.range.lo.abs().min(own.range.hi.abs()) };
+    let least = Interval::point(least).converted(&own.element, &element).map_or(0, |step| step.lo);
+    if least < 1 {
+        let cause = format!("the divisor may be less than one step of {}", element.name());
+        return Err(rule.here.range_error(cause, "Keep the divisor away from 0 by `assume`, or give both one type."));
+    }
+    let negative = (own.range.lo < 0).then_some(Interval { lo: under.lo, hi: -least });
+    let positive = (own.range.hi > 0).then_some(Interval { lo: least, hi: under.hi });
     let scaled = over.product(Interval::point(1 << FLOAT));
     let what = "the dividend, scaled for the quotient,";
     let scaled = rule.fit(&Element::Float64, scaled, what)?;

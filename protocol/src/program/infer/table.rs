@@ -174,6 +174,7 @@ pub(crate) fn column_range(column: &ColumnSchema) -> Option<Interval> {
             Some(Interval { lo: 0, hi: i128::try_from(labels.len().saturating_sub(1)).ok()? })
         }
         Element::Key => Some(Interval::point(0)),
+        Element::Decimal { scale } if *scale > Element::MAX_DECIMAL_SCALE => None,
         element => column.range.and_then(|range| Interval::between(element, range.lo, range.hi)),
     }
 }

@@ -33,7 +33,7 @@ use table::Table;
 /// # Errors
 /// [`ProgramError::Input`] when a table is missing or not what its schema says, [`ProgramError::DuplicateKeys`],
 /// [`ProgramError::OutOfRange`] when a value leaves the range that the program declares for it, and
-/// [`ProgramError::Size`] when the row counts do not suit a size.
+/// [`ProgramError::Type`] when the row counts do not suit a size.
 pub fn evaluate(
     typed: &TypedProgram,
     tables: &BTreeMap<DatasetName, PlainTable>,
@@ -126,8 +126,8 @@ impl Run<'_> {
         let mut values: Vec<Option<Value>> = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
             let id = NodeId(u32::try_from(index).expect("validated: at most limits::NODES nodes"));
-            let here = Here { run_nodes: nodes, types, values: &values, id, block };
-            let value = self.node(&here, parameters)?;
+            let here = Here { nodes, types, values: &values, id, block };
+            let value = self.node(&here, parameters).map_err(|error| here.placed(error))?;
             values.push(Some(value));
             for operand in node.op.operands() {
                 if last_use[operand.index()] == index && !keep(operand) {
@@ -262,7 +262,7 @@ impl Run<'_> {
 
 /// The node that is computed, and the values before it.
 struct Here<'a> {
-    run_nodes: &'a [crate::program::Node],
+    nodes: &'a [crate::program::Node],
     types: &'a TypedBlock,
     values: &'a [Option<Value>],
     id: NodeId,
@@ -271,7 +271,7 @@ struct Here<'a> {
 
 impl<'a> Here<'a> {
     fn op(&self) -> &'a Op {
-        &self.run_nodes[self.id.index()].op
+        &self.nodes[self.id.index()].op
     }
 
     fn element(&self) -> &Element {
@@ -313,7 +313,7 @@ impl<'a> Here<'a> {
     /// An operand in another lattice; a constant from its exact numbers.
     fn brought(&self, node: NodeId, to: &Element) -> PlainValue {
         let array = self.array(node);
-        match &self.run_nodes[node.index()].op {
+        match &self.nodes[node.index()].op {
             Op::Constant { values, .. } => PlainValue::constant(values, array.shape(), to),
             Op::Full { value, .. } => PlainValue::constant(std::slice::from_ref(value), array.shape(), to),
             _ => array.converted(to),
@@ -321,8 +321,21 @@ impl<'a> Here<'a> {
     }
 
     fn out_of_range(&self) -> ProgramError {
-        let name = self.run_nodes[self.id.index()].name.clone();
-        ProgramError::OutOfRange { place: Place { block: self.block, node: self.id, name } }
+        ProgramError::OutOfRange { place: self.place() }
+    }
+
+    /// A size at fault says nothing of its node.
+    fn placed(&self, error: ProgramError) -> ProgramError {
+        match error {
+            ProgramError::Size { .. } => {
+                ProgramError::Type { place: self.place(), cause: error.to_string(), next: error.next() }
+            }
+            error => error,
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place { block: self.block, node: self.id, name: self.nodes[self.id.index()].name.clone() }
     }
 }
 

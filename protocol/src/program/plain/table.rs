@@ -21,7 +21,7 @@ pub(super) struct Table {
 }
 
 enum Column {
-    Values(PlainValue),
+    Values(Box<PlainValue>),
     /// Keys; `None` where null.
     Keys(Vec<Option<Rc<[u8]>>>),
 }
@@ -61,7 +61,7 @@ fn column(column: &PlainColumn, schema: &ColumnSchema) -> Result<Column, Program
         _ => Cells::Exact(values),
     };
     let validity = ArrayD::from_shape_vec(shape, encoded.validity).expect("one bit a cell");
-    Ok(Column::Values(PlainValue { element: schema.element.clone(), cells, validity }))
+    Ok(Column::Values(Box::new(PlainValue { element: schema.element.clone(), cells, validity })))
 }
 
 /// The rows of both sides whose keys are equal, in the order of the keys. A private join has as many rows as the
@@ -127,7 +127,7 @@ impl Table {
         let Column::Values(value) = &*self.columns[index] else {
             unreachable!("inference: keys are no arrays");
         };
-        let mut value = value.clone();
+        let mut value = (**value).clone();
         if let Some(kept) = &self.kept {
             value.validity.iter_mut().zip(kept).for_each(|(valid, kept)| *valid &= kept);
         }
@@ -156,7 +156,7 @@ impl Column {
                     let kept = places.iter().map(|place| place.is_some_and(|place| kept[place]));
                     validity.iter_mut().zip(kept).for_each(|(valid, kept)| *valid &= kept);
                 }
-                Self::Values(PlainValue { element: value.element.clone(), cells, validity })
+                Self::Values(Box::new(PlainValue { element: value.element.clone(), cells, validity }))
             }
         }
     }

@@ -309,6 +309,16 @@ fn refuses_a_quotient_without_a_finite_range() {
     let zero = s.int(0);
     s.binary(Binary::Divide, c[0], zero);
     assert_eq!(code(&s.refused()), "PROGRAM_RANGE");
+    // A divisor of 10^-6 would be 0 among the steps of 2^-18.
+    let (mut s, c) = customer(&["score", "amount"]);
+    let fine = s.push(Op::Cast { value: c[1], element: Element::Decimal { scale: 6 } });
+    s.binary(Binary::Divide, c[0], fine);
+    assert_eq!(code(&s.refused()), "PROGRAM_RANGE");
+    let (mut s, c) = customer(&["score", "amount"]);
+    let fine = s.push(Op::Cast { value: c[1], element: Element::Decimal { scale: 6 } });
+    let fine = s.assume(fine, "0.01", "100");
+    s.binary(Binary::Divide, c[0], fine);
+    assert_eq!(s.last_type().element, Element::Float64);
 }
 
 #[test]

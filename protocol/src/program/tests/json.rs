@@ -137,6 +137,15 @@ fn refuses_what_passes_a_limit() {
             let trips = limits::TRIPS + 1;
             p.push(Op::Loop { body: BlockId(0), trips, carried: Vec::new(), captured: Vec::new() });
         }),
+        too_many(&|p| p.nodes = vec![p.nodes[0].clone(); limits::TABLES + 1]),
+        too_many(&|p| {
+            let repeat = |body| Op::Loop { body: BlockId(body), trips: 5_000, carried: vec![], captured: vec![] };
+            p.push(repeat(0));
+            let inner = Node { op: repeat(1), name: None };
+            p.blocks.push(Block { nodes: vec![inner], results: Vec::new() });
+            let leaf = Node { op: Op::Arange { length: Dim::fixed(1) }, name: None };
+            p.blocks.push(Block { nodes: vec![leaf], results: Vec::new() });
+        }),
         too_many(&|p| {
             let nested = |body| Op::Loop { body: BlockId(body), trips: 1, carried: Vec::new(), captured: Vec::new() };
             let depth = u32::try_from(limits::LOOP_DEPTH).expect("small") + 1;
