@@ -1,9 +1,11 @@
 //! What the protocols need of a connection between the two parties: ordered, authenticated bytes and counters.
 
 mod memory;
+pub mod noise;
 mod recorder;
 
 pub use memory::{MemoryChannel, pair, pair_with_deadline};
+pub use noise::NoiseChannel;
 pub use recorder::{Event, Recorder};
 
 use crate::error::Result;

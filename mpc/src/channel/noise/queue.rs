@@ -1,0 +1,182 @@
+//! A queue of frames between a protocol's thread and a thread of the socket, bounded in bytes.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What a frame costs besides its bytes, so that many small frames are bounded too.
+const FRAME_OVERHEAD: usize = 64;
+
+/// Why nothing more can pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The other side did nothing for so long.
+    Silent(Duration),
+    /// The peer closed its direction as it should.
+    Finished,
+    /// The connection ended without that.
+    Cut,
+    /// A frame did not authenticate.
+    Forged,
+    /// The key has served its number of frames.
+    WornOut,
+    /// The socket failed, or this side closed it.
+    Broken(io::ErrorKind),
+}
+
+/// How long a wait lasts.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) silence: Duration,
+    pub(super) until: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    frames: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// Frames that were popped and are not done with.
+    in_work: usize,
+    /// Counts what happens, so that a waiter can tell progress from silence.
+    changes: u64,
+    end: Option<End>,
+}
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    capacity: usize,
+}
+
+impl Queue {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), capacity }
+    }
+
+    /// Adds a frame, after waiting for room. One frame always fits.
+    pub(super) fn push(&self, frame: Vec<u8>, patience: Patience) -> Result<(), End> {
+        let cost = frame.len() + FRAME_OVERHEAD;
+        let mut state = self.lock();
+        loop {
+            if let Some(end) = state.end {
+                return Err(end);
+            }
+            if state.frames.is_empty() || state.bytes + cost <= self.capacity {
+                break;
+            }
+            state = self.wait(state, patience)?;
+        }
+        state.bytes += cost;
+        state.frames.push_back(frame);
+        self.change(state);
+        Ok(())
+    }
+
+    /// Takes the next frame, after waiting for one. What was queued before the end is handed out first.
+    pub(super) fn pop(&self, patience: Patience) -> Result<Vec<u8>, End> {
+        let mut state = self.lock();
+        loop {
+            if let Some(frame) = state.frames.pop_front() {
+                state.bytes -= frame.len() + FRAME_OVERHEAD;
+                self.change(state);
+                return Ok(frame);
+            }
+            if let Some(end) = state.end {
+                return Err(end);
+            }
+            state = self.wait(state, patience)?;
+        }
+    }
+
+    /// Waits without limit for frames and takes up to `most` of them; `None` once the queue has ended.
+    pub(super) fn pop_for_work(&self, most: usize) -> Option<Vec<Vec<u8>>> {
+        let mut state = self.lock();
+        loop {
+            if state.end.is_some() {
+                return None;
+            }
+            if !state.frames.is_empty() {
+                let count = most.min(state.frames.len());
+                let frames: Vec<_> = state.frames.drain(..count).collect();
+                state.bytes -= frames.iter().map(|frame| frame.len() + FRAME_OVERHEAD).sum::<usize>();
+                state.in_work = count;
+                self.change(state);
+                return Some(frames);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The frames of the last [`Queue::pop_for_work`] are done with.
+    pub(super) fn done(&self) {
+        let mut state = self.lock();
+        state.in_work = 0;
+        self.change(state);
+    }
+
+    /// Adds a frame without a limit to the wait; `false` once the queue has ended.
+    pub(super) fn push_from_work(&self, frame: Vec<u8>) -> bool {
+        let cost = frame.len() + FRAME_OVERHEAD;
+        let mut state = self.lock();
+        while state.end.is_none() && !state.frames.is_empty() && state.bytes + cost > self.capacity {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.end.is_some() {
+            return false;
+        }
+        state.bytes += cost;
+        state.frames.push_back(frame);
+        self.change(state);
+        true
+    }
+
+    /// Waits until every frame has been done with.
+    pub(super) fn wait_until_idle(&self, patience: Patience) -> Result<(), End> {
+        let mut state = self.lock();
+        loop {
+            if let Some(end) = state.end {
+                return Err(end);
+            }
+            if state.frames.is_empty() && state.in_work == 0 {
+                return Ok(());
+            }
+            state = self.wait(state, patience)?;
+        }
+    }
+
+    /// Ends the queue. The first end stands.
+    pub(super) fn end(&self, end: End) {
+        let mut state = self.lock();
+        state.end.get_or_insert(end);
+        self.change(state);
+    }
+
+    /// Ends the queue because this side is done with it.
+    pub(super) fn close(&self) {
+        self.end(End::Broken(io::ErrorKind::ConnectionAborted));
+    }
+
+    /// The state: a thread that panicked while it held the lock has left it whole, for no step below can panic half-way.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, mut state: MutexGuard<'_, State>) {
+        state.changes += 1;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Waits for any change.
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, patience: Patience) -> Result<MutexGuard<'a, State>, End> {
+        let left = patience.until.saturating_duration_since(Instant::now());
+        let limit = patience.silence.min(left);
+        let seen = state.changes;
+        let (state, waited) = self
+            .changed
+            .wait_timeout_while(state, limit, |state| state.changes == seen)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() { Err(End::Silent(limit)) } else { Ok(state) }
+    }
+}
