@@ -13,6 +13,7 @@ pub mod hash;
 pub mod ot;
 pub mod params;
 pub mod prg;
+pub mod psi;
 pub mod ring;
 pub mod share;
 pub mod two_party;
