@@ -3,6 +3,8 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type, UInt16Type};
 use arrow_array::{Array, ArrayRef};
+use tacit_protocol::Number;
+use tacit_protocol::program::plain::{PlainColumn, PlainData};
 use tacit_protocol::schema::{ColumnSchema, Element};
 
 /// A column of a dataset, read back.
@@ -20,7 +22,7 @@ pub struct Column {
 #[derive(Clone, PartialEq, Eq)]
 pub enum ColumnValues {
     /// Integers in steps of the type's lattice, `[rows]`: bools as 0 and 1, dates as days since 1970, categories as
-    /// places in their list, floats in units of `2^-18`. Invalid cells are 0.
+    /// places in their list, floats in units of `2^-18`. Invalid cells hold the value of the range next to 0.
     Numbers(Vec<i128>),
     /// Join keys, `[rows]`.
     Keys(Keys),
@@ -97,11 +99,36 @@ impl Column {
         self.len() == 0
     }
 
+    /// The column in the types of its schema, as the plain evaluator and the engine take it. No value changes.
+    pub fn into_plain(self) -> PlainColumn {
+        let values = match self.values {
+            ColumnValues::Keys(keys) => {
+                let keys = keys.iter().map(<[u8]>::to_vec).collect();
+                return PlainColumn { data: PlainData::Key(keys), validity: self.validity };
+            }
+            ColumnValues::Numbers(values) => values,
+        };
+        // The casts lose nothing: the values came from arrays of these types.
+        let data = match self.schema.element {
+            Element::Bool => PlainData::Bool(values.into_iter().map(|value| value != 0).collect()),
+            Element::Int64 => PlainData::Int64(values.into_iter().map(|value| value as i64).collect()),
+            Element::Decimal { .. } => PlainData::Decimal(values),
+            Element::Float64 => {
+                PlainData::Float64(values.into_iter().map(|value| value as f64 / FLOAT_STEPS).collect())
+            }
+            Element::Date => PlainData::Date(values.into_iter().map(|value| value as i32).collect()),
+            Element::Category { .. } => PlainData::Category(values.into_iter().map(|value| value as u32).collect()),
+            Element::Key => unreachable!("keys are kept apart"),
+        };
+        PlainColumn { data, validity: self.validity }
+    }
+
     /// Adds a chunk, whose type has been checked.
     pub(super) fn append(&mut self, array: &ArrayRef) {
         if let Some(validity) = &mut self.validity {
             validity.extend((0..array.len()).map(|i| array.is_valid(i)));
         }
+        let (lo, hi) = bounds(&self.schema);
         let values = match &mut self.values {
             ColumnValues::Keys(keys) => {
                 array.as_string::<i32>().iter().for_each(|key| keys.push(key.unwrap_or_default().as_bytes()));
@@ -109,37 +136,47 @@ impl Column {
             }
             ColumnValues::Numbers(values) => values,
         };
+        let null = 0.clamp(lo, hi);
         match &self.schema.element {
-            Element::Bool => values.extend(array.as_boolean().iter().map(|v| i128::from(v.unwrap_or_default()))),
+            Element::Bool => values.extend(array.as_boolean().iter().map(|v| v.map_or(null, Into::into))),
             Element::Int64 => {
-                values.extend(array.as_primitive::<Int64Type>().iter().map(|v| i128::from(v.unwrap_or_default())));
+                values.extend(array.as_primitive::<Int64Type>().iter().map(|v| v.map_or(null, Into::into)));
             }
             Element::Decimal { .. } => {
-                values.extend(array.as_primitive::<Decimal128Type>().iter().map(Option::unwrap_or_default));
+                values.extend(array.as_primitive::<Decimal128Type>().iter().map(|v| v.unwrap_or(null)));
             }
             Element::Float64 => {
-                let (lo, hi) = self.schema.range.map_or((i128::MIN, i128::MAX), |range| {
-                    let bits = Element::FLOAT_STEP_BITS;
-                    (range.lo.to_fixed(bits).unwrap_or(i128::MIN), range.hi.to_fixed(bits).unwrap_or(i128::MAX))
-                });
                 // Rounding a float beside an end of the range may step over it by one.
                 let step = |value: f64| to_lattice(value).clamp(lo, hi);
-                let floats = array.as_primitive::<Float64Type>().iter();
-                values.extend(floats.map(|value| value.map_or(0, step)));
+                values.extend(array.as_primitive::<Float64Type>().iter().map(|v| v.map_or(null, step)));
             }
             Element::Date => {
-                values.extend(array.as_primitive::<Date32Type>().iter().map(|v| i128::from(v.unwrap_or_default())));
+                values.extend(array.as_primitive::<Date32Type>().iter().map(|v| v.map_or(null, Into::into)));
             }
             Element::Category { .. } => {
-                values.extend(array.as_primitive::<UInt16Type>().iter().map(|v| i128::from(v.unwrap_or_default())));
+                values.extend(array.as_primitive::<UInt16Type>().iter().map(|v| v.map_or(null, Into::into)));
             }
             Element::Key => unreachable!("keys are kept apart"),
         }
     }
 }
 
+/// The declared range in lattice steps.
+fn bounds(schema: &ColumnSchema) -> (i128, i128) {
+    let steps = |end: Number| match &schema.element {
+        Element::Float64 => end.to_fixed(Element::FLOAT_STEP_BITS),
+        Element::Decimal { scale } => end.at_scale(*scale),
+        _ => end.at_scale(0),
+    };
+    let everything = (i128::MIN, i128::MAX);
+    let range = schema.range.and_then(|range| Some((steps(range.lo)?, steps(range.hi)?)));
+    range.filter(|(lo, hi)| lo <= hi).unwrap_or(everything)
+}
+
+/// Lattice steps of a float in one unit.
+const FLOAT_STEPS: f64 = (1_u32 << Element::FLOAT_STEP_BITS) as f64;
+
 /// The nearest lattice step, ties away from zero. The scaling is exact, by a power of two.
 fn to_lattice(value: f64) -> i128 {
-    let scaled = (value * f64::from(1_u32 << Element::FLOAT_STEP_BITS)).round();
-    scaled as i128
+    (value * FLOAT_STEPS).round() as i128
 }

@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use rand_core::SeedableRng;
 use tacit_protocol::Number;
 use tacit_protocol::canonical::Digest;
+use tacit_protocol::program::plain::{PlainData, encode};
 use tacit_protocol::schema::Element;
 
 use super::*;
@@ -131,6 +132,28 @@ fn finds_types_and_keeps_values_exactly() {
     let nullable: Vec<bool> = schema.columns.iter().map(|column| column.nullable).collect();
     assert_eq!(nullable, [false, false, false, false, true, false, false]);
     assert_eq!(report.columns[4].empty_cells, 1);
+}
+
+#[test]
+fn columns_pass_to_the_engine_unchanged_with_nulls_inside_the_declared_range() {
+    let mut node = Fixture::new();
+    let csv = "id,flag,count,price,ratio,day,tier\n\
+               a,true,7,-2.50,0.1,2001-01-01,x\n\
+               b,,,,,,\n\
+               c,false,9,-0.01,123456789012.3,1999-12-31,y\n";
+    let mut given = options(Some("id"), &[("tier", "category"), ("ratio", "float64")]);
+    let bounds = ColumnHint { element: None, lo: Some(Number::from(5)), hi: Some(Number::from(10)) };
+    given.columns.insert("count".into(), bounds);
+    let record = node.import(csv, given).expect("imports").record;
+    for schema in record.schema.columns.iter().filter(|column| column.element != Element::Key) {
+        let column = node.column(&schema.name);
+        let ColumnValues::Numbers(values) = column.values.clone() else { panic!("numbers") };
+        let encoded = encode(&column.into_plain(), schema).expect("the engine takes it");
+        assert_eq!(encoded.values, values, "{}", schema.name);
+        assert_eq!(encoded.validity, [true, false, true], "{}", schema.name);
+    }
+    let keys = node.column("id").into_plain();
+    assert!(keys.data == PlainData::Key(vec![b"a".to_vec(), b"b".to_vec(), b"c".to_vec()]));
 }
 
 #[test]
