@@ -184,3 +184,66 @@ fn integers_to_strings(value: &mut Value) -> Result<(), CanonicalError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Sample {
+        zebra: u64,
+        apple: i8,
+        text: &'static str,
+        none: Option<u8>,
+        list: Vec<bool>,
+        map: BTreeMap<u32, i64>,
+    }
+
+    fn sample() -> Sample {
+        let map = BTreeMap::from([(10, -1), (9, 2)]);
+        Sample { zebra: u64::MAX, apple: -1, text: "é\u{1}\"/\\", none: None, list: vec![true], map }
+    }
+
+    #[test]
+    fn sorts_keys_and_writes_integers_as_strings() {
+        let json = to_canonical_json(&sample()).expect("canonical");
+        let expected = r#"{"apple":"-1","list":[true],"map":{"10":"-1","9":"2"},"none":null,"text":"é\u0001\"/\\","zebra":"18446744073709551615"}"#;
+        assert_eq!(String::from_utf8(json).expect("text"), expected);
+    }
+
+    #[test]
+    fn refuses_floats_wherever_they_are() {
+        for value in [serde_json::json!(1.5), serde_json::json!([1, [2.0]]), serde_json::json!({"a": {"b": 1e300}})] {
+            assert!(matches!(to_canonical_json(&value), Err(CanonicalError::Float(_))), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_label_separates_digests_and_its_length_counts() {
+        assert_ne!(digest("a", &1_u8), digest("b", &1_u8));
+        assert_ne!(digest_bytes("ab", b"c"), digest_bytes("a", b"bc"));
+        // Computed with another implementation: sha256(0x07 || "tacit/x" || "\"1\"").
+        let expected = "6d52cf662584d6261b5255420e49945c0c0418536e979b6409027f6056656744";
+        assert_eq!(digest("tacit/x", &1_u8).to_string(), expected);
+    }
+
+    #[test]
+    fn commitments_hide_behind_their_salt_and_bind() {
+        let (a, b) = (Salt::from_bytes([1; 32]), Salt::from_bytes([2; 32]));
+        assert_ne!(commit("l", &a, b"data"), commit("l", &b, b"data"));
+        assert_ne!(commit("l", &a, b"data"), commit("l", &a, b"date"));
+        assert_eq!(commit("l", &a, b"data"), commit("l", &a, b"data"));
+    }
+
+    #[test]
+    fn hex_has_one_form() {
+        let digest = Digest::from_bytes([0xab; 32]);
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        let text = digest.to_string();
+        for wrong in [text.to_uppercase(), text[1..].to_owned(), format!("{text}0"), format!(" {}", &text[1..])] {
+            assert_eq!(wrong.parse::<Digest>(), Err(CanonicalError::Hex { bytes: 32 }), "{wrong}");
+        }
+    }
+}

@@ -365,3 +365,162 @@ impl SignedContract {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+    use crate::fixtures::{self, NOW, any_digest, nodes, signed_contract};
+
+    fn code(error: ContractError) -> String {
+        error.code().to_string()
+    }
+
+    /// A contract that all parties signed although its form may be wrong.
+    fn signed(change: impl FnOnce(&mut Contract)) -> SignedContract {
+        let mut contract = fixtures::contract();
+        change(&mut contract);
+        let digest = contract.digest();
+        let signatures = nodes().iter().map(|(identity, _)| identity.sign(SIGNATURE_LABEL, &digest)).collect();
+        SignedContract { contract, signatures }
+    }
+
+    #[test]
+    fn a_contract_that_all_signed_verifies_in_every_form() {
+        let signed = signed_contract();
+        assert_eq!(signed.verify(), Ok(()));
+        let bytes = codec::encode(&signed).expect("encodes");
+        assert_eq!(codec::decode::<SignedContract>(&bytes).expect("decodes"), signed);
+        let json = serde_json::to_string(&signed).expect("json");
+        assert_eq!(serde_json::from_str::<SignedContract>(&json).expect("json"), signed);
+    }
+
+    #[test]
+    fn the_golden_contract_digest_is_stable() {
+        assert_eq!(
+            fixtures::contract().digest().to_string(),
+            "2b932843d152775fb546dba1adcf74e73cb82e47585f6488e61dbc3428a7003c"
+        );
+        assert_eq!(
+            fixtures::contract().job.to_string(),
+            "1bb74878ea7119a980c2f869b88b22eb1c7ea57a8578e2d4376a7fb29067da52"
+        );
+    }
+
+    #[test]
+    fn a_contract_with_one_byte_changed_is_refused_attack_37() {
+        let bytes = codec::encode(&signed_contract()).expect("encodes");
+        for place in 0..bytes.len() {
+            for change in [1, 0x80, 0xff] {
+                let mut altered = bytes.clone();
+                altered[place] ^= change;
+                let accepted = codec::decode::<SignedContract>(&altered).is_ok_and(|signed| signed.verify().is_ok());
+                assert!(!accepted, "byte {place} ^ {change:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_that_decodes_fails_at_the_signature_chk_305() {
+        let mut signed = signed_contract();
+        signed.contract.planner_version += 1;
+        assert_eq!(signed.verify(), Err(ContractError::Signature { party: PartyId::ZERO }));
+        let mut signed = signed_contract();
+        signed.signatures.swap(0, 1);
+        assert_eq!(signed.verify(), Err(ContractError::Signature { party: PartyId::ZERO }));
+        let mut signed = signed_contract();
+        signed.signatures[1] = nodes()[1].0.sign("tacit/receipt/sign/1", &signed.contract.digest());
+        assert_eq!(signed.verify(), Err(ContractError::Signature { party: PartyId::ONE }));
+        for count in [0, 1, 3] {
+            let mut signed = signed_contract();
+            let last = signed.signatures[1];
+            signed.signatures.resize(count, last);
+            assert_eq!(signed.verify(), Err(ContractError::SignatureCount { found: count, expected: 2 }));
+        }
+    }
+
+    #[test]
+    fn a_stranger_cannot_sign() {
+        let stranger = Identity::from_seed(&[9; 32]);
+        let error = fixtures::contract().sign(&stranger).expect_err("refused");
+        assert_eq!(error, ContractError::Stranger(stranger.peer()));
+        assert_eq!(code(error), "CONTRACT_SIGNATURE");
+    }
+
+    #[test]
+    fn fields_that_break_a_rule_are_refused_although_signed_chk_301() {
+        let cases: Vec<(&str, SignedContract)> = vec![
+            ("profiles", signed(|c| c.profiles.truncate(1))),
+            ("profiles", signed(|c| c.profiles[0].core_speed = 200)),
+            ("channels", signed(|c| drop(c.channels.pop()))),
+            ("channels", signed(|c| c.channels[1].key = c.channels[0].key)),
+            ("channels", signed(|c| c.channels[1].key = ChannelKey::from_bytes([0; 32]))),
+            ("channels", signed(|c| c.channels[1].addresses = vec!["x".into(); 9])),
+            ("channels", signed(|c| c.channels[1].addresses = vec!["x".repeat(257)])),
+            ("evidence", signed(|c| drop(c.evidence.pop()))),
+            ("evidence", signed(|c| c.evidence[0] = Some(EvidenceSlot { class: "x".into(), digest: any_digest() }))),
+            ("ring_bits", signed(|c| c.ring_bits = 32)),
+            ("deadline", signed(|c| c.deadline = c.start_by)),
+            ("deadline", signed(|c| c.deadline = c.start_by + MAX_RUN_SECONDS + 1)),
+        ];
+        for (expected, signed) in cases {
+            match signed.verify() {
+                Err(ContractError::Field { field, .. }) => assert_eq!(field, expected),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
+        assert_eq!(signed(|c| c.version = 2).verify(), Err(ContractError::Version { found: 2 }));
+    }
+
+    #[test]
+    fn derived_fields_are_derived_again_chk_302() {
+        for (field, signed) in [
+            ("terms_digest", signed(|c| c.terms_digest = any_digest())),
+            ("terms_digest", signed(|c| c.terms.purpose.push('!'))),
+            ("job", signed(|c| c.job = any_digest().into())),
+            ("job", signed(|c| c.nonce = Nonce::from_bytes([8; 16]))),
+        ] {
+            assert_eq!(signed.verify(), Err(ContractError::Mismatch { field }));
+        }
+    }
+
+    #[test]
+    fn a_weaker_suite_is_refused_chk_303() {
+        let floor = Suite::CURRENT;
+        assert_eq!(fixtures::contract().check_suite(&floor), Ok(()));
+        for weaker in [
+            Suite { computational: 127, ..floor },
+            Suite { statistical: 39, ..floor },
+            Suite { ot_check: false, ..floor },
+        ] {
+            let signed = signed(|c| c.suite = weaker);
+            let error = signed.contract.check_suite(&floor).expect_err("refused");
+            assert_eq!(code(error), "CONTRACT_SUITE");
+        }
+    }
+
+    #[test]
+    fn no_run_starts_after_its_time_chk_305() {
+        let contract = fixtures::contract();
+        assert_eq!(contract.check_time(NOW + 599), Ok(()));
+        let error = contract.check_time(NOW + 600).expect_err("refused");
+        assert_eq!(code(error), "CONTRACT_EXPIRED");
+    }
+
+    #[test]
+    fn every_channel_has_a_prologue_of_its_own_chk_401() {
+        let contract = fixtures::contract();
+        let [a, b] = [PartyId::ZERO, PartyId::ONE];
+        let mut other = fixtures::contract();
+        other.channels[0].key = ChannelKey::from_bytes([9; 32]);
+        let prologues = [
+            contract.prologue(0, a, b),
+            contract.prologue(1, a, b),
+            contract.prologue(0, b, a),
+            other.prologue(0, a, b),
+        ];
+        for (place, prologue) in prologues.iter().enumerate() {
+            assert!(!prologues[..place].contains(prologue), "{place}");
+        }
+    }
+}

@@ -5,6 +5,19 @@ use std::borrow::Cow;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::CanonicalError;
+use crate::codec::CodecError;
+use crate::contract::ContractError;
+use crate::identity::IdentityError;
+use crate::job::StateError;
+use crate::log::LogError;
+use crate::messages::HelloError;
+use crate::name::NameError;
+use crate::policy::PolicyError;
+use crate::receipt::ReceiptError;
+use crate::terms::TermsError;
+use crate::ticket::TicketError;
+
 /// A stable error code such as `POLICY_RECEIVER`. Codes are part of the API: they are documented and never reused.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -148,3 +161,100 @@ impl std::fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// Why something that came from a peer, a file or a user is not accepted, by the part of the protocol that says so.
+///
+/// The errors of programs are [`crate::program`]'s own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No canonical form.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+    /// No message.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// No peer.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A hello that is not accepted.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
+    /// A ticket that is not accepted.
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+    /// A name that is not allowed.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A policy file that is not accepted.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// Terms that are not well formed.
+    #[error(transparent)]
+    Terms(#[from] TermsError),
+    /// A contract that is not accepted.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// A transition that the states do not have.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A receipt that does not verify.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
+    /// A log that is not whole.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Canonical(_) => Code::new("PROPOSAL_ENCODING"),
+            Self::Codec(CodecError::TooBig { .. }) => Code::new("PROPOSAL_TOO_BIG"),
+            Self::Codec(_) => Code::new("PROPOSAL_ENCODING"),
+            Self::Identity(_) => Code::new("HELLO_IDENTITY"),
+            Self::Hello(error) => error.code(),
+            Self::Ticket(error) => error.code(),
+            Self::Name(error) => error.code(),
+            Self::Policy(error) => error.code(),
+            Self::Terms(error) => error.code(),
+            Self::Contract(error) => error.code(),
+            Self::State(_) => Code::new("STATE_ILLEGAL"),
+            Self::Receipt(error) => error.code(),
+            Self::Log(error) => error.code(),
+        }
+    }
+
+    /// What the operator can do next.
+    pub fn next(&self) -> &'static str {
+        match self {
+            Self::Canonical(_) | Self::Codec(_) => "Ask the peer's operator which version its node runs.",
+            Self::Identity(_) => "Check the peer id.",
+            Self::Hello(HelloError::Version { .. }) => "Upgrade the older of the two nodes.",
+            Self::Hello(HelloError::Clock { .. }) => "Set the clocks of both machines, for example by NTP.",
+            Self::Ticket(error) => error.next(),
+            Self::Name(_) => "Choose another name.",
+            Self::Policy(_) => "Correct the policy file.",
+            Self::Terms(TermsError::Unsupported { .. }) => "Submit a job without it.",
+            Self::Terms(_) => "Submit the job again; if it stays, compare the versions of both nodes.",
+            Self::Contract(ContractError::Expired { .. }) => "Submit the job again.",
+            Self::Contract(_) => "Do not run the job; compare what both nodes log, and the versions of both.",
+            Self::State(_) => "Look at the job's history; a job in a final state is submitted again as a new one.",
+            Self::Receipt(_) => "Ask the other party for the receipt; keep this file as it is.",
+            Self::Log(_) => "Stop the node and compare its log with a backup: an entry was changed or lost.",
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let mut failure = Self::new(error.code(), error.to_string(), error.next());
+        if let Error::Contract(ContractError::Signature { party }) | Error::Receipt(ReceiptError::Signature { party }) =
+            &error
+        {
+            failure.party = Some(party.to_string());
+        }
+        failure
+    }
+}

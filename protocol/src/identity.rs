@@ -223,3 +223,90 @@ pub fn party_of(peer: &PeerId, parties: impl IntoIterator<Item = PeerId>) -> Opt
     peers.sort_unstable();
     u8::try_from(peers.iter().position(|other| other == peer)?).ok().map(PartyId)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical::digest;
+
+    fn identity(seed: u8) -> Identity {
+        Identity::from_seed(&[seed; 32])
+    }
+
+    #[test]
+    fn is_the_same_peer_as_libp2p_says() {
+        let identity = identity(1);
+        let theirs = identity.to_libp2p().public().to_peer_id();
+        assert_eq!(identity.peer().to_libp2p(), theirs);
+        assert_eq!(identity.peer().to_string(), theirs.to_base58());
+        assert_eq!(identity.peer().to_bytes().to_vec(), theirs.to_bytes());
+        assert_eq!(PeerId::from_libp2p(&theirs), Ok(identity.peer()));
+        assert_eq!(theirs.to_base58().parse(), Ok(identity.peer()));
+    }
+
+    #[test]
+    fn a_signature_is_for_one_key_one_purpose_and_one_digest() {
+        let (a, b) = (identity(1), identity(2));
+        let (one, two) = (digest("t", &1_u8), digest("t", &2_u8));
+        let signature = a.sign("tacit/contract/sign/1", &one);
+        assert!(a.peer().verify("tacit/contract/sign/1", &one, &signature));
+        assert!(!a.peer().verify("tacit/receipt/sign/1", &one, &signature));
+        assert!(!a.peer().verify("tacit/contract/sign/1", &two, &signature));
+        assert!(!b.peer().verify("tacit/contract/sign/1", &one, &signature));
+        for bit in 0..512 {
+            let mut bytes = *signature.as_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(!a.peer().verify("tacit/contract/sign/1", &one, &Signature::from_bytes(bytes)), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn refuses_keys_that_could_sign_everything_or_have_two_names() {
+        let mut one = [0; 32];
+        one[0] = 1; // the neutral element
+        let zero = [0; 32]; // a point of order 4
+        let mut not_reduced = [0xff; 32]; // y = p + 1 again the neutral element
+        not_reduced[0] = 0xee;
+        not_reduced[31] = 0x7f;
+        let mut no_point = [0; 32];
+        no_point[0] = 2;
+        for key in [one, zero, not_reduced, no_point, [0xff; 32]] {
+            assert_eq!(PeerId::from_public_key(key), Err(IdentityError::Key), "{key:02x?}");
+        }
+    }
+
+    #[test]
+    fn refuses_texts_that_name_no_ed25519_peer() {
+        let good = identity(1).peer().to_string();
+        for text in ["", "12D3KooW", &good[1..], &format!("{good}1"), "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"]
+        {
+            assert!(text.parse::<PeerId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn generated_identities_differ_and_come_back_from_their_seed() {
+        use rand_chacha::rand_core::SeedableRng as _;
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+        let (a, b) = (Identity::generate(&mut rng), Identity::generate(&mut rng));
+        assert_ne!(a.peer(), b.peer());
+        assert_eq!(Identity::from_seed(&a.to_seed()).peer(), a.peer());
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown = format!("{:?}", identity(7));
+        assert!(shown.contains("<redacted>") && !shown.contains("7, 7") && !shown.contains("0707"), "{shown}");
+    }
+
+    #[test]
+    fn parties_are_in_the_order_of_their_peer_ids() {
+        let peers = [1, 2, 3].map(|seed| identity(seed).peer());
+        let mut by_libp2p = peers;
+        by_libp2p.sort_by_key(|peer| peer.to_libp2p().to_bytes());
+        for (place, peer) in (0..).zip(&by_libp2p) {
+            assert_eq!(party_of(peer, peers), Some(PartyId(place)));
+        }
+        assert_eq!(party_of(&identity(4).peer(), peers), None);
+    }
+}

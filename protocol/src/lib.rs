@@ -10,6 +10,8 @@ pub mod canonical;
 pub mod codec;
 pub mod contract;
 pub mod error;
+#[cfg(test)]
+mod fixtures;
 pub mod identity;
 pub mod job;
 pub mod log;
@@ -26,7 +28,7 @@ pub mod ticket;
 pub mod words;
 
 pub use canonical::Digest;
-pub use error::{Code, ExitClass, Failure};
+pub use error::{Code, Error, ExitClass, Failure};
 pub use identity::{Identity, PeerId, Signature};
 pub use job::{JobId, JobState};
 pub use number::Number;

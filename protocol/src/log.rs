@@ -170,3 +170,61 @@ pub fn verify_log<'a>(head: &LogHead, entries: impl IntoIterator<Item = &'a LogE
     let end = verify_chain(&EMPTY, entries)?;
     if end == *head { Ok(()) } else { Err(LogError::Head { sequence: end.sequence }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{NOW, any_digest};
+
+    fn log() -> Vec<LogEntry> {
+        let mut entries: Vec<LogEntry> = Vec::new();
+        for kind in [LogKind::Created, LogKind::Peer, LogKind::Job, LogKind::Receipt] {
+            let head = entries.last().map_or(EMPTY, LogEntry::head);
+            let body = format!(r#"{{"n":{}}}"#, entries.len());
+            entries.push(LogEntry::after(&head, NOW, kind, body).expect("an entry"));
+        }
+        entries
+    }
+
+    #[test]
+    fn a_whole_log_ends_at_its_head_chk_811() {
+        let entries = log();
+        let head = entries[3].head();
+        assert_eq!(head.sequence, 4);
+        assert_eq!(verify_log(&head, &entries), Ok(()));
+        assert_eq!(verify_log(&EMPTY, &[]), Ok(()));
+        assert_eq!(verify_chain(&entries[1].head(), &entries[2..]), Ok(head));
+    }
+
+    #[test]
+    fn any_edit_is_noticed_chk_811() {
+        let head = log()[3].head();
+        let edits: [(fn(&mut Vec<LogEntry>), LogError); 8] = [
+            (|log| log[1].body.push(' '), LogError::Chain { sequence: 3 }),
+            (|log| log[1].time += 1, LogError::Chain { sequence: 3 }),
+            (|log| log[1].kind = LogKind::Policy, LogError::Chain { sequence: 3 }),
+            (|log| log[0].previous = any_digest(), LogError::Chain { sequence: 1 }),
+            (|log| drop(log.remove(1)), LogError::Sequence { expected: 2, found: 3 }),
+            (|log| log.swap(1, 2), LogError::Sequence { expected: 2, found: 3 }),
+            (|log| drop(log.pop()), LogError::Head { sequence: 3 }),
+            (|log| log[3].body.clear(), LogError::Head { sequence: 4 }),
+        ];
+        for (place, (edit, error)) in edits.into_iter().enumerate() {
+            let mut entries = log();
+            edit(&mut entries);
+            assert_eq!(verify_log(&head, &entries), Err(error), "edit {place}");
+            assert_eq!(error.code().as_str(), "LOG_CHAIN");
+        }
+    }
+
+    #[test]
+    fn entries_are_bounded() {
+        let body = "x".repeat(MAX_BODY_BYTES + 1);
+        assert_eq!(LogEntry::after(&EMPTY, NOW, LogKind::Job, body), Err(LogError::TooBig { sequence: 1 }));
+        let full = LogHead { sequence: u64::MAX, digest: GENESIS };
+        assert!(LogEntry::after(&full, NOW, LogKind::Job, String::new()).is_err());
+        let largest = "x".repeat(MAX_BODY_BYTES);
+        let entry = LogEntry::after(&EMPTY, NOW, LogKind::Job, largest).expect("an entry");
+        assert!(crate::codec::encode(&entry).is_ok());
+    }
+}

@@ -509,3 +509,166 @@ impl From<&Refusal> for PeerRefusal {
 pub fn is_from(proposal: &Proposal, connection: &PeerId) -> bool {
     proposal.parties.get(proposal.proposer.index()).is_some_and(|party| party.peer == *connection)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+    use crate::fixtures::{self, NOW, any_digest, nodes};
+
+    fn hello() -> Hello {
+        Hello {
+            oldest: 1,
+            newest: 3,
+            build: PeerText::new("tacit 0.1.0"),
+            organisation: "Banque".into(),
+            now: NOW,
+            log: crate::log::EMPTY,
+        }
+    }
+
+    #[test]
+    fn the_newest_common_version_is_spoken_chk_112() {
+        assert_eq!(hello().check(NOW), Ok(PROTOCOL_VERSION));
+        for (oldest, newest) in [(PROTOCOL_VERSION + 1, PROTOCOL_VERSION + 2), (0, 0), (2, 1)] {
+            let error = Hello { oldest, newest, ..hello() }.check(NOW).expect_err("refused");
+            assert_eq!(error.code().as_str(), "HELLO_VERSION");
+        }
+    }
+
+    #[test]
+    fn clocks_differ_by_two_minutes_at_most_chk_112() {
+        for now in [NOW - 120, NOW, NOW + 120] {
+            assert!(hello().check(now).is_ok());
+        }
+        for now in [0, NOW - 121, NOW + 121, u64::MAX] {
+            assert_eq!(hello().check(now).expect_err("refused").code().as_str(), "HELLO_CLOCK");
+        }
+    }
+
+    #[test]
+    fn every_message_comes_back_from_its_bytes() {
+        let about = About { job: fixtures::contract().job, sequence: 4 };
+        let contract = Box::new(fixtures::contract());
+        let signature = fixtures::signed_contract().signatures[0];
+        let failure = PeerFailure::new(Code::new("PEER_TIMEOUT"), "silence", "wait");
+        let status = JobStatus {
+            state: JobState::Failed,
+            step: Some(PeerText::new("aligning")),
+            failure: Some(failure.clone()),
+        };
+        let acceptance = Acceptance {
+            proposal: fixtures::proposal().digest(),
+            datasets: vec![fixtures::owned("maison/customers")],
+            disclosures: fixtures::terms().disclosures,
+            profile: contract.profiles[0],
+            channel: contract.channels[0].clone(),
+            planner_versions: vec![1],
+            valid_until: NOW + 60,
+        };
+        let answer = Box::new(ProposalAnswer::Accepted(acceptance));
+        let pair = PairRequest {
+            ticket: any_digest(),
+            nonce: Nonce::from_bytes([1; 16]),
+            organisation: "Banque".into(),
+            addresses: vec!["/ip4/203.0.113.7/tcp/1".into()],
+            proof: crate::ticket::RedemptionProof::from_bytes([2; 32]),
+        };
+        let account = Box::new(fixtures::accounts()[0].clone());
+        let requests = [
+            Request::Hello(hello()),
+            Request::Pair(Box::new(pair.clone())),
+            Request::Catalogue,
+            Request::Propose(Box::new(fixtures::proposal())),
+            Request::Answer { about, answer: answer.clone() },
+            Request::Sign { about, contract, signature },
+            Request::Start { about, contract: any_digest() },
+            Request::Status { about, status: status.clone() },
+            Request::Cancel { about, reason: PeerText::new("no") },
+            Request::Account { about, account: account.clone() },
+            Request::Receipt { about, receipt: any_digest(), signature },
+            Request::ResultShare { about, contract: any_digest(), share: vec![1, 2, 3] },
+        ];
+        for (variant, request) in (0_u8..).zip(requests) {
+            let bytes = codec::encode(&request).expect("encodes");
+            assert_eq!(bytes[0], variant, "variants keep their numbers");
+            assert_eq!(codec::decode(&bytes), Ok(request));
+        }
+        let entry = CatalogueEntry {
+            dataset: "customers".into(),
+            version: 3,
+            schema: fixtures::schema(),
+            policy: PeerText::new("you"),
+        };
+        let proof = crate::ticket::RedemptionProof::from_bytes([2; 32]);
+        let responses = [
+            Response::Hello(hello()),
+            Response::Pair(Box::new(PairAnswer::Paired { organisation: "Maison".into(), proof })),
+            Response::Catalogue(vec![entry]),
+            Response::Proposal(answer),
+            Response::Signed(signature),
+            Response::Ready(Readiness::Busy { seconds: 3 }),
+            Response::Status(status),
+            Response::Acknowledged,
+            Response::Account(Some(account)),
+            Response::Receipt(ReceiptAnswer::Disputed { field: PeerText::new("ended") }),
+            Response::Failed(failure),
+        ];
+        for (variant, response) in (0_u8..).zip(responses) {
+            let bytes = codec::encode(&response).expect("encodes");
+            assert_eq!(bytes[0], variant, "variants keep their numbers");
+            assert_eq!(codec::decode(&bytes), Ok(response));
+        }
+    }
+
+    #[test]
+    fn a_peers_text_is_short_and_shown_escaped_chk_216() {
+        let text = PeerText::new("done\u{1b}[2J\r\n\u{202E}ok é");
+        assert_eq!(text.to_string(), "done\\u{1b}[2J\\u{d}\\u{a}\\u{202e}ok é");
+        assert_eq!(serde_json::to_value(&text).expect("json"), text.to_string());
+        assert_eq!(PeerText::new("x".repeat(513)).to_string().chars().count(), 512);
+        let status =
+            |length| JobStatus { state: JobState::Failed, step: Some(PeerText("é".repeat(length))), failure: None };
+        let bytes = |length| codec::encode(&Response::Status(status(length))).expect("encodes");
+        assert!(codec::decode::<Response>(&bytes(512)).is_ok());
+        assert!(codec::decode::<Response>(&bytes(513)).is_err());
+    }
+
+    #[test]
+    fn codes_of_peers_have_the_form_of_codes_chk_216() {
+        for code in ["", "lower", "A B", "X\u{1b}", &"A".repeat(49)] {
+            let mut bytes = codec::encode(&Response::Failed(PeerFailure::new(Code::new("AB"), "", ""))).expect("bytes");
+            bytes.splice(1..4, [u8::try_from(code.len()).expect("short")].into_iter().chain(code.bytes()));
+            assert!(codec::decode::<Response>(&bytes).is_err(), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_clauses_and_a_failure_keeps_its_words_at_home() {
+        let refusal = |clause: &str| Refusal {
+            code: Code::new("POLICY_VENUE"),
+            owner: PartyId::ZERO,
+            dataset: "maison/customers".into(),
+            clause: clause.into(),
+            cause: "cause".into(),
+            change: "change".into(),
+        };
+        let refusals: Vec<Refusal> = (0..40).map(|n| refusal(&format!("clause {n}"))).collect();
+        let failure = PeerFailure::refused(&refusals);
+        assert_eq!(failure.refusals.len(), PeerFailure::MAX_REFUSALS);
+        assert_eq!(failure.to_failure("Maison").to_string(), "POLICY_VENUE (Maison): clause 0: cause Next: change");
+        assert_eq!(PeerFailure::refused(&[]).code.as_str(), "PROPOSAL_REFUSED");
+        let own = Failure::new(Code::new("STORE_FULL"), "/var/lib/tacit is full", "free 3 GB").at_step("aligning");
+        let public = PeerFailure::from(&own);
+        assert_eq!((public.code.as_str(), public.step), ("STORE_FULL", Some(PeerText::new("aligning"))));
+        assert!(!public.message.to_string().contains("/var") && !public.next.to_string().contains("GB"));
+    }
+
+    #[test]
+    fn a_proposal_is_from_the_node_that_it_names_chk_204() {
+        let proposal = fixtures::proposal();
+        for (identity, name) in nodes() {
+            assert_eq!(is_from(&proposal, &identity.peer()), name == "Banque");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// An exact decimal number: `mantissa * 10^-scale`, kept in lowest terms so that equal numbers are equal bytes.
 ///
 /// In JSON it is a string such as `"5000.25"`; a JSON integer is read too.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode)]
 pub struct Number {
     mantissa: i128,
     scale: u8,
@@ -149,6 +149,20 @@ impl Ord for Number {
     }
 }
 
+impl<Context> Decode<Context> for Number {
+    /// Only the lowest terms within the limits: what follows relies on both.
+    fn decode<D: bincode::de::Decoder<Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        let (mantissa, scale) = (i128::decode(decoder)?, u8::decode(decoder)?);
+        Self::new(mantissa, scale)
+            .filter(|number| (number.mantissa, number.scale) == (mantissa, scale))
+            .ok_or(bincode::error::DecodeError::Other("a number that is too long or not in lowest terms"))
+    }
+}
+
+bincode::impl_borrow_decode!(Number);
+
 impl Serialize for Number {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -217,5 +231,18 @@ mod tests {
         assert_eq!(number("0.5").to_fixed(18), Some(1 << 17));
         assert_eq!(number("0.1").to_fixed(18), Some(26_214));
         assert_eq!(number("-0.1").to_fixed(18), Some(-26_214));
+    }
+
+    #[test]
+    fn decodes_nothing_but_the_lowest_terms_within_the_limits() {
+        let config = bincode::config::standard();
+        let decode = |mantissa: i128, scale: u8| {
+            let bytes = bincode::encode_to_vec((mantissa, scale), config).expect("encodes");
+            bincode::decode_from_slice::<Number, _>(&bytes, config).map(|(number, _)| number)
+        };
+        assert_eq!(decode(-25, 1).expect("a number"), number("-2.5"));
+        for (mantissa, scale) in [(50, 1), (0, 1), (1, 19), (1, 255), (MAX_MANTISSA + 1, 0), (i128::MIN, 0)] {
+            assert!(decode(mantissa, scale).is_err(), "{mantissa} {scale}");
+        }
     }
 }

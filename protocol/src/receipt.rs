@@ -432,3 +432,154 @@ pub fn verify_result(signed: &SignedReceipt, opening: &ResultOpening) -> Result<
             .any(|output| output.name == opening.output && output.results.contains(&commitment));
     if held { Ok(()) } else { Err(ReceiptError::Result { output: opening.output.clone() }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+    use crate::fixtures::{accounts, any_digest, contract, nodes, opening, signed_contract};
+
+    fn signed(change: impl FnOnce(&mut Receipt)) -> SignedReceipt {
+        let mut receipt = Receipt::assemble(&contract(), accounts()).expect("a receipt");
+        change(&mut receipt);
+        let signatures = nodes().iter().map(|(identity, _)| Some(receipt.sign(identity))).collect();
+        SignedReceipt { receipt, contract: signed_contract(), signatures }
+    }
+
+    #[test]
+    fn a_stranger_verifies_a_receipt_from_its_file_alone_chk_803() {
+        let file = signed(|_| ()).to_json();
+        let report = verify(&SignedReceipt::from_json(file.as_bytes()).expect("a receipt")).expect("valid");
+        assert!(report.settled && report.unsigned.is_empty());
+        assert_eq!(report.outputs, [("number".to_owned(), vec!["Banque".to_owned()])]);
+        assert_eq!(report.learned, [("Banque".to_owned(), "the value of `number`".to_owned())]);
+        assert_eq!(report.contract, contract().digest());
+        assert_eq!(report.times, (crate::fixtures::NOW, crate::fixtures::NOW + 61));
+    }
+
+    #[test]
+    fn a_file_with_one_character_changed_is_refused() {
+        let file = signed(|_| ()).to_json().into_bytes();
+        let mut accepted = Vec::new();
+        for place in 0..file.len() {
+            let mut altered = file.clone();
+            altered[place] ^= 1;
+            let Ok(signed) = SignedReceipt::from_json(&altered) else { continue };
+            if verify(&signed).is_ok() {
+                accepted.push(place);
+            }
+        }
+        // White space between the fields of a JSON file carries nothing, but no change of it by one bit is white space.
+        assert_eq!(accepted, Vec::<usize>::new());
+    }
+
+    #[test]
+    fn each_field_is_checked_against_the_contract_chk_801() {
+        let cases: Vec<(&str, SignedReceipt)> = vec![
+            ("job", signed(|r| r.job = any_digest().into())),
+            ("contract", signed(|r| r.contract = any_digest())),
+            ("code", signed(|r| r.code = any_digest())),
+            ("policies", signed(|r| r.policies[0] = any_digest())),
+            ("inputs", signed(|r| r.inputs.reverse())),
+            ("outputs", signed(|r| r.outputs[0].name.push('x'))),
+            ("outputs", signed(|r| r.outputs[0].results[0] = any_digest())),
+            ("learned", signed(|r| r.learned.clear())),
+            ("started", signed(|r| r.started += 1)),
+            ("ended", signed(|r| r.ended += 1)),
+            ("evidence", signed(|r| r.evidence.clear())),
+            ("accounts", signed(|r| drop(r.accounts.pop()))),
+            ("accounts", signed(|r| r.accounts[0].software = "x".repeat(65))),
+            ("accounts", signed(|r| r.accounts[0].software = "\u{1b}[2J".into())),
+            ("accounts", signed(|r| r.accounts[0].started = r.accounts[0].ended + 1)),
+        ];
+        for (field, signed) in cases {
+            let error = verify(&signed).expect_err(field);
+            assert_eq!(error, ReceiptError::Field { field });
+            assert_eq!(error.code().as_str(), "RECEIPT_FIELD");
+        }
+        let error = verify(&signed(|r| r.version = 2)).expect_err("version");
+        assert_eq!(error, ReceiptError::Version { found: 2 });
+        assert_eq!(error.code().as_str(), "RECEIPT_INVALID");
+    }
+
+    #[test]
+    fn receivers_and_nobody_else_commit_to_results() {
+        let mut both = accounts();
+        for account in &mut both {
+            account.results[0] = Some(any_digest());
+        }
+        let mut none = accounts();
+        for account in &mut none {
+            account.results[0] = None;
+        }
+        for accounts in [both, none] {
+            let error = Receipt::assemble(&contract(), accounts).expect_err("refused");
+            assert_eq!(error, ReceiptError::Field { field: "accounts.results" });
+        }
+    }
+
+    #[test]
+    fn a_receipt_without_all_signatures_is_unsettled_and_a_wrong_one_is_refused_chk_802() {
+        let mut unsettled = signed(|_| ());
+        let second = unsettled.signatures[1].take().expect("signed");
+        let report = verify(&unsettled).expect("valid");
+        assert!(!report.settled);
+        assert_eq!(report.unsigned, [nodes()[1].1]);
+        assert_eq!(unsettled.add(PartyId::ZERO, second), Err(ReceiptError::Signature { party: PartyId::ZERO }));
+        assert_eq!(unsettled.add(PartyId(2), second), Err(ReceiptError::Signature { party: PartyId(2) }));
+        assert_eq!(unsettled.add(PartyId::ONE, second), Ok(()));
+        assert!(verify(&unsettled).expect("valid").settled);
+        let mut wrong = signed(|_| ());
+        wrong.signatures.swap(0, 1);
+        let error = verify(&wrong).expect_err("refused");
+        assert_eq!(error.code().as_str(), "RECEIPT_SIGNATURE");
+        for signatures in [vec![], vec![None, None], vec![wrong.signatures[1]]] {
+            let error = verify(&SignedReceipt { signatures, ..signed(|_| ()) }).expect_err("refused");
+            assert_eq!(error.code().as_str(), "RECEIPT_MISSING");
+        }
+    }
+
+    #[test]
+    fn a_receipt_over_a_contract_that_not_all_signed_is_refused_chk_803() {
+        let mut receipt = signed(|_| ());
+        receipt.contract.signatures.swap(0, 1);
+        assert_eq!(verify(&receipt).expect_err("refused").code().as_str(), "RECEIPT_INVALID");
+    }
+
+    #[test]
+    fn a_result_is_shown_by_opening_its_commitment_chk_803() {
+        let receipt = signed(|_| ());
+        assert_eq!(verify_result(&receipt, &opening()), Ok(()));
+        for opening in [
+            ResultOpening { value: "1235".into(), ..opening() },
+            ResultOpening { status: OutputStatus::Suppressed, ..opening() },
+            ResultOpening { salt: Salt::from_bytes([6; 32]), ..opening() },
+            ResultOpening { output: "other".into(), ..opening() },
+            ResultOpening { job: any_digest().into(), ..opening() },
+        ] {
+            let error = verify_result(&receipt, &opening).expect_err("refused");
+            assert_eq!(error.code().as_str(), "RECEIPT_INVALID");
+        }
+    }
+
+    #[test]
+    fn released_and_suppressed_receipts_have_the_same_size() {
+        let suppressed = ResultOpening { status: OutputStatus::Suppressed, value: String::new(), ..opening() };
+        let mut accounts = accounts();
+        for account in &mut accounts {
+            account.results[0] = account.results[0].map(|_| suppressed.commitment());
+        }
+        let other = Receipt::assemble(&contract(), accounts).expect("a receipt");
+        let sizes = [&signed(|_| ()).receipt, &other].map(|r| codec::encode(r).expect("encodes").len());
+        assert_eq!(sizes[0], sizes[1]);
+    }
+
+    #[test]
+    fn refuses_files_that_are_no_receipts() {
+        for file in ["", "{}", "[]", "null"] {
+            assert!(matches!(SignedReceipt::from_json(file.as_bytes()), Err(ReceiptError::Form(_))), "{file}");
+        }
+        let large = vec![b' '; MAX_FILE_BYTES + 1];
+        assert!(matches!(SignedReceipt::from_json(&large), Err(ReceiptError::Form(_))));
+    }
+}

@@ -612,3 +612,201 @@ fn check_limits(limits: &RunLimits) -> Result<(), TermsError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical::digest;
+    use crate::fixtures::{self, any_digest, owned};
+    use crate::program::{Op, limits as program_limits};
+
+    fn proposal(change: impl FnOnce(&mut Proposal)) -> Result<(), TermsError> {
+        let mut proposal = fixtures::proposal();
+        change(&mut proposal);
+        proposal.check_form()
+    }
+
+    fn terms(change: impl FnOnce(&mut Terms)) -> Result<(), TermsError> {
+        let mut terms = fixtures::terms();
+        change(&mut terms);
+        terms.check_form()
+    }
+
+    fn field(result: Result<(), TermsError>) -> &'static str {
+        match result {
+            Err(TermsError::Field { field, .. } | TermsError::TooBig { field, .. }) => field,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_proposal_and_its_terms_have_the_same_job_id() {
+        let (proposal, terms) = (fixtures::proposal(), fixtures::terms());
+        assert_eq!(proposal.check_form(), Ok(()));
+        assert_eq!(terms.check_form(), Ok(()));
+        assert_eq!(terms.check_follows(&proposal), Ok(()));
+        assert_eq!(proposal.job_id(), terms.job_id(&proposal.nonce));
+    }
+
+    #[test]
+    fn another_proposer_nonce_program_or_dataset_is_another_job_chk_203() {
+        let id = |change: fn(&mut Proposal)| {
+            let mut proposal = fixtures::proposal();
+            change(&mut proposal);
+            proposal.job_id().expect("a job id")
+        };
+        let same = id(|_| ());
+        assert_eq!(same, id(|p| p.purpose = "other".into()), "a purpose does not make another job");
+        for change in [
+            (|p| p.proposer = p.proposer.other()) as fn(&mut Proposal),
+            |p| p.nonce = Nonce::from_bytes([1; 16]),
+            |p| p.datasets[0].version += 1,
+            |p| {
+                if let JobCode::Program(program) = &mut p.code {
+                    program.outputs[0].name = "n".into();
+                }
+            },
+        ] {
+            assert_ne!(same, id(change));
+        }
+        let mut proposal = fixtures::proposal();
+        proposal.proposer = PartyId(2);
+        assert!(proposal.job_id().is_err());
+        // Other bytes under the same id are seen by the digest.
+        let mut other = fixtures::proposal();
+        other.purpose = "other".into();
+        assert_ne!(other.digest(), fixtures::proposal().digest());
+    }
+
+    #[test]
+    fn what_this_version_does_not_do_is_refused_by_name() {
+        for (what, result) in [
+            ("SQL", proposal(|p| p.code = JobCode::Sql("select 1".into()))),
+            ("Python", proposal(|p| p.code = JobCode::Python("1".into()))),
+            ("the venue cvm", proposal(|p| p.venue = Venue::Cvm)),
+            ("the venue cvm", terms(|t| t.venue = Venue::Cvm)),
+            (
+                "a receiver that is no party",
+                terms(|t| {
+                    let key = SealKey::from_bytes([1; 32]);
+                    t.receivers.push(Receiver::External { name: "x".into(), key });
+                }),
+            ),
+        ] {
+            assert_eq!(result, Err(TermsError::Unsupported { what }));
+        }
+        assert_eq!(proposal(|p| p.version = 2), Err(TermsError::Version { found: 2 }));
+    }
+
+    #[test]
+    fn a_proposal_that_is_too_big_is_refused_chk_201() {
+        let with = |change: fn(&mut Program)| {
+            let result = proposal(|p| {
+                if let JobCode::Program(program) = &mut p.code {
+                    change(program);
+                }
+            });
+            let code = result.clone().expect_err("refused").code();
+            assert_eq!(code.as_str(), "PROPOSAL_TOO_BIG");
+            field(result)
+        };
+        assert_eq!(with(|p| p.nodes[6].name = Some("x".repeat(program_limits::PROGRAM_BYTES))), "program");
+        assert_eq!(with(|p| p.outputs = vec![p.outputs[0].clone(); program_limits::OUTPUTS + 1]), "program.outputs");
+        let many = |p: &mut Program| {
+            for _ in 0..=program_limits::NODES {
+                p.push(Op::Parameter { index: 0 });
+            }
+        };
+        assert!(matches!(with(many), "program" | "program.nodes"));
+    }
+
+    #[test]
+    fn parties_are_two_known_by_name_and_in_order() {
+        assert_eq!(field(proposal(|p| p.parties.reverse())), "parties");
+        assert_eq!(field(proposal(|p| p.parties.truncate(1))), "parties");
+        assert_eq!(field(proposal(|p| p.parties = vec![p.parties[0].clone(); 17])), "parties");
+        assert_eq!(field(proposal(|p| p.parties[1] = p.parties[0].clone())), "parties");
+        assert_eq!(field(proposal(|p| p.parties[1].organisation = "a\u{202E}b".into())), "parties");
+        assert_eq!(
+            field(proposal(|p| p.parties[1].organisation = p.parties[0].organisation.to_uppercase())),
+            "parties"
+        );
+        assert_eq!(field(proposal(|p| p.proposer = PartyId(2))), "proposer");
+        let third = TermsParty { peer: crate::Identity::from_seed(&[3; 32]).peer(), organisation: "Third".into() };
+        let three = proposal(|p| p.parties = in_canonical_order([p.parties.clone(), vec![third]].concat()));
+        assert_eq!(field(three), "venue");
+    }
+
+    #[test]
+    fn datasets_are_what_the_program_loads() {
+        assert_eq!(field(proposal(|p| p.datasets.reverse())), "datasets");
+        assert_eq!(field(proposal(|p| drop(p.datasets.pop()))), "datasets");
+        assert_eq!(field(proposal(|p| p.datasets[0].owner = PartyId(2))), "datasets");
+        assert_eq!(field(proposal(|p| p.datasets[0].version = 0)), "datasets");
+        assert_eq!(field(proposal(|p| p.datasets[0].dataset = "other".into())), "datasets");
+        assert_eq!(field(proposal(|p| p.own.clear())), "own");
+        assert_eq!(field(proposal(|p| p.own[0].name = "maison/customers".into())), "own");
+    }
+
+    #[test]
+    fn texts_and_limits_have_a_form() {
+        assert_eq!(field(proposal(|p| p.purpose = "x".repeat(201))), "purpose");
+        assert_eq!(field(proposal(|p| p.purpose = "a\nb".into())), "purpose");
+        assert_eq!(field(proposal(|p| p.analyst = "\u{7}".into())), "analyst");
+        assert_eq!(field(proposal(|p| p.limits.seconds = 0)), "limits");
+    }
+
+    #[test]
+    fn receivers_and_disclosures_fit_the_parties() {
+        assert_eq!(field(terms(|t| t.receivers.clear())), "receivers");
+        assert_eq!(field(terms(|t| t.receivers = vec![Receiver::Party(PartyId(2))])), "receivers");
+        assert_eq!(field(terms(|t| t.receivers.push(t.receivers[0].clone()))), "receivers");
+        let other = |t: &mut Terms| t.receivers = vec![Receiver::Party(fixtures::party("Maison"))];
+        assert_eq!(field(terms(other)), "receivers");
+        assert_eq!(field(terms(|t| t.disclosures.reverse())), "disclosures");
+        assert_eq!(field(terms(|t| drop(t.disclosures.pop()))), "disclosures");
+        let many = |t: &mut Terms| {
+            let fact = crate::program::disclosure::Fact::Undefined { output: "x".into() };
+            t.disclosures[0].facts = vec![fact; limits::FACTS + 1];
+        };
+        assert_eq!(field(terms(many)), "disclosures");
+    }
+
+    #[test]
+    fn terms_that_do_not_follow_from_the_proposal_are_refused_chk_302() {
+        let follows = |change: fn(&mut Terms)| {
+            let mut terms = fixtures::terms();
+            change(&mut terms);
+            match terms.check_follows(&fixtures::proposal()) {
+                Err(TermsError::Mismatch { field }) => field,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(follows(|t| t.version = 2), "version");
+        assert_eq!(follows(|t| t.code = JobCode::Sql(String::new())), "code");
+        assert_eq!(follows(|t| t.parties[0].organisation = "Other".into()), "parties");
+        assert_eq!(follows(|t| t.proposer = t.proposer.other()), "parties");
+        assert_eq!(follows(|t| t.analyst = "eve".into()), "analyst");
+        assert_eq!(follows(|t| t.datasets[1].version = 4), "datasets");
+        assert_eq!(follows(|t| t.datasets[1].rows = 4), "datasets");
+        assert_eq!(follows(|t| t.datasets[1].schema = any_digest()), "datasets");
+        assert_eq!(follows(|t| t.datasets[0].rules.minimum_rows = 1), "datasets");
+        assert_eq!(follows(|t| t.purpose = "other".into()), "purpose");
+        assert_eq!(follows(|t| t.limits.bytes += 1), "limits");
+        assert!(fixtures::terms().holds(&owned("maison/customers")));
+        let altered = OwnedDataset { input: any_digest(), ..owned("maison/customers") };
+        assert!(!fixtures::terms().holds(&altered));
+    }
+
+    #[test]
+    fn a_program_has_one_digest_however_it_is_named() {
+        let program = fixtures::program();
+        assert_eq!(program_digest(&program), JobCode::Program(program.clone()).digest());
+        assert_ne!(program_digest(&program), digest("tacit/program/1", &program));
+    }
+
+    #[test]
+    fn unknown_organisations_are_named_by_place() {
+        assert_eq!(fixtures::terms().organisation(PartyId(9)), "party 9");
+    }
+}

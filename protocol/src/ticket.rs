@@ -483,3 +483,244 @@ fn to_text(bytes: &[u8]) -> String {
     let code = data_encoding::BASE32_NOPAD.encode(&[bytes, &checksum(bytes)].concat());
     format!("{PREFIX}{}", code.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+    const DAY: u64 = 24 * 3600;
+
+    fn identity(seed: u8) -> Identity {
+        Identity::from_seed(&[seed; 32])
+    }
+
+    fn invitation() -> Invitation {
+        Invitation {
+            organisation: "Maison".into(),
+            addresses: vec!["/ip4/203.0.113.7/udp/4001/quic-v1".into(), "/dns/node.maison.example/tcp/4001".into()],
+            issued: NOW,
+            expires: NOW + DAY,
+        }
+    }
+
+    fn issue(invitation: Invitation) -> Result<(String, IssuedTicket), TicketError> {
+        invitation.issue(&identity(1), &mut ChaCha20Rng::seed_from_u64(7))
+    }
+
+    fn issued() -> (String, IssuedTicket) {
+        issue(invitation()).expect("a ticket")
+    }
+
+    fn check_at(text: &str, now: u64, paired: &[(PeerId, String)], allow_local: bool) -> Result<Ticket, TicketError> {
+        let own = identity(2).peer();
+        DecodedTicket::parse(text)?.check(&Redeemer { now, own: &own, paired, allow_local })
+    }
+
+    fn check(text: &str) -> Result<Ticket, TicketError> {
+        check_at(text, NOW, &[], false)
+    }
+
+    /// A ticket with a body that `issue` would not make, signed as it should be.
+    fn forge(change: impl FnOnce(&mut Body)) -> String {
+        let mut body = DecodedTicket::parse(&issued().0).expect("a ticket").body;
+        change(&mut body);
+        let mut bytes = codec::encode(&body).expect("encodes");
+        let signature = identity(1).sign(SIGNATURE_LABEL, &signed_digest(&bytes));
+        bytes.extend(signature.as_bytes());
+        to_text(&bytes)
+    }
+
+    fn code(result: Result<Ticket, TicketError>) -> String {
+        result.expect_err("refused").code().to_string()
+    }
+
+    #[test]
+    fn a_ticket_says_what_its_issuer_put_in() {
+        let (text, kept) = issued();
+        let ticket = check(&text).expect("accepted");
+        assert_eq!((ticket.issuer(), ticket.organisation()), (identity(1).peer(), "Maison"));
+        assert_eq!(ticket.addresses(), invitation().addresses);
+        assert_eq!(ticket.expires(), NOW + DAY);
+        assert_eq!(ticket.id(), kept.id);
+        assert_eq!(check(&format!("  {text}\n")).expect("accepted").id(), kept.id);
+    }
+
+    #[test]
+    fn the_golden_ticket_is_stable() {
+        let (text, kept) = issued();
+        assert_eq!(
+            text,
+            "tacit1rkeohxlubhyzl7ks3mwtzos5olfgocn7dwkbeg7toseadnapn5oamtlbnfzw63qceexws4buf4zdamzogaxdcmjtfy3s65leoaxtimbqgexxc5ljmmwxmmjbf5sg44zpnzxwizjonvqws43pnyxgk6dbnvygyzjporrxalzugaydd7aa2jewx7eaenfwwgkfjit3ouxzawijkb6wcyg5zcb2sjbnnijl3fukvep6y4ecro2wg3bac7di2gqlnxjpcndafipdyfgajlpawmhsokzjzi5xflpg4nwjej2yq3aha77a2643h4yovnaa7guup74a"
+        );
+        assert_eq!(kept.id.to_string(), "2167ef97264665cf72bb41e39c7000ae90f2210736168144832f1fd37976ba8c");
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused_attack_34() {
+        let (text, _) = issued();
+        for bit in 0..text.len() * 8 {
+            let mut bytes = text.clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            // What is no UTF-8 cannot even be asked.
+            if let Ok(altered) = String::from_utf8(bytes) {
+                assert!(check(&altered).is_err(), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn flipped_bits_under_a_right_checksum_are_refused_chk_102() {
+        let bytes = DecodedTicket::parse(&issued().0).expect("a ticket").bytes.to_vec();
+        for bit in 0..bytes.len() * 8 {
+            let mut altered = bytes.clone();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            let error = check(&to_text(&altered)).expect_err("refused").code();
+            assert!(["TICKET_MALFORMED", "TICKET_SIGNATURE"].contains(&error.as_str()), "bit {bit}: {error}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_ticket_chk_101() {
+        let (text, _) = issued();
+        let long = format!("{text}{}", "a".repeat(MAX_TEXT_BYTES));
+        let upper = text.to_uppercase();
+        for wrong in
+            ["", "tacit", "tacit1", "hello", &long, &upper, &text[..text.len() - 1], &format!("{text}a"), "täcit1"]
+        {
+            assert_eq!(code(check(wrong)), "TICKET_MALFORMED", "{wrong}");
+        }
+        assert_eq!(code(check(&text.replacen("tacit1", "tacit2", 1))), "TICKET_VERSION");
+        assert_eq!(code(check(&text.replacen("tacit1", "tacit9", 1))), "TICKET_VERSION");
+    }
+
+    #[test]
+    fn refuses_trailing_bytes_and_second_encodings_chk_101() {
+        let decoded = DecodedTicket::parse(&issued().0).expect("a ticket");
+        let body = &decoded.bytes[..decoded.bytes.len() - SIGNATURE_BYTES];
+        let sign = |body: &[u8]| {
+            let signature = identity(1).sign(SIGNATURE_LABEL, &signed_digest(body));
+            to_text(&[body, signature.as_bytes()].concat())
+        };
+        assert!(check(&sign(body)).is_ok());
+        assert_eq!(code(check(&sign(&[body, &[0]].concat()))), "TICKET_MALFORMED");
+        // The organisation's length 6 in a longer form of the same number.
+        assert_eq!(body[32], 6);
+        let longer = [&body[..32], &[251, 6, 0], &body[33..]].concat();
+        assert_eq!(code(check(&sign(&longer))), "TICKET_MALFORMED");
+    }
+
+    #[test]
+    fn a_ticket_of_another_signer_is_refused_chk_102() {
+        let text = forge(|body| body.peer = identity(3).peer());
+        assert_eq!(code(check(&text)), "TICKET_SIGNATURE");
+    }
+
+    #[test]
+    fn a_ticket_lives_from_its_issue_to_its_end_chk_103() {
+        let (text, _) = issued();
+        for (now, accepted) in [
+            (NOW - CLOCK_SLACK_SECONDS - 1, false),
+            (NOW - CLOCK_SLACK_SECONDS, true),
+            (NOW + DAY - 1, true),
+            (NOW + DAY, false),
+            (0, false),
+            (u64::MAX, false),
+        ] {
+            let result = check_at(&text, now, &[], false);
+            assert_eq!(result.is_ok(), accepted, "{now}");
+            if !accepted {
+                assert_eq!(code(result), "TICKET_EXPIRED");
+            }
+        }
+        assert_eq!(code(check(&forge(|body| body.expires = NOW + 7 * DAY + 1))), "TICKET_EXPIRED");
+        assert!(check(&forge(|body| body.expires = NOW + 7 * DAY)).is_ok());
+        assert_eq!(code(check(&forge(|body| body.expires = body.issued))), "TICKET_EXPIRED");
+    }
+
+    #[test]
+    fn names_and_addresses_are_checked_chk_108_chk_109() {
+        assert_eq!(code(check(&forge(|body| body.organisation = "Mai\u{202E}son".into()))), "PEER_NAME");
+        for addresses in [
+            vec![],
+            vec!["/ip4/203.0.113.7/tcp/1".to_owned(); 9],
+            vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+            vec!["/ip4/169.254.169.254/tcp/80".to_owned()],
+            vec!["nonsense".to_owned()],
+            vec![format!("/ip4/203.0.113.7/tcp/1/p2p/{}", identity(3).peer())],
+        ] {
+            let text = forge(|body| body.addresses.clone_from(&addresses));
+            assert_eq!(code(check(&text)), "TICKET_ADDRESS", "{addresses:?}");
+        }
+        let local = forge(|body| body.addresses = vec!["/ip4/127.0.0.1/tcp/1".to_owned()]);
+        assert!(check_at(&local, NOW, &[], true).is_ok());
+        let named = vec![format!("/ip4/203.0.113.7/tcp/1/p2p/{}", identity(1).peer())];
+        assert!(check(&forge(|body| body.addresses = named)).is_ok());
+    }
+
+    #[test]
+    fn nobody_pairs_with_itself_or_under_a_second_name_chk_105() {
+        let (text, _) = issued();
+        let own = identity(1).peer();
+        let redeemer = Redeemer { now: NOW, own: &own, paired: &[], allow_local: false };
+        assert_eq!(code(DecodedTicket::parse(&text).and_then(|t| t.check(&redeemer))), "TICKET_SELF");
+        let other_name = [(identity(1).peer(), "Old name".to_owned())];
+        assert_eq!(code(check_at(&text, NOW, &other_name, false)), "TICKET_FOREIGN");
+        let same_name = [(identity(1).peer(), "Maison".to_owned())];
+        assert!(check_at(&text, NOW, &same_name, false).is_ok());
+        let look_alike = [(identity(3).peer(), "M\u{430}ison".to_owned())];
+        assert_eq!(code(check_at(&text, NOW, &look_alike, false)), "PEER_NAME");
+    }
+
+    #[test]
+    fn only_who_holds_the_secret_redeems_and_only_once_chk_104_chk_106() {
+        let (text, mut kept) = issued();
+        let (issuer, redeemer, thief) = (identity(1).peer(), identity(2).peer(), identity(3).peer());
+        let nonce = Nonce::from_bytes([9; 16]);
+        let proof = check(&text).expect("accepted").key().prove(ProofSide::Redeemer, &issuer, &redeemer, &nonce);
+        let redeem = |kept: &IssuedTicket, peer: &PeerId, nonce: &Nonce, proof: &RedemptionProof, now| {
+            kept.check_redemption(&issuer, peer, nonce, proof, now).map_err(|error| error.code().to_string())
+        };
+        assert_eq!(redeem(&kept, &redeemer, &nonce, &proof, NOW), Ok(()));
+        // The proof on the connection of another key, for another nonce, or altered.
+        assert_eq!(redeem(&kept, &thief, &nonce, &proof, NOW), Err("TICKET_FOREIGN".into()));
+        assert_eq!(redeem(&kept, &redeemer, &Nonce::from_bytes([8; 16]), &proof, NOW), Err("TICKET_FOREIGN".into()));
+        for bit in 0..256 {
+            let mut bytes = *proof.as_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let altered = RedemptionProof::from_bytes(bytes);
+            assert_eq!(redeem(&kept, &redeemer, &nonce, &altered, NOW), Err("TICKET_FOREIGN".into()));
+        }
+        // The issuer's own proof is not one of the redeemer.
+        let issuers = kept.key.prove(ProofSide::Issuer, &issuer, &redeemer, &nonce);
+        assert_eq!(redeem(&kept, &redeemer, &nonce, &issuers, NOW), Err("TICKET_FOREIGN".into()));
+        assert_eq!(redeem(&kept, &redeemer, &nonce, &proof, NOW + DAY), Err("TICKET_EXPIRED".into()));
+        kept.redeemed_by = Some(redeemer);
+        assert_eq!(redeem(&kept, &redeemer, &nonce, &proof, NOW), Ok(()), "the same peer asks again");
+        let second = kept.key.prove(ProofSide::Redeemer, &issuer, &thief, &nonce);
+        assert_eq!(redeem(&kept, &thief, &nonce, &second, NOW), Err("TICKET_USED".into()));
+    }
+
+    #[test]
+    fn will_not_issue_what_nobody_could_redeem() {
+        let code = |invitation| issue(invitation).expect_err("refused").code().to_string();
+        assert_eq!(code(Invitation { organisation: String::new(), ..invitation() }), "PEER_NAME");
+        assert_eq!(code(Invitation { addresses: Vec::new(), ..invitation() }), "TICKET_ADDRESS");
+        assert_eq!(code(Invitation { expires: NOW + 8 * DAY, ..invitation() }), "TICKET_EXPIRED");
+        let long = format!("/dns/{}.{}.{}/tcp/1", "a".repeat(60), "b".repeat(60), "c".repeat(60));
+        assert_eq!(code(Invitation { addresses: vec![long; 8], ..invitation() }), "TICKET_MALFORMED");
+    }
+
+    #[test]
+    fn nothing_shows_the_secret() {
+        let (text, kept) = issued();
+        let decoded = DecodedTicket::parse(&text).expect("a ticket");
+        let secret = data_encoding::HEXLOWER.encode(&decoded.body.secret.0);
+        let shown = format!("{kept:?} {decoded:?} {:?}", kept.key) + &format!("{:?}", check(&text).expect("accepted"));
+        assert!(shown.contains("<redacted>") && !shown.contains(&secret), "{shown}");
+        assert!(!shown.contains(&data_encoding::HEXLOWER.encode(kept.key.as_bytes())), "{shown}");
+    }
+}

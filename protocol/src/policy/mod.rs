@@ -306,3 +306,230 @@ pub(crate) fn use_name(column_use: ColumnUse) -> &'static str {
         ColumnUse::Order => "order",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical::digest_bytes;
+    use crate::fixtures::{self, NOW, POLICY};
+    use crate::schema::TableSchema;
+
+    fn policy() -> Policy {
+        Policy::parse(POLICY).expect("a policy")
+    }
+
+    /// The policy with one line replaced.
+    fn with(line: &str, replacement: &str) -> Result<Policy, PolicyError> {
+        assert!(POLICY.contains(line), "{line}");
+        Policy::parse(&POLICY.replacen(line, replacement, 1))
+    }
+
+    fn error(line: &str, replacement: &str) -> String {
+        let error = with(line, replacement).expect_err("refused");
+        assert_eq!(error.code().as_str(), "POLICY_PARSE");
+        error.to_string()
+    }
+
+    fn query<'a>() -> Query<'a> {
+        Query {
+            dataset: "maison/customers",
+            owner: PartyId::ONE,
+            querier: Some("Banque"),
+            purpose: "marketing study",
+            venue: Venue::TwoParty,
+            alignments: &[Alignment::Revealed],
+            code: digest_bytes("test", b"program"),
+            now: NOW,
+            jobs_today: 0,
+            jobs_running: 0,
+        }
+    }
+
+    /// Code and clause of the only refusal.
+    fn refusal(policy: &Policy, query: &Query<'_>) -> (String, String) {
+        let refusals = policy.check_query(query);
+        assert_eq!(refusals.len(), 1, "{refusals:?}");
+        assert!(!refusals[0].cause.is_empty() && !refusals[0].change.is_empty());
+        assert_eq!((refusals[0].owner, refusals[0].dataset.as_str()), (query.owner, query.dataset));
+        (refusals[0].code.to_string(), refusals[0].clause.clone())
+    }
+
+    #[test]
+    fn the_file_says_what_the_rules_hold() {
+        let rules = policy().rules(|name| (name == "Banque").then_some(PartyId::ZERO));
+        assert_eq!(rules.receivers, [PartyId::ZERO].into());
+        assert_eq!(rules.alignments, [Alignment::Revealed].into());
+        assert_eq!((rules.minimum_rows, rules.subset_masks), (100, 8));
+        assert_eq!(rules.grid, Some("0.01".parse().expect("a number")));
+        assert!(!rules.weighted && !rules.positions);
+        assert_eq!(rules.columns["frequency"].uses, [ColumnUse::Filter].into());
+        assert!(rules.columns["frequency"].sensitive && !rules.columns["customer"].sensitive);
+        assert_eq!(policy().retention().results_days, 7);
+    }
+
+    #[test]
+    fn an_empty_policy_denies_everything() {
+        let policy = Policy::parse("version = 1").expect("a policy");
+        let rules = policy.rules(|_| Some(PartyId::ZERO));
+        assert_eq!(rules, DatasetRules::default());
+        assert_eq!(policy.query().approval, Approval::Ask);
+        assert!(!policy.is_visible_to("Banque", NOW));
+        let codes: Vec<String> = policy.check_query(&query()).iter().map(|r| r.code.to_string()).collect();
+        assert_eq!(codes, ["POLICY_QUERIER", "POLICY_VENUE", "POLICY_ALIGNMENT"]);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_the_key_that_was_meant_chk_921() {
+        assert_eq!(
+            error("organisations =", "organizations ="),
+            "line 5, column 1: there is no key query.organizations; did you mean organisations?"
+        );
+        assert_eq!(error("[release]", "[relase]"), "line 13, column 2: there is no key relase; did you mean release?");
+        assert_eq!(
+            error("sensitive = true", "  sensitiv = true"),
+            "line 24, column 3: there is no key columns.frequency.sensitiv; did you mean sensitive?"
+        );
+        assert_eq!(error("version = 1", "version = 1\nbudget = 3"), "line 3, column 1: there is no key budget");
+    }
+
+    #[test]
+    fn what_is_not_enforced_is_refused_and_not_ignored() {
+        for (line, key, path) in [
+            ("[query]", "[query]\nevidence = [\"sev-snp\"]", "query.evidence"),
+            ("[query]", "[query]\njurisdictions = [\"CH\"]", "query.jurisdictions"),
+            ("[release]", "[release]\nnoise = \"laplace\"", "release.noise"),
+            ("[retention]", "[privacy]\nepsilon = 1\n[retention]", "privacy"),
+            ("results_days", "inputs_days = 3\nresults_days", "retention.inputs_days"),
+        ] {
+            match with(line, key) {
+                Err(PolicyError::Unsupported { path: found, at }) => assert!(found == path && at.line > 1, "{found}"),
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn errors_say_where_they_are() {
+        for (line, replacement, place, words) in [
+            ("version = 1", "version = 2", "line 2, column 1", "reads version 1"),
+            ("version = 1", "", "line 1, column 1", "missing field `version`"),
+            ("version = 1", "version = ", "line 2, column 1", ""),
+            ("\"auto\"", "\"maybe\"", "line 9, column 12", "unknown variant `maybe`"),
+            ("[\"two-party\"]", "[\"cloud\"]", "line 7, column 11", "unknown variant `cloud`"),
+            ("jobs_per_day = 20", "jobs_per_day = 0", "line 11, column 1", "is 1 to 10000"),
+            ("jobs_per_day = 20", "jobs_per_day = -1", "line 11, column 16", ""),
+            ("2028-02-29", "2027-02-29", "line 10", ""),
+            ("2028-02-29", "2028-02-29T10:00:00", "line 10, column 1", "is a day"),
+            ("\"Assurance\"", "\"Banque\"", "line 5, column 1", "has an entry twice"),
+            ("\"Assurance\"", "\"a/b\"", "line 5, column 1", "names \"a/b\""),
+            ("minimum_rows = 100\n", "", "line 13, column 2", "must be stated"),
+            ("minimum_rows = 100", "minimum_rows = 1.5", "line 15", ""),
+            ("grid = \"0.01\"", "grid = \"0\"", "line 16, column 1", "is larger than 0"),
+            ("grid = \"0.01\"", "grid = \"1e3\"", "line 16, column 8", "is not a decimal number"),
+            ("grid = \"0.01\"", "grid = 0.01", "line 16, column 8", ""),
+            ("[\"filter\"]", "[\"filtre\"]", "line 23", "unknown variant `filtre`"),
+            ("[\"filter\"]", "[\"filter\", \"filter\"]", "line 23, column 1", "has an entry twice"),
+            ("[\"marketing study\"]", "[\"\"]", "line 6, column 1", "lines of 1 to 200"),
+            ("results_days = 7", "results_days = 4000", "line 27, column 1", "is 1 to 3650"),
+        ] {
+            let message = error(line, replacement);
+            assert!(message.starts_with(place) && message.contains(words), "{replacement}: {message}");
+        }
+        assert_eq!(Policy::parse(&" ".repeat(64 * 1024 + 1)), Err(PolicyError::TooBig));
+    }
+
+    #[test]
+    fn the_digest_is_of_the_meaning() {
+        let same = format!("# a comment\n{}", POLICY.replace(" = ", "="));
+        assert_eq!(Policy::parse(&same).expect("a policy").digest(), policy().digest());
+        for (line, replacement) in
+            [("= 100", "= 99"), ("\"auto\"", "\"ask\""), ("sensitive = true", ""), ("results_days = 7", "")]
+        {
+            assert_ne!(with(line, replacement).expect("a policy").digest(), policy().digest(), "{line}");
+        }
+    }
+
+    #[test]
+    fn each_clause_refuses_by_its_name_chk_204_chk_210_chk_211() {
+        let policy = policy();
+        assert_eq!(policy.check_query(&query()), vec![]);
+        let refused = |change: fn(&mut Query<'static>)| {
+            let mut asked = query();
+            change(&mut asked);
+            let (code, clause) = refusal(&policy, &asked);
+            format!("{code} {clause}")
+        };
+        assert_eq!(refused(|q| q.querier = Some("banque")), "POLICY_QUERIER query.organisations");
+        assert_eq!(refused(|q| q.purpose = ""), "POLICY_PURPOSE query.purposes");
+        assert_eq!(refused(|q| q.venue = Venue::Cvm), "POLICY_VENUE query.venues");
+        assert_eq!(refused(|q| q.alignments = &[Alignment::Private]), "POLICY_ALIGNMENT query.alignment");
+        assert_eq!(refused(|q| q.jobs_today = 20), "POLICY_RATE query.jobs_per_day");
+        assert_eq!(refused(|q| q.jobs_running = 1), "POLICY_RATE query.concurrent_jobs");
+        let end = Day::from_date(2028, 2, 29).expect("a day").starts();
+        let mut last = Query { now: end - 1, ..query() };
+        assert_eq!(policy.check_query(&last), vec![]);
+        last.now = end;
+        assert_eq!(refusal(&policy, &last), ("POLICY_EXPIRED".into(), "query.expires".into()));
+        assert!(policy.is_visible_to("Banque", end - 1) && !policy.is_visible_to("Banque", end));
+    }
+
+    #[test]
+    fn only_approved_programs_run_where_there_is_a_list_chk_211() {
+        let approved = query().code;
+        let line = "approval = \"auto\"";
+        let policy = with(line, &format!("{line}\nprograms = [\"{approved}\"]")).expect("a policy");
+        assert_eq!(policy.check_query(&query()), vec![]);
+        let other = Query { code: digest_bytes("test", b"other"), ..query() };
+        assert_eq!(refusal(&policy, &other), ("POLICY_PROGRAM".into(), "query.programs".into()));
+        let change = &policy.check_query(&other)[0].change;
+        assert!(change.contains(&other.code.to_string()), "{change}");
+        assert!(with(line, &format!("{line}\nprograms = []")).expect("a policy").check_query(&query()).len() == 1);
+    }
+
+    #[test]
+    fn the_owner_needs_no_permission_of_its_own_to_ask() {
+        let own = Query { querier: None, purpose: "", jobs_today: 1_000, ..query() };
+        assert_eq!(policy().check_query(&own), vec![]);
+        let own = Query { venue: Venue::Cvm, ..own };
+        assert_eq!(refusal(&policy(), &own).0, "POLICY_VENUE");
+    }
+
+    #[test]
+    fn a_policy_speaks_only_of_columns_that_exist() {
+        let schema = fixtures::schema();
+        assert_eq!(policy().check_schema(&schema), Ok(()));
+        let misspelt = with("[columns.frequency]", "[columns.freqency]").expect("a policy");
+        let error = misspelt.check_schema(&schema).expect_err("refused");
+        let message = "columns.freqency: the dataset has no such column; did you mean frequency?";
+        assert_eq!(error.to_string(), message);
+        let summed = with("[\"join\"]", "[\"join\", \"sum\"]").expect("a policy");
+        assert!(matches!(summed.check_schema(&schema), Err(PolicyError::Use { .. })));
+        let empty = TableSchema { columns: vec![], ..schema };
+        assert!(matches!(policy().check_schema(&empty), Err(PolicyError::UnknownColumn { near: None, .. })));
+    }
+
+    #[test]
+    fn a_peer_reads_nothing_of_other_peers() {
+        let policy = policy();
+        assert!(policy.summary().contains("Assurance") && policy.summary().contains("at least 100 rows"));
+        let summary = policy.summary_for("Banque");
+        assert!(!summary.contains("Assurance") && summary.contains("queried by: you"), "{summary}");
+        assert!(policy.summary_for("Assurance").contains("Outputs may go to: not you"));
+        let rules = serde_json::to_string(&policy.rules(|_| None)).expect("json");
+        assert!(!rules.contains("Banque") && !rules.contains("Assurance"), "{rules}");
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (date, days) in
+            [((1970, 1, 1), 0), ((2000, 2, 29), 11_016), ((2027, 1, 31), 20_849), ((9999, 12, 31), 2_932_896)]
+        {
+            let day = Day::from_date(date.0, date.1, date.2).expect("a day");
+            assert_eq!(day.starts(), days * 86_400, "{date:?}");
+            assert_eq!(day.to_string(), format!("{:04}-{:02}-{:02}", date.0, date.1, date.2));
+        }
+        for date in [(1969, 12, 31), (2027, 2, 29), (2100, 2, 29), (2027, 4, 31), (2027, 13, 1), (2027, 1, 0)] {
+            assert_eq!(Day::from_date(date.0, date.1, date.2), None, "{date:?}");
+        }
+    }
+}
