@@ -121,9 +121,9 @@ fn decode_within_budget<T: Wire>(bytes: &[u8]) -> Result<(T, usize), DecodeError
     }
     const KIB: usize = 1024;
     match bytes.len() {
-        0..=KIB => within::<T, { KIB * EXPANSION }>(bytes),
-        ..=8_192 => within::<T, { 8 * KIB * EXPANSION }>(bytes),
-        ..=65_536 => within::<T, { 64 * KIB * EXPANSION }>(bytes),
+        ..=1_024 => within::<T, { KIB * EXPANSION }>(bytes),
+        1_025..=8_192 => within::<T, { 8 * KIB * EXPANSION }>(bytes),
+        8_193..=65_536 => within::<T, { 64 * KIB * EXPANSION }>(bytes),
         _ => within::<T, { 256 * KIB * EXPANSION }>(bytes),
     }
 }

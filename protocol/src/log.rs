@@ -199,7 +199,8 @@ mod tests {
     #[test]
     fn any_edit_is_noticed_chk_811() {
         let head = log()[3].head();
-        let edits: [(fn(&mut Vec<LogEntry>), LogError); 8] = [
+        type Edit = fn(&mut Vec<LogEntry>);
+        let edits: [(Edit, LogError); 8] = [
             (|log| log[1].body.push(' '), LogError::Chain { sequence: 3 }),
             (|log| log[1].time += 1, LogError::Chain { sequence: 3 }),
             (|log| log[1].kind = LogKind::Policy, LogError::Chain { sequence: 3 }),
