@@ -269,7 +269,8 @@ impl Pairing {
         let Response::Pair(answer) = codec::decode(&answer).map_err(answer_error)? else {
             return Err(PairingError::Answer { organisation: organisation() });
         };
-        if self.off_reactor(move |this| this.answered(issuer, &answer)).await? == PeerState::Paired {
+        let state = self.off_reactor(move |this| this.answered(issuer, &answer)).await?;
+        if state == PeerState::Paired && peer.state != PeerState::Paired {
             tracing::info!(peer = %issuer, step = "pair", "paired: the issuer confirmed");
             // The present connection is one of strangers.
             network.disconnect(issuer).await?;
