@@ -62,7 +62,7 @@ pub mod limits {
     /// Characters of a name.
     pub const NAME: usize = 64;
     /// Cells of one array, for the largest row counts.
-    pub const CELLS: u64 = 1 << 30;
+    pub const CELLS: u64 = 1 << 27;
 }
 
 /// A program.
@@ -140,8 +140,9 @@ pub struct Output {
 /// A dataset as the program names it: the owner's name, a slash, the dataset's name (`maison/customers`).
 pub type DatasetName = String;
 
-/// An operation. Arrays broadcast as in NumPy. Elements promote bool < int64 < decimal < float64; constants take the
-/// type of their partner where they are exact in it.
+/// An operation. Arrays broadcast as in NumPy. Elements promote bool < int64 < decimal < float64, and decimals to the
+/// larger scale; constants ([`Op::Constant`] and [`Op::Full`]) take the type of their partner where they are exact in
+/// it. In arithmetic bools are the integers 0 and 1.
 ///
 /// Every operation says what it does on invalid cells (nulls, filtered rows). Where nothing is said, a cell of the
 /// result is valid when the cells it is computed from are.
@@ -153,7 +154,10 @@ pub enum Op {
         /// Which.
         dataset: DatasetName,
     },
-    /// The rows of two tables whose keys are equal, in an order that tells nothing. Keys are unique on each side.
+    /// The rows of two tables whose keys are equal, in an order that tells nothing. Keys are unique on each side, rows
+    /// that a filter left out included; null keys match nothing. Cells keep their validity.
+    ///
+    /// A private join has as many rows as the smaller side may have; those without a match are invalid.
     Join {
         /// The first table.
         left: NodeId,
@@ -199,16 +203,19 @@ pub enum Op {
         value: Number,
     },
     /// The int64 numbers 0, 1, ... below `length`.
+    ///
+    /// Constants and sizes are public, and so is what is computed from them alone.
     Arange {
         /// How many.
         length: Dim,
     },
-    /// A size as a public int64 scalar, for arithmetic.
+    /// A size as a public int64 scalar, for arithmetic. The rows of a private join are secret and have no such size:
+    /// count valid cells instead.
     Size {
         /// The size.
         of: Dim,
     },
-    /// The value converted: bool to int64, int64 to decimal or float64, decimal to a larger scale or float64.
+    /// The value converted upward in bool < int64 < decimal < float64; decimals to a larger scale.
     Cast {
         /// The value.
         value: NodeId,
@@ -258,7 +265,8 @@ pub enum Op {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mask: Option<NodeId>,
     },
-    /// The matrix product of arrays of one or two dimensions, as NumPy's `@`. Invalid cells count as 0.
+    /// The matrix product of arrays of one or two dimensions, as NumPy's `@`. Invalid cells count as 0, so all cells
+    /// of the result are valid. Elements are those of [`Binary::Multiply`].
     MatMul {
         /// The left factor.
         left: NodeId,
@@ -279,14 +287,15 @@ pub enum Op {
         /// For each axis of the result, the axis of the operand.
         axes: Vec<u8>,
     },
-    /// Arrays one after the other along an axis.
+    /// Arrays one after the other along an axis, in their common element.
     Concatenate {
         /// The arrays, at least one.
         values: Vec<NodeId>,
         /// The axis.
         axis: u8,
     },
-    /// A part of each axis. Unlike NumPy's, bounds are not clamped: one outside the array is an error.
+    /// A part of each axis. Unlike NumPy's, bounds are not clamped: one outside the array is an error. Where the length
+    /// depends on row counts, it must be a multiple of the step at the run.
     Slice {
         /// The array.
         value: NodeId,
@@ -322,7 +331,8 @@ pub enum Op {
         index: u32,
     },
     /// The value, promised to be within `[lo, hi]` in every valid cell. At run time one secret bit records whether it
-    /// is, and gates every release (`OUT_OF_RANGE`).
+    /// is, and gates every release (`OUT_OF_RANGE`). The ends are rounded inward to values of the element, those of
+    /// float64 to its nearest step. Numbers and dates have ranges.
     Assume {
         /// The value.
         value: NodeId,
@@ -404,11 +414,15 @@ pub enum Binary {
     Add,
     /// `x - y` of numbers.
     Subtract,
-    /// `x * y` of numbers. Decimals add their scales; float64 is within one step of `2^-18`.
+    /// `x * y` of numbers. Decimals add their scales, up to [`Element::MAX_DECIMAL_SCALE`]; float64 is within one step
+    /// of `2^-18`. A constant float64 that is whole counts as int64, one that is exact in the scale of a decimal
+    /// partner as a decimal of its own digits.
     Multiply,
-    /// `x / y` of numbers, as float64. A cell whose divisor is 0 is invalid.
+    /// `x / y` of numbers, as float64. A cell whose divisor is 0 is invalid, so where the divisor's range holds 0 the
+    /// validity is secret. The quotient must fit even for the divisor next to 0 in its own type (1 for int64, 0.01
+    /// for decimal(2), `2^-18` for float64), else `PROGRAM_RANGE`.
     Divide,
-    /// `x < y`.
+    /// `x < y`, of numbers and bools, or of dates. A constant int64 counts as days beside a date.
     Less,
     /// `x <= y`.
     LessEqual,
@@ -416,7 +430,8 @@ pub enum Binary {
     Greater,
     /// `x >= y`.
     GreaterEqual,
-    /// `x == y`; dates with dates, categories with categories of the same labels.
+    /// `x == y`, of numbers and bools, of dates, or of categories of the same labels. A constant int64 counts as days
+    /// beside a date, as the place in the list beside a category.
     Equal,
     /// `x != y`.
     NotEqual,
@@ -434,7 +449,7 @@ pub enum Binary {
 pub enum Reduction {
     /// The sum; of bools, how many are true (int64).
     Sum,
-    /// The mean, float64.
+    /// The mean, float64, in the range of the values: unlike a quotient of sum and count, it needs no wider one.
     Mean,
     /// How many cells are valid (int64).
     Count,
@@ -452,7 +467,8 @@ pub enum Reduction {
 pub struct Carried {
     /// Its value before the first trip. Its type and shape stay the same.
     pub initial: NodeId,
-    /// The least value it may take at the end of any trip.
+    /// The least value it may take at the end of any trip. The initial value must provably lie in the range, and the
+    /// loop's value has it.
     pub lo: Number,
     /// The largest.
     pub hi: Number,

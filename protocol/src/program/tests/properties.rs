@@ -250,3 +250,93 @@ fn random_bytes_in_a_program_never_panic() {
         }
     }
 }
+
+/// A graph of operations that fit nothing, with extreme parts: nothing but an error may come of it.
+fn hostile_program(dice: &mut Dice) -> Program {
+    let extreme = |dice: &mut Dice| dice.pick(&[0, 1, -1, 2, 7, 1 << 20, 1 << 40, -(1 << 40), i64::MAX, i64::MIN]);
+    let dim = |dice: &mut Dice| {
+        let rows = if dice.chance() {
+            BTreeMap::from([(NodeId(dice.pick(&[0, 1, 2, 9])), extreme(dice))])
+        } else {
+            BTreeMap::new()
+        };
+        Dim { constant: extreme(dice), rows, divisor: dice.pick(&[1, 1, 1, 2, 3, 1 << 20, u32::MAX]) }
+    };
+    let big = |dice: &mut Dice| {
+        let scale = dice.pick(&[0, 0, 9, 18]);
+        let mantissa = dice.pick(&[0, 1, -1, 5, 1_000, 10_i128.pow(18), 10_i128.pow(27), -(10_i128.pow(27))]);
+        Number::new(mantissa, scale).expect("at most 27 digits")
+    };
+    let element = |dice: &mut Dice| {
+        let scale = dice.pick(&[0, 2, 9, 10, 255]);
+        dice.pick(&[
+            Element::Bool,
+            Element::Int64,
+            Element::Float64,
+            Element::Decimal { scale },
+            Element::Date,
+            Element::Key,
+        ])
+    };
+    let mut program = Sketch::joined(Alignment::Private).0.program;
+    let node = |dice: &mut Dice, count: usize| NodeId(u32::try_from(dice.below(count as u64)).expect("small"));
+    let random = |dice: &mut Dice, count: usize| match dice.below(12) {
+        0 => Op::Full { element: element(dice), shape: vec![dim(dice), dim(dice)], value: big(dice) },
+        1 => Op::Arange { length: dim(dice) },
+        2 => Op::Size { of: dim(dice) },
+        3 => Op::Constant { element: element(dice), shape: vec![dice.below(3), 1], values: vec![big(dice); 2] },
+        4 => Op::Assume { value: node(dice, count), lo: big(dice), hi: big(dice) },
+        5 => Op::Slice {
+            value: node(dice, count),
+            axes: vec![SliceAxis { start: dim(dice), stop: dim(dice), step: dice.pick(&[0, 1, 3, u32::MAX]) }],
+        },
+        6 => Op::Reshape { value: node(dice, count), shape: vec![dim(dice)] },
+        7 => Op::Cast { value: node(dice, count), element: element(dice) },
+        8 => Op::Loop {
+            body: BlockId(0),
+            trips: dice.pick(&[0, 1, 100_000, u32::MAX]),
+            carried: vec![Carried { initial: node(dice, count), lo: big(dice), hi: big(dice) }],
+            captured: vec![node(dice, count)],
+        },
+        9 => Op::Item { of: node(dice, count), index: dice.pick(&[0, 1, u32::MAX]) },
+        10 => Op::Concatenate { values: vec![node(dice, count); 3], axis: dice.pick(&[0, 1, 255]) },
+        _ => random_op(dice, u32::try_from(count).expect("small"), &[NodeId(2)]),
+    };
+    for _ in 0..6 {
+        let op = random(dice, program.nodes.len());
+        program.push(op);
+    }
+    let mut nodes = vec![Node { op: Op::Parameter { index: 0 }, name: None }];
+    nodes.extend((0..3).map(|count| Node { op: random(dice, count + 1), name: None }));
+    if program.nodes.iter().any(|node| matches!(node.op, Op::Loop { .. })) {
+        program.blocks.push(Block { nodes, results: vec![NodeId(u32::try_from(dice.below(5)).expect("small"))] });
+    }
+    program.outputs.push(Output { name: "out".into(), value: node(dice, program.nodes.len()), receivers: Vec::new() });
+    program
+}
+
+#[test]
+fn hostile_programs_are_refused_or_typed_and_never_panic() {
+    let (mut kept, mut refused) = (0, BTreeMap::new());
+    for seed in 0..10_000 {
+        let program = hostile_program(&mut Dice(ChaCha20Rng::seed_from_u64(seed)));
+        if let Err(error) = infer(&program, &datasets()) {
+            *refused.entry(code(&error)).or_insert(0) += 1;
+        }
+        // Also without the checks on the whole, each operation meets the ones before it that were typed.
+        let mut grown = Sketch::joined(Alignment::Revealed).0.program;
+        grown.outputs = vec![Output { name: "out".into(), value: NodeId(3), receivers: Vec::new() }];
+        grown.push(Op::Column { table: NodeId(2), column: "frequency".into() });
+        for node in program.nodes.into_iter().skip(3).filter(|node| !matches!(node.op, Op::Loop { .. })) {
+            grown.nodes.push(node);
+            if infer(&grown, &datasets()).is_err() {
+                grown.nodes.pop();
+            }
+        }
+        kept += grown.nodes.len() - 4;
+    }
+    assert!(kept > 2_000, "only {kept} operations were typed");
+    for code in ["PROGRAM_MALFORMED", "PROGRAM_TYPE", "PROGRAM_RANGE", "PROGRAM_COST", "PROPOSAL_TOO_BIG"] {
+        assert!(refused.contains_key(code), "{code} never came up: {refused:?}");
+    }
+}
