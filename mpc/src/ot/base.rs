@@ -7,8 +7,8 @@
 //! *Security*: malicious, in the random-oracle model under the (oracle) Diffie-Hellman assumption; endemic: a corrupted
 //! party may choose its own outputs, never the honest party's other message. Points must be canonical and not the
 //! identity (CHK-601). Constant-time; scalars are zeroised.
-//! *Cost*: 64 B a transfer from the receiver and 32 B in all from the sender, which may cross. About five group operations a
-//! transfer and side.
+//! *Cost*: 64 B a transfer from the receiver and 32 B in all from the sender, which may cross. About five group
+//! operations a transfer and side.
 
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
@@ -79,7 +79,7 @@ fn point(bytes: &[u8], step: &'static str) -> Result<(CompressedRistretto, Ristr
     let invalid = || Error::deviation("PROTOCOL_POINT", step, "a base-OT point is not a canonical group element");
     let compressed = CompressedRistretto::from_slice(bytes).map_err(|_| invalid())?;
     let point = compressed.decompress().ok_or_else(invalid)?;
-    if point.is_identity().into() {
+    if point.is_identity() {
         return Err(Error::deviation("PROTOCOL_POINT", step, "a base-OT point is the identity"));
     }
     Ok((compressed, point))

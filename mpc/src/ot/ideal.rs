@@ -1,5 +1,5 @@
-//! The ideal functionality of random OT, that tests hold the protocols against: for each transfer two messages that differ, and to
-//! the receiver the one of its choice bit.
+//! The ideal functionality of random OT, that tests hold the protocols against: for each transfer two messages that
+//! differ, and to the receiver the one of its choice bit.
 
 /// Asserts that what both parties hold are random transfers, and that no message occurs twice.
 pub(crate) fn check_random(sent: &[[u128; 2]], choices: &[u64], received: &[u128]) {
@@ -10,7 +10,7 @@ pub(crate) fn check_random(sent: &[[u128; 2]], choices: &[u64], received: &[u128
         assert_eq!(messages[bit], *chosen, "transfer {i}");
         assert_ne!(messages[1 - bit], *chosen, "transfer {i}");
     }
-    if sent.len() % 64 != 0 {
+    if !sent.len().is_multiple_of(64) {
         assert_eq!(choices.last().expect("not empty") >> (sent.len() % 64), 0, "unused bits are 0");
     }
     let mut all: Vec<u128> = sent.iter().flatten().copied().collect();

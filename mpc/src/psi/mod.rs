@@ -4,15 +4,15 @@
 //! ristretto255. Each party blinds the hashes of its keys with a fresh secret scalar and sends them in a fresh random
 //! order; each blinds the other's points a second time and returns 128-bit tags of them, so that both parties learn
 //! which of their own keys are common.
-//! *Security*: semi-honest, in the random-oracle model under decisional Diffie-Hellman. Each party learns the common keys, the
-//! other's number of keys, and nothing else; a deviating peer may learn whether keys it guesses are in the
-//! set (it could as well have put them into its table) and may make the result wrong. Scalar and order are fresh a run, so runs cannot be linked
-//! (CHK-503). What the peer sends is checked whole before anything is answered: count (CHK-502), every point canonical
-//! and not the identity, no two equal. Constant-time in the scalar; the time of hashing depends on the lengths of
-//! the keys, that of sorting on random tags only.
-//! *Cost*: 48 B a key a direction and 32 B in all, `2 + ceil(n / 16,384)` waits. Per key and party one hash to the group and one
-//! multiplication, and per key of the peer one decoding and one multiplication: about 90 µs a pair and core with the
-//! portable build. Memory about 100 B a key besides the keys.
+//! *Security*: semi-honest, in the random-oracle model under decisional Diffie-Hellman. Each party learns the
+//! common keys, the other's number of keys, and nothing else; a deviating peer may learn whether keys it guesses
+//! are in the set (it could as well have put them into its table) and may make the result wrong. Scalar and order
+//! are fresh a run, so runs cannot be linked (CHK-503). What the peer sends is checked whole before anything is
+//! answered: count (CHK-502), every point canonical and not the identity, no two equal. Constant-time in the
+//! scalar; the time of hashing depends on the lengths of the keys, that of sorting on random tags only.
+//! *Cost*: 48 B a key a direction and 32 B in all, `2 + ceil(n / 16,384)` waits. Per key and party one hash to the
+//! group and one multiplication, and per key of the peer one decoding and one multiplication: about 90 µs a pair
+//! and core with the portable build. Memory about 100 B a key besides the keys.
 //! *Shapes and units*: points in batches of 16,384; tags in the order in which the points came.
 
 mod matching;
@@ -47,7 +47,8 @@ type Tag = u128;
 /// # Errors
 /// `ALIGN_DUPLICATE_KEYS` before anything is sent if two of this party's keys are equal (CHK-501; the count in the
 /// message is for this party's operator only), `ALIGN_SIZE` if the parties disagree about the counts (CHK-502),
-/// `ALIGN_POINT` and `ALIGN_REPEAT` if the peer's points are not what the protocol makes (CHK-502), and those of the channel.
+/// `ALIGN_POINT` and `ALIGN_REPEAT` if the peer's points are not what the protocol makes (CHK-502), and those of
+/// the channel.
 pub fn align(
     channel: &mut dyn Channel,
     party: PartyId,

@@ -74,14 +74,14 @@ fn encodings(halves: &[RistrettoPoint]) -> impl Iterator<Item = [u8; POINT_BYTES
 fn decode(bytes: &[u8]) -> Result<RistrettoPoint> {
     let invalid = || Error::deviation("ALIGN_POINT", STEP, "the peer sent something that is not a group element");
     let point = CompressedRistretto::from_slice(bytes).ok().and_then(|point| point.decompress()).ok_or_else(invalid)?;
-    if point.is_identity().into() {
+    if point.is_identity() {
         return Err(Error::deviation("ALIGN_POINT", STEP, "the peer sent the identity"));
     }
     Ok(point)
 }
 
-/// The first bytes of an encoding: of a random group element they are as good as random but for the sign bit's place and a few
-/// bits' bias, which the hash of the whole encoding removes.
+/// The first bytes of an encoding: of a random group element they are as good as random but for the sign bit's
+/// place and a few bits' bias, which the hash of the whole encoding removes.
 fn truncate(encoding: [u8; POINT_BYTES]) -> Tag {
     let digest = crate::hash::domain_hash("tacit/mpc/align/tag/1", &[&encoding]);
     let mut tag = [0; ALIGN_TAG_BYTES];

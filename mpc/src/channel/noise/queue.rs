@@ -157,7 +157,8 @@ impl Queue {
         self.end(End::Broken(io::ErrorKind::ConnectionAborted));
     }
 
-    /// The state: a thread that panicked while it held the lock has left it whole, for no step below can panic half-way.
+    /// The state: a thread that panicked while it held the lock has left it whole, for no step below can panic
+    /// half-way.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

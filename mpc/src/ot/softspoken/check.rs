@@ -18,7 +18,8 @@ pub(super) const ANSWER_BYTES: usize = 16 * (1 + BLOCK);
 pub(super) struct Challenge(Polyval);
 
 impl Challenge {
-    /// What the correction determines, in a session and direction (`context`) and for the batch that starts at row `start`.
+    /// What the correction determines, in a session and direction (`context`) and for the batch that starts at row
+    /// `start`.
     pub(super) fn new(context: &[u8; 32], start: u64, correction: &[u8]) -> Self {
         let digest = domain_hash("tacit/mpc/softspoken/challenge/1", &[context, &start.to_le_bytes(), correction]);
         let mut key = Key::default();

@@ -1,9 +1,9 @@
 //! Columns from seeds: the small-field VOLE of each tree, and the subspace VOLE of all.
 //!
-//! *Source*: ePrint 2022/192 §3.1. The side with all seeds `r_x` has `u = Σ r_x` and `v = Σ x·r_x`; the side without the seed at its
-//! digit `Δ` has `w = Σ (x + Δ)·r_x`, in which the missing term has the coefficient 0, so that `w = v + Δ·u`. Over a
-//! binary field, bit `b` of a sum with coefficients is the sum of those terms whose coefficient has bit `b`: both
-//! sides run the same code, the second on seeds whose places are shifted by `Δ`.
+//! *Source*: ePrint 2022/192 §3.1. The side with all seeds `r_x` has `u = Σ r_x` and `v = Σ x·r_x`; the side
+//! without the seed at its digit `Δ` has `w = Σ (x + Δ)·r_x`, in which the missing term has the coefficient 0, so
+//! that `w = v + Δ·u`. Over a binary field, bit `b` of a sum with coefficients is the sum of those terms whose
+//! coefficient has bit `b`: both sides run the same code, the second on seeds whose places are shifted by `Δ`.
 
 use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
