@@ -390,6 +390,10 @@ impl Terms {
         let heads: Vec<_> =
             self.datasets.iter().map(|d| (d.name.as_str(), d.owner, d.dataset.as_str(), d.version)).collect();
         check_datasets(&heads, &self.parties, self.code.program())?;
+        let known = |dataset: &TermsDataset| dataset.rules.receivers.iter().all(|p| p.index() < self.parties.len());
+        if !self.datasets.iter().all(known) {
+            return Err(TermsError::Field { field: "datasets", rule: "has rules about parties of the job" });
+        }
         self.check_receivers()?;
         self.check_disclosures()?;
         check_limits(&self.limits)
@@ -587,7 +591,9 @@ fn check_datasets(
         if owner.index() >= parties.len() {
             return Err(TermsError::Field { field, rule: "has owners that are parties of the job" });
         }
-        let named = name.rsplit_once('/').is_some_and(|(_, last)| last == *dataset);
+        let named = name
+            .rsplit_once('/')
+            .is_some_and(|(prefix, last)| last == *dataset && name::check_organisation(prefix).is_ok());
         if !named || name::check_dataset(dataset).is_err() || *version == 0 {
             return Err(TermsError::Field { field, rule: "has names owner/dataset and versions from 1" });
         }
@@ -744,6 +750,8 @@ mod tests {
         assert_eq!(field(proposal(|p| p.datasets[0].owner = PartyId(2))), "datasets");
         assert_eq!(field(proposal(|p| p.datasets[0].version = 0)), "datasets");
         assert_eq!(field(proposal(|p| p.datasets[0].dataset = "other".into())), "datasets");
+        assert_eq!(field(proposal(|p| p.datasets[0].name = "a\u{202E}/accounts".into())), "datasets");
+        assert_eq!(field(terms(|t| t.datasets[0].rules.receivers = [PartyId(2)].into())), "datasets");
         assert_eq!(field(proposal(|p| p.own.clear())), "own");
         assert_eq!(field(proposal(|p| p.own[0].name = "maison/customers".into())), "own");
     }

@@ -28,6 +28,7 @@
 //! | `columns.NAME.sensitive` | whether "all" and "none" are hidden too (rule R5) | false |
 //! | `retention.results_days` | how long this node keeps results of jobs, 1 to 3,650 | 30 |
 
+mod change;
 mod check;
 mod file;
 mod near;
@@ -517,6 +518,48 @@ mod tests {
         assert!(policy.summary_for("Assurance").contains("Outputs may go to: not you"));
         let rules = serde_json::to_string(&policy.rules(|_| None)).expect("json");
         assert!(!rules.contains("Banque") && !rules.contains("Assurance"), "{rules}");
+    }
+
+    #[test]
+    fn loosening_is_told_clause_by_clause_chk_921() {
+        assert_eq!(policy().loosened_by(&policy()), Vec::<String>::new());
+        for (line, replacement, clause) in [
+            ("[\"Banque\", \"Assurance\"]", "[\"Banque\", \"Assurance\", \"Other\"]", "query.organisations"),
+            ("purposes = [\"marketing study\"]", "", "query.purposes"),
+            ("[\"marketing study\"]", "[\"marketing study\", \"other\"]", "query.purposes"),
+            ("[\"two-party\"]", "[\"two-party\", \"cvm\"]", "query.venues"),
+            ("[\"revealed\"]", "[\"private\"]", "query.alignment"),
+            ("2028-02-29", "2028-03-01", "query.expires"),
+            ("expires = 2028-02-29", "", "query.expires"),
+            ("= 20\n", "= 21\n", "query.jobs_per_day"),
+            ("= 20\n", "= 20\nconcurrent_jobs = 2\n", "query.concurrent_jobs"),
+            ("receivers = [\"Banque\"]", "receivers = [\"Assurance\"]", "release.receivers"),
+            ("= 100", "= 99", "release.minimum_rows"),
+            ("grid = \"0.01\"", "", "release.grid"),
+            ("\"0.01\"", "\"0.015\"", "release.grid"),
+            ("= 8", "= 9", "release.subset_masks"),
+            ("= 8", "= 8\nweighted = true", "release.weighted"),
+            ("= 8", "= 8\npositions = true", "release.positions"),
+            ("[\"filter\"]", "[\"filter\", \"sum\"]", "columns.frequency.uses"),
+            ("sensitive = true", "", "columns.frequency.sensitive"),
+            ("[retention]", "[columns.amount]\nuses = [\"sum\"]\n[retention]", "columns.amount.uses"),
+            ("= 7", "= 8", "retention.results_days"),
+        ] {
+            let looser = with(line, replacement).expect("a policy");
+            assert_eq!(policy().loosened_by(&looser), [clause], "{replacement}");
+        }
+        let auto = with("\"auto\"", "\"ask\"").expect("a policy");
+        assert_eq!(auto.loosened_by(&policy()), ["query.approval"]);
+        for (line, replacement) in [
+            ("\"auto\"", "\"ask\""),
+            ("= 100", "= 101"),
+            ("\"0.01\"", "\"0.1\""),
+            ("[\"filter\"]", "[]"),
+            ("\"auto\"", "\"auto\"\nprograms = []"),
+        ] {
+            let tighter = with(line, replacement).expect("a policy");
+            assert_eq!(policy().loosened_by(&tighter), Vec::<String>::new(), "{replacement}");
+        }
     }
 
     #[test]
