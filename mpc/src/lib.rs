@@ -9,16 +9,18 @@ pub mod channel;
 pub mod clear;
 pub mod correlations;
 pub mod error;
+pub mod executor;
 pub mod hash;
+pub mod inputs;
 pub mod ot;
 pub mod params;
+pub mod plan;
 pub mod prg;
 pub mod psi;
+pub mod released;
 pub mod ring;
+pub mod session;
 pub mod share;
 pub mod two_party;
 
 pub use error::Error;
-
-#[cfg(target_endian = "big")]
-compile_error!("shares are little-endian words on the wire and in memory");

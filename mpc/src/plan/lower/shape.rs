@@ -1,0 +1,126 @@
+//! Operations that only arrange cells: broadcasting, reshapes, transposes, slices, concatenation. All are local.
+
+use tacit_protocol::program::SliceAxis;
+
+use super::lattice::hull;
+use super::{Array, Lowering};
+use crate::error::Result;
+use crate::plan::build::row_major;
+use crate::plan::step::{ValueId, View};
+
+impl Lowering<'_> {
+    /// The shape that NumPy broadcasts these to.
+    pub(super) fn common_shape(&self, shapes: &[&[usize]]) -> Result<Vec<usize>> {
+        let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
+        let mut common = vec![1; rank];
+        for shape in shapes {
+            for (axis, size) in shape.iter().enumerate() {
+                let place = &mut common[rank - shape.len() + axis];
+                if *place == 1 {
+                    *place = *size;
+                } else if *size != 1 && *size != *place {
+                    return self.refuse("PROGRAM_TYPE", format!("the shapes {shapes:?} do not broadcast"));
+                }
+            }
+        }
+        Ok(common)
+    }
+
+    pub(super) fn broadcast_pair(&mut self, left: &Array, right: &Array) -> Result<(Array, Array)> {
+        let shape = self.common_shape(&[&left.shape, &right.shape])?;
+        Ok((self.broadcast(left, &shape), self.broadcast(right, &shape)))
+    }
+
+    /// The array in a shape that it broadcasts to.
+    pub(super) fn broadcast(&mut self, value: &Array, shape: &[usize]) -> Array {
+        if value.shape == shape {
+            return value.clone();
+        }
+        let view = broadcast_view(&value.shape, shape);
+        self.rearranged(value, view)
+    }
+
+    /// Bits of one shape in a shape that it broadcasts to.
+    pub(super) fn broadcast_bits(&mut self, bits: ValueId, from: &[usize], to: &[usize]) -> ValueId {
+        self.build.view(bits, broadcast_view(from, to))
+    }
+
+    /// The array seen through a view, in the view's shape.
+    pub(super) fn rearranged(&mut self, value: &Array, view: View) -> Array {
+        let valid = value.valid.map(|valid| self.build.view(valid, view.clone()));
+        let shape = view.shape.clone();
+        let data = self.build.view(value.data, view);
+        let numbers = value.numbers.clone().filter(|numbers| numbers.len() == 1);
+        Array { data, valid, shape, numbers, ..value.clone() }
+    }
+
+    pub(super) fn reshape(&mut self, value: &Array, shape: Vec<usize>) -> Result<Array> {
+        if shape.iter().product::<usize>() != value.cells() {
+            return self.refuse("PROGRAM_TYPE", format!("{:?} is not reshaped to {shape:?}", value.shape));
+        }
+        Ok(Array { shape, ..value.clone() })
+    }
+
+    pub(super) fn transpose(&mut self, value: &Array, axes: &[u8]) -> Array {
+        let strides = row_major(&value.shape);
+        let view = View {
+            offset: 0,
+            shape: axes.iter().map(|axis| value.shape[usize::from(*axis)]).collect(),
+            strides: axes.iter().map(|axis| strides[usize::from(*axis)]).collect(),
+        };
+        self.rearranged(value, view)
+    }
+
+    pub(super) fn slice(&mut self, value: &Array, axes: &[SliceAxis]) -> Result<Array> {
+        let strides = row_major(&value.shape);
+        let mut view = View { offset: 0, shape: Vec::new(), strides: Vec::new() };
+        for ((axis, size), stride) in axes.iter().zip(&value.shape).zip(&strides) {
+            let (start, stop) = (self.size(&axis.start)?, self.size(&axis.stop)?);
+            if start > stop || stop > *size || axis.step == 0 {
+                let cause = format!("{start}..{stop} by {} lies outside an axis of {size}", axis.step);
+                return self.refuse("PROGRAM_TYPE", cause);
+            }
+            let step = axis.step as usize;
+            view.offset += start * stride;
+            view.shape.push((stop - start).div_ceil(step));
+            view.strides.push(step * stride);
+        }
+        Ok(self.rearranged(value, view))
+    }
+
+    /// Arrays of one element, one after the other along an axis.
+    pub(super) fn concatenate(&mut self, parts: &[Array], axis: u8) -> Result<Array> {
+        let axis = usize::from(axis);
+        let Some(first) = parts.first().filter(|first| axis < first.shape.len()) else {
+            return self.refuse("PROGRAM_TYPE", "there is nothing to concatenate along this axis");
+        };
+        let mut shape = first.shape.clone();
+        shape[axis] = parts.iter().map(|part| part.shape[axis]).sum();
+        let outer = shape[..axis].iter().product();
+        let data = self.build.concatenate(parts.iter().map(|part| part.data).collect(), outer);
+        let valid = if parts.iter().any(|part| part.valid.is_some()) {
+            let valid = parts
+                .iter()
+                .map(|part| part.valid.unwrap_or_else(|| self.build.fill_bits(true, part.cells())))
+                .collect();
+            Some(self.build.concatenate(valid, outer))
+        } else {
+            None
+        };
+        let range = parts.iter().map(|part| part.range).fold(first.range, hull);
+        let error = parts.iter().try_fold(0.0_f64, |most, part| part.error.map(|error| most.max(error)));
+        Ok(Array { data, valid, element: first.element.clone(), shape, range, error, numbers: None })
+    }
+}
+
+fn broadcast_view(from: &[usize], to: &[usize]) -> View {
+    let own = row_major(from);
+    let missing = to.len() - from.len();
+    let strides = (0..to.len())
+        .map(|axis| match axis.checked_sub(missing) {
+            Some(axis) if from[axis] != 1 => own[axis],
+            _ => 0,
+        })
+        .collect();
+    View { offset: 0, shape: to.to_vec(), strides }
+}

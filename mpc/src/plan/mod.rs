@@ -1,0 +1,128 @@
+//! The plan of a run: what both parties compute, step by step, as a function of the program, its release spec and the
+//! sizes that alignment fixed.
+//!
+//! Lowering is deterministic and uses no floating point for anything that the steps depend on, so that both sides
+//! derive the same plan; the first message of a run compares [`Plan::hash`] (`PLAN_MISMATCH`).
+
+mod build;
+mod cost;
+mod explain;
+mod lower;
+pub mod step;
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+use tacit_protocol::program::release::ReleaseSpec;
+use tacit_protocol::program::types::Interval;
+use tacit_protocol::program::{NodeId, TypedProgram};
+use tacit_protocol::schema::Element;
+use tacit_protocol::{Number, PartyId};
+
+use crate::error::Result;
+
+pub use cost::Cost;
+pub use explain::Row;
+pub use lower::MAX_STEPS;
+pub use step::{Step, ValueId};
+
+/// The version of the planner; the same contract gives the same plan under the same version.
+pub const PLANNER_VERSION: u16 = 1;
+
+/// A plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The width of the ring's words: 64, or 128 where ranges need it.
+    pub word_bits: u32,
+    /// The steps; each reads only values before it.
+    pub steps: Vec<Step>,
+    /// The values that the run ends with: the range bit if there is one, then value and gate of each output.
+    pub results: Vec<ValueId>,
+    /// Whether the first result is the bit that says that every promised range held; if it is 0, nothing else is
+    /// opened.
+    pub checked: bool,
+    /// The outputs, in the order of the release spec.
+    pub outputs: Vec<PlannedOutput>,
+    /// The row counts that the plan is for.
+    pub sizes: BTreeMap<NodeId, u64>,
+}
+
+/// How one output leaves the computation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedOutput {
+    /// Its name.
+    pub name: String,
+    /// Who receives it.
+    pub receivers: Vec<PartyId>,
+    /// Its element.
+    pub element: Element,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// What the released integers are multiples of: the grid, or the element's lattice step.
+    pub unit: Number,
+    /// What they can be.
+    pub range: Interval,
+    /// How far they may lie from the plain evaluator's, in units; none: without bound, because a comparison of inexact
+    /// numbers decides it.
+    pub error: Option<f64>,
+    /// Whether a minimum of rows guards it, so that a cell that is not released is "suppressed", never "undefined".
+    pub gated: bool,
+    /// Its place in [`Plan::results`].
+    pub value: usize,
+    /// The place of its gate bits; none where every cell is released for certain.
+    pub gate: Option<usize>,
+}
+
+impl PlannedOutput {
+    /// How many cells it has.
+    pub fn cells(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it is opened as bits.
+    pub fn is_bits(&self) -> bool {
+        self.element == Element::Bool
+    }
+}
+
+impl Plan {
+    /// Lowers a program and its release for these row counts of each load and join.
+    ///
+    /// With the upper bounds of [`TypedProgram::row_bounds`] it is the estimate that a proposal is judged by; with the
+    /// sizes that alignment gave, what runs.
+    ///
+    /// # Errors
+    /// [`crate::Error::Refused`] with the node: `PROGRAM_RANGE` when a width does not fit the engine's words,
+    /// `PROGRAM_COST` when there are too many steps or cells, `PROGRAM_ALIGNMENT` for joins that this engine lacks,
+    /// `RELEASE_SPEC` when the spec does not fit the program.
+    pub fn lower(typed: &TypedProgram, spec: &ReleaseSpec, sizes: &BTreeMap<NodeId, u64>) -> Result<Self> {
+        lower::lower(typed, spec, sizes)
+    }
+
+    /// What both parties compare before they compute.
+    pub fn hash(&self) -> [u8; 32] {
+        let config = bincode::config::standard().with_fixed_int_encoding();
+        let mut hash = Sha256::new();
+        hash.update(b"tacit/plan/1");
+        hash.update(PLANNER_VERSION.to_le_bytes());
+        let sizes: Vec<(NodeId, u64)> = self.sizes.iter().map(|(node, rows)| (*node, *rows)).collect();
+        let outputs: Vec<_> = self
+            .outputs
+            .iter()
+            .map(|output| {
+                let shape = (&output.name, &output.receivers, &output.element, &output.shape);
+                let opening = (output.unit, output.range.lo, output.range.hi, output.gated, output.value, output.gate);
+                (shape, opening)
+            })
+            .collect();
+        let whole = (self.word_bits, &self.steps, &self.results, self.checked, outputs, sizes);
+        let bytes = bincode::encode_to_vec(whole, config).expect("encoding to memory does not fail");
+        hash.update(bytes);
+        hash.finalize().into()
+    }
+
+    /// How far an output's integers may lie from the plain evaluator's, in its units; none: without bound.
+    pub fn error_bound(&self, output: usize) -> Option<f64> {
+        self.outputs.get(output)?.error
+    }
+}

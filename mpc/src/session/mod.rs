@@ -1,0 +1,283 @@
+//! A run between two parties, from aligned rows to released values: the entry that a node calls.
+//!
+//! A node takes the steps one by one, so that it can journal between them: [`align`], [`execute`], then, once it has
+//! stored its [`OutputShares`] and recorded the release as spent (CHK-701), [`OutputShares::open`]. [`run`] takes
+//! them all.
+//!
+//! *Source*: `design.md` §3. *Security*: semi-honest. The peer learns the sizes that alignment reveals, the shapes of
+//! messages that follow from program and sizes, whether promised ranges held, and its own outputs; nothing else.
+//! *Cost*: see [`Plan::cost`].
+
+mod align;
+mod opening;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+use tacit_protocol::PartyId;
+use tacit_protocol::program::release::ReleaseSpec;
+use tacit_protocol::program::{NodeId, TypedProgram};
+
+use crate::channel::{Channel, Traffic};
+use crate::clear::Clear;
+use crate::correlations::Correlations;
+use crate::error::{Error, Result};
+use crate::executor::{self, StepProgress};
+use crate::inputs::{Bound, LocalTables};
+use crate::ot::SoftSpoken;
+use crate::plan::Plan;
+use crate::released::ReleasedValue;
+use crate::ring::Ring;
+use crate::two_party::TwoParty;
+
+pub use align::{Aligned, align, align_in_the_clear};
+pub use opening::OutputShares;
+
+/// What a run is about; both parties hold the same but for `party` and `tables`.
+#[derive(Clone, Copy)]
+pub struct JobInput<'a> {
+    /// The program, typed against the datasets of the contract.
+    pub program: &'a TypedProgram,
+    /// The release spec of the contract.
+    pub release: &'a ReleaseSpec,
+    /// This party.
+    pub party: PartyId,
+    /// This party's tables.
+    pub tables: &'a LocalTables,
+    /// A value that is equal on both sides and used for no other run, such as the contract's hash.
+    pub session: [u8; 32],
+}
+
+/// A part of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The parties find which rows match.
+    Align,
+    /// They compare plans and set up oblivious transfer.
+    SetUp,
+    /// They compute.
+    Compute,
+    /// They open the outputs.
+    Open,
+}
+
+impl Phase {
+    /// Its name in logs and progress.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Align => "align",
+            Self::SetUp => "set-up",
+            Self::Compute => "compute",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// What a run reports on the way: public facts only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A part begins.
+    Phase(Phase),
+    /// A join has so many rows.
+    Overlap {
+        /// The join.
+        join: NodeId,
+        /// Its rows.
+        rows: u64,
+    },
+    /// Steps of the plan are done.
+    Step(StepProgress),
+}
+
+/// What a part of a run took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseReport {
+    /// Which part.
+    pub phase: Phase,
+    /// How long.
+    pub time: Duration,
+    /// What it sent and received, and its rounds.
+    pub traffic: Traffic,
+}
+
+/// What a party has after a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The outputs that this party receives.
+    pub released: Vec<ReleasedValue>,
+    /// The rows of each join.
+    pub overlap: BTreeMap<NodeId, u64>,
+    /// The hash of the plan that ran.
+    pub plan_hash: [u8; 32],
+    /// The parts, in order.
+    pub phases: Vec<PhaseReport>,
+}
+
+/// What the caller of [`run`] brings besides the job.
+pub struct Hooks<'a> {
+    /// Hears of progress.
+    pub observer: &'a mut dyn FnMut(Progress),
+    /// The time since some fixed moment.
+    pub clock: &'a dyn Fn() -> Duration,
+    /// Called after the computation and before the first byte of the opening leaves: here the release is journalled as
+    /// spent and the shares are stored (CHK-701). An error ends the run with nothing opened.
+    pub release_barrier: &'a mut dyn FnMut(&OutputShares) -> Result<()>,
+}
+
+/// A whole run.
+///
+/// # Errors
+/// Those of [`align`], [`execute`] and [`OutputShares::open`], and of the release barrier.
+pub fn run(
+    channel: &mut dyn Channel,
+    job: &JobInput<'_>,
+    rng: &mut dyn CryptoRng,
+    hooks: &mut Hooks<'_>,
+) -> Result<Outcome> {
+    let mut meter = PhaseMeter { clock: hooks.clock, phases: Vec::new() };
+    (hooks.observer)(Progress::Phase(Phase::Align));
+    let aligned = meter.measure(Phase::Align, channel, |channel| align(channel, job, rng, hooks.observer))?;
+    (hooks.observer)(Progress::Phase(Phase::SetUp));
+    let (plan, correlations) = meter.measure(Phase::SetUp, channel, |channel| {
+        let plan = agree(channel, job, &aligned)?;
+        let correlations = SoftSpoken::establish(channel, job.party, ot_session(job), rng)?;
+        Ok((plan, correlations))
+    })?;
+    (hooks.observer)(Progress::Phase(Phase::Compute));
+    let shares = meter.measure(Phase::Compute, channel, |channel| {
+        compute(channel, job, &aligned, &plan, correlations, hooks.observer)
+    })?;
+    (hooks.release_barrier)(&shares)?;
+    (hooks.observer)(Progress::Phase(Phase::Open));
+    let released = meter.measure(Phase::Open, channel, |channel| shares.open(channel))?;
+    Ok(Outcome { released, overlap: aligned.overlap(), plan_hash: plan.hash(), phases: meter.phases })
+}
+
+/// Computes the outputs of an aligned job, up to and without the opening.
+///
+/// # Errors
+/// `PLAN_MISMATCH` when the peer derived another plan, those of [`Plan::lower`], of the protocols and the channel.
+pub fn execute(
+    channel: &mut dyn Channel,
+    job: &JobInput<'_>,
+    aligned: &Aligned,
+    rng: &mut dyn CryptoRng,
+    observer: &mut dyn FnMut(Progress),
+) -> Result<OutputShares> {
+    observer(Progress::Phase(Phase::SetUp));
+    let plan = agree(channel, job, aligned)?;
+    let correlations = SoftSpoken::establish(channel, job.party, ot_session(job), rng)?;
+    observer(Progress::Phase(Phase::Compute));
+    compute(channel, job, aligned, &plan, correlations, observer)
+}
+
+/// The same on correlations from elsewhere.
+///
+/// # Errors
+/// As [`execute`].
+pub fn execute_with<C: Correlations>(
+    channel: &mut dyn Channel,
+    job: &JobInput<'_>,
+    aligned: &Aligned,
+    correlations: C,
+    observer: &mut dyn FnMut(Progress),
+) -> Result<OutputShares> {
+    let plan = agree(channel, job, aligned)?;
+    compute(channel, job, aligned, &plan, correlations, observer)
+}
+
+/// Instantiates the plan and compares it with the peer's: the first message after alignment.
+fn agree(channel: &mut dyn Channel, job: &JobInput<'_>, aligned: &Aligned) -> Result<Plan> {
+    channel.enter("plan");
+    let plan = Plan::lower(job.program, job.release, aligned.sizes())?;
+    let mut theirs = [0; 32];
+    channel.send(&plan.hash())?;
+    channel.receive(&mut theirs)?;
+    if theirs != plan.hash() {
+        return Err(Error::deviation("PLAN_MISMATCH", "plan", "the peer derived another plan from the same contract"));
+    }
+    Ok(plan)
+}
+
+fn compute<C: Correlations>(
+    channel: &mut dyn Channel,
+    job: &JobInput<'_>,
+    aligned: &Aligned,
+    plan: &Plan,
+    correlations: C,
+    observer: &mut dyn FnMut(Progress),
+) -> Result<OutputShares> {
+    channel.enter("compute");
+    let inputs = Bound::new(job.program, job.tables, aligned.rows());
+    let mut steps = |step: StepProgress| observer(Progress::Step(step));
+    match plan.word_bits {
+        64 => shares::<u64, C>(plan, TwoParty::new(job.party, channel, correlations), &inputs, &mut steps),
+        _ => shares::<u128, C>(plan, TwoParty::new(job.party, channel, correlations), &inputs, &mut steps),
+    }
+}
+
+fn shares<R: Ring, C: Correlations>(
+    plan: &Plan,
+    mut backend: TwoParty<'_, R, C>,
+    inputs: &Bound<'_>,
+    observer: &mut dyn FnMut(StepProgress),
+) -> Result<OutputShares> {
+    let results = executor::run::<R, _>(plan, &mut backend, inputs, observer)?;
+    Ok(OutputShares::new(plan, &backend, &results))
+}
+
+/// The ring interpreter: the same plan on the tables of both parties in one process. It is the oracle of tests, and
+/// tells what the engine computes exactly.
+///
+/// # Errors
+/// As [`run`], but for the channel's.
+pub fn run_clear(
+    program: &TypedProgram,
+    release: &ReleaseSpec,
+    tables: &LocalTables,
+) -> Result<(Plan, Vec<ReleasedValue>)> {
+    let aligned = align_in_the_clear(program, release, tables)?;
+    let plan = Plan::lower(program, release, aligned.sizes())?;
+    let inputs = Bound::new(program, tables, aligned.rows());
+    let shares = match plan.word_bits {
+        64 => OutputShares::new(&plan, &Clear, &executor::run::<u64, _>(&plan, &mut Clear, &inputs, &mut |_| ())?),
+        _ => OutputShares::new(&plan, &Clear, &executor::run::<u128, _>(&plan, &mut Clear, &inputs, &mut |_| ())?),
+    };
+    let released = shares.in_the_clear()?;
+    Ok((plan, released))
+}
+
+/// The session of oblivious transfer, apart from that of alignment.
+fn ot_session(job: &JobInput<'_>) -> [u8; 32] {
+    Sha256::new().chain_update(b"tacit/session/ot/1").chain_update(job.session).finalize().into()
+}
+
+/// Times the parts of a run.
+struct PhaseMeter<'a> {
+    clock: &'a dyn Fn() -> Duration,
+    phases: Vec<PhaseReport>,
+}
+
+impl PhaseMeter<'_> {
+    fn measure<T>(
+        &mut self,
+        phase: Phase,
+        channel: &mut dyn Channel,
+        part: impl FnOnce(&mut dyn Channel) -> Result<T>,
+    ) -> Result<T> {
+        let (start, before) = ((self.clock)(), channel.traffic());
+        let result = part(channel)?;
+        let after = channel.traffic();
+        let traffic = Traffic {
+            sent: after.sent - before.sent,
+            received: after.received - before.received,
+            rounds: after.rounds - before.rounds,
+            wire_sent: after.wire_sent - before.wire_sent,
+            wire_received: after.wire_received - before.wire_received,
+        };
+        self.phases.push(PhaseReport { phase, time: (self.clock)().saturating_sub(start), traffic });
+        Ok(result)
+    }
+}

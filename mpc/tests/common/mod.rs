@@ -1,0 +1,105 @@
+//! What the whole-engine tests share: running a program on the plain evaluator, the ring interpreter and two parties.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+
+pub mod generate;
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use tacit_mpc::channel::{Event, Recorder, pair};
+use tacit_mpc::error::Result;
+use tacit_mpc::inputs::{LocalTable, LocalTables};
+use tacit_mpc::ot::SoftSpoken;
+use tacit_mpc::plan::Plan;
+use tacit_mpc::released::ReleasedValue;
+use tacit_mpc::session::{self, Aligned, JobInput};
+use tacit_protocol::program::plain::{PlainTable, Trace};
+use tacit_protocol::program::release::ReleaseSpec;
+use tacit_protocol::program::types::Dataset;
+use tacit_protocol::program::{Program, TypedProgram, infer, plain};
+use tacit_protocol::{Number, PartyId};
+
+/// A program with data, ready to run in every way.
+pub struct Case {
+    pub datasets: BTreeMap<String, Dataset>,
+    pub tables: BTreeMap<String, PlainTable>,
+    pub typed: TypedProgram,
+    pub release: ReleaseSpec,
+}
+
+/// What one run of two parties gave.
+pub struct TwoParties {
+    pub released: [Result<Vec<ReleasedValue>>; 2],
+    pub events: [Vec<Event>; 2],
+}
+
+impl Case {
+    pub fn new(
+        datasets: BTreeMap<String, Dataset>,
+        tables: BTreeMap<String, PlainTable>,
+        program: &Program,
+        release: ReleaseSpec,
+    ) -> Self {
+        let typed = infer(program, &datasets).expect("a well-typed program");
+        Self { datasets, tables, typed, release }
+    }
+
+    /// The tables of the owners named.
+    pub fn local(&self, owners: &[PartyId]) -> LocalTables {
+        let mut local = LocalTables::new();
+        for (name, dataset) in self.datasets.iter().filter(|(_, dataset)| owners.contains(&dataset.owner)) {
+            let table = LocalTable::encode(&dataset.schema, &self.tables[name]).expect("tables keep to their schema");
+            local.insert(name, table);
+        }
+        local
+    }
+
+    pub fn plain(&self) -> std::result::Result<Trace, tacit_protocol::program::ProgramError> {
+        plain::trace(&self.typed, &self.tables)
+    }
+
+    pub fn clear(&self) -> Result<(Plan, Vec<ReleasedValue>)> {
+        session::run_clear(&self.typed, &self.release, &self.local(&[PartyId::ZERO, PartyId::ONE]))
+    }
+
+    /// The engine between two threads, on rows that are aligned in the clear.
+    pub fn two_parties(&self, seed: u64) -> TwoParties {
+        let both = self.local(&[PartyId::ZERO, PartyId::ONE]);
+        let aligned = session::align_in_the_clear(&self.typed, &self.release, &both).expect("aligns");
+        let (zero, one) = pair();
+        let (first, second) = std::thread::scope(|scope| {
+            let aligned = &aligned;
+            let other = scope.spawn(move || self.party(PartyId::ONE, Recorder::new(one), aligned, seed));
+            let first = self.party(PartyId::ZERO, Recorder::new(zero), aligned, seed);
+            (first, other.join().expect("no panic"))
+        });
+        TwoParties { released: [first.0, second.0], events: [first.1, second.1] }
+    }
+
+    fn party(
+        &self,
+        party: PartyId,
+        mut channel: Recorder<tacit_mpc::channel::MemoryChannel>,
+        aligned: &Aligned,
+        seed: u64,
+    ) -> (Result<Vec<ReleasedValue>>, Vec<Event>) {
+        let tables = self.local(&[party]);
+        let job = JobInput { program: &self.typed, release: &self.release, party, tables: &tables, session: [7; 32] };
+        let mut rng = ChaCha20Rng::seed_from_u64(seed * 2 + u64::from(party.0));
+        let mut run = || {
+            let correlations = SoftSpoken::establish(&mut channel, party, [9; 32], &mut rng)?;
+            let shares = session::execute_with(&mut channel, &job, aligned, correlations, &mut |_| ())?;
+            let stored = shares.to_bytes();
+            session::OutputShares::from_bytes(&stored)?.open(&mut channel)
+        };
+        let released = run();
+        let events = channel.events().to_vec();
+        (released, events)
+    }
+}
+
+pub fn number(text: &str) -> Number {
+    text.parse().expect("a number")
+}
