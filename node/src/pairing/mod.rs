@@ -139,7 +139,7 @@ impl PairingError {
             Self::Unknown { .. } | Self::State { .. } => "See `tacit peer list`.".to_owned(),
             Self::TooManyTickets => "Wait until some expire.".to_owned(),
             Self::TooManyPeers => "Use another node for further peers.".to_owned(),
-            Self::Network(error) => return Failure::from(error.clone()).next,
+            Self::Network(error) => Failure::from(error.clone()).next,
             Self::Store(_) => "Check the disk under the node's directory with `tacit doctor`.".to_owned(),
             Self::Key(error) => error.next_step(),
         }
