@@ -115,6 +115,7 @@ impl Rule<'_> {
 
     fn public(&self, element: Element, shape: Vec<Dim>, range: Interval) -> Result<Typed, ProgramError> {
         let range = self.fit(&element, Some(range), "the value")?;
+        let shape = shape.iter().map(Dim::normalised).collect();
         Ok(Typed {
             array: ArrayType { element, shape, range, validity: Validity::AllTrue, public: true },
             lattices: Vec::new(),

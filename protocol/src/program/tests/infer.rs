@@ -598,3 +598,15 @@ fn the_main_job_is_well_typed() {
     assert_eq!((output(2).element.clone(), output(2).range), (Element::Float64, range(0, 1_000_000_000 << 18)));
     assert_eq!(output(2).validity, Validity::Secret);
 }
+
+#[test]
+fn inferred_sizes_are_in_their_one_form() {
+    let (mut s, table) = Sketch::customers();
+    let twice = Dim { constant: 0, rows: BTreeMap::from([(table, 2)]), divisor: 2 };
+    let full = |shape| Op::Full { element: Element::Bool, shape, value: Number::from(1) };
+    let mask = s.push(full(vec![twice.clone()]));
+    let members = s.push(Op::Filter { table, mask });
+    s.column(members, "frequency");
+    s.push(Op::Arange { length: twice });
+    assert_eq!(s.last_type().shape, [Dim::rows_of(table)]);
+}
