@@ -7,7 +7,7 @@ use tacit_protocol::PartyId;
 
 use super::adder::{Level, network};
 use super::cross::{Choosers, TILE, WordCross, choosers};
-use super::multiply::{matrix_cross, offered_from, orient};
+use super::multiply::{matrix_crosses, offered_from, orient};
 use super::reveal::gives;
 use crate::backend::MatrixShape;
 use crate::ring::Ring;
@@ -87,12 +87,12 @@ pub fn multiply<R: Ring>(n: usize, a: Placement, b: Placement, bits: (u32, u32))
 pub fn matrix_multiply<R: Ring>(shape: MatrixShape, a: Placement, b: Placement, bits: (u32, u32)) -> Cost {
     let MatrixShape { rows, inner, columns } = shape;
     let orientation = orient::<R>((a, bits.0, rows), (b, bits.1, columns));
-    let bits = orientation.choice_bits;
-    if orientation.swapped {
-        cross_words(&matrix_cross(columns, inner, rows, bits, R::BITS), choosers(b, a))
+    let (shape, choosers) = if orientation.swapped {
+        (MatrixShape { rows: columns, inner, columns: rows }, choosers(b, a))
     } else {
-        cross_words(&matrix_cross(rows, inner, columns, bits, R::BITS), choosers(a, b))
-    }
+        (shape, choosers(a, b))
+    };
+    matrix_crosses(shape, orientation.choice_bits, R::BITS).map(|cross| cross_words(&cross, choosers)).sum()
 }
 
 /// [`Backend::is_negative`](crate::backend::Backend::is_negative) of `n` values.

@@ -25,6 +25,8 @@ mod count;
 mod cross;
 #[cfg(test)]
 pub(crate) mod ideal;
+#[cfg(test)]
+mod measure;
 mod multiply;
 mod pads;
 mod planes;

@@ -8,7 +8,7 @@
 use tacit_protocol::PartyId;
 
 use super::TwoParty;
-use super::cross::{WordCross, choosers};
+use super::cross::{Choosers, WordCross, choosers};
 use crate::backend::MatrixShape;
 use crate::clear::{columns, local_matrix_product};
 use crate::correlations::Correlations;
@@ -86,19 +86,42 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let local = local_matrix_product(&a.words, &b.words, shape);
         let MatrixShape { rows, inner, columns } = shape;
         let orientation = orient::<R>((a.placement, bits.0, rows), (b.placement, bits.1, columns));
-        let active = choosers(a.placement, b.placement) != [false; 2] && inner > 0;
-        let cross = if !active {
-            vec![R::ZERO; rows * columns]
-        } else if orientation.swapped {
+        let cross = if orientation.swapped {
             let (left, right) = (transposed(&a.words, rows, inner), transposed(&b.words, inner, columns));
-            let cross = matrix_cross(columns, inner, rows, orientation.choice_bits, R::BITS);
-            let product = self.cross_words(&cross, &right, &left, choosers(b.placement, a.placement))?;
+            let shape = MatrixShape { rows: columns, inner, columns: rows };
+            let choosers = choosers(b.placement, a.placement);
+            let product = self.matrix_cross(&right, &left, shape, orientation.choice_bits, choosers)?;
             transposed(&product, columns, rows)
         } else {
-            let cross = matrix_cross(rows, inner, columns, orientation.choice_bits, R::BITS);
-            self.cross_words(&cross, &a.words, &b.words, choosers(a.placement, b.placement))?
+            let choosers = choosers(a.placement, b.placement);
+            self.matrix_cross(&a.words, &b.words, shape, orientation.choice_bits, choosers)?
         };
         Ok(Arith { placement, words: local.iter().zip(cross).map(|(local, cross)| local.add(cross)).collect() })
+    }
+
+    /// The cross terms of a matrix product whose left factor chooses, block of columns by block.
+    fn matrix_cross(
+        &mut self,
+        choice: &[R],
+        offer: &[R],
+        shape: MatrixShape,
+        choice_bits: u32,
+        choosers: Choosers,
+    ) -> Result<Vec<R>> {
+        let MatrixShape { rows, inner, columns } = shape;
+        let mut product = vec![R::ZERO; rows * columns];
+        let mut from = 0;
+        for cross in matrix_crosses(shape, choice_bits, R::BITS) {
+            let to = from + cross.columns;
+            let block: Vec<R> =
+                (0..inner).flat_map(|row| &offer[row * columns + from..row * columns + to]).copied().collect();
+            let part = self.cross_words(&cross, choice, &block, choosers)?;
+            for (row, part) in part.chunks(cross.columns).enumerate() {
+                product[row * columns + from..row * columns + to].copy_from_slice(part);
+            }
+            from = to;
+        }
+        Ok(product)
     }
 }
 
@@ -110,9 +133,22 @@ pub(super) fn offered_from(c: Placement, x: Placement) -> Placement {
     }
 }
 
-/// The cross terms of a matrix product whose left factor chooses.
-pub(super) fn matrix_cross(rows: usize, inner: usize, columns: usize, choice_bits: u32, width: u32) -> WordCross {
-    WordCross { elements: rows * inner, choice_bits, signed: true, columns, width, period: inner, fold: inner }
+/// Columns of a matrix product that go together: bounds memory, and costs a transfer a block.
+const COLUMNS: usize = 4096;
+
+/// The blocks of a matrix product whose left factor chooses.
+pub(super) fn matrix_crosses(shape: MatrixShape, choice_bits: u32, width: u32) -> impl Iterator<Item = WordCross> {
+    let MatrixShape { rows, inner, columns } = shape;
+    let elements = rows * inner;
+    (0..if elements == 0 { 0 } else { columns }).step_by(COLUMNS).map(move |from| WordCross {
+        elements,
+        choice_bits,
+        signed: true,
+        columns: (columns - from).min(COLUMNS),
+        width,
+        period: inner,
+        fold: inner,
+    })
 }
 
 /// The word where this party's part of the bit is set, else zero.

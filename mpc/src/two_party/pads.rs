@@ -2,17 +2,15 @@
 
 use std::sync::LazyLock;
 
-use aes::Aes128;
+use aes::Aes128Enc;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 
+use crate::prg::{BATCH, as_blocks};
 use crate::ring::Ring;
 
 /// The permutation: AES under a public key. A message is uniform, secret to one party and used once, so the blocks
 /// `P(m ^ t) ^ m ^ t` under tweaks `t` that never repeat are pseudorandom in the ideal-permutation model.
-static PERMUTATION: LazyLock<Aes128> = LazyLock::new(|| Aes128::new(&Array(*b"tacit/mpc/pads/1")));
-
-/// Blocks a call to the permutation.
-const BATCH: usize = 64;
+static PERMUTATION: LazyLock<Aes128Enc> = LazyLock::new(|| Aes128Enc::new(&Array(*b"tacit/mpc/pads/1")));
 
 /// How many tweaks `messages` of `columns` words take.
 pub(super) fn tweaks<R: Ring>(messages: usize, columns: usize) -> u128 {
@@ -54,11 +52,16 @@ fn blocks<R: Ring>(columns: usize) -> usize {
     (columns * R::BITS as usize).div_ceil(128)
 }
 
+/// Replaces each block by the permutation of it, plus itself.
 fn hash(blocks: &mut [u128]) {
-    let mut enciphered: Vec<_> = blocks.iter().map(|block| Array(block.to_le_bytes())).collect();
-    PERMUTATION.encrypt_blocks(&mut enciphered);
-    for (block, cipher) in blocks.iter_mut().zip(&enciphered) {
-        *block ^= u128::from_le_bytes(cipher.0);
+    let mut inputs = [0; BATCH];
+    for batch in blocks.chunks_mut(BATCH) {
+        let inputs = &mut inputs[..batch.len()];
+        inputs.copy_from_slice(batch);
+        PERMUTATION.encrypt_blocks(as_blocks(batch));
+        for (output, input) in batch.iter_mut().zip(inputs) {
+            *output ^= *input;
+        }
     }
 }
 

@@ -264,6 +264,7 @@ fn matrix_products_are_those_of_the_interpreter_whichever_factor_chooses() {
         }
         matrices::<u128>(MatrixShape { rows: 3, inner: 2, columns: 4 }, p, q, (40, 50));
     }
+    matrices::<u64>(MatrixShape { rows: 1, inner: 2, columns: 5000 }, Placement::Shared, Placement::Shared, (9, 9));
 }
 
 #[test]
