@@ -29,6 +29,17 @@ pub trait Backend<R: Ring>: Seat {
     /// The product in the ring of values of at most `a_bits` and `b_bits`.
     fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>>;
 
+    /// `floor(a * b / 2^shift)` or one less, for a product of at most `product_bits` bits, less than the word's;
+    /// `shift` is less than `product_bits`. Costs about `(product_bits / R::BITS)^2` of the full product.
+    fn multiply_truncate(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        bits: (u32, u32),
+        product_bits: u32,
+        shift: u32,
+    ) -> Result<Arith<R>>;
+
     /// The matrix product of `a: [rows, inner]` and `b: [inner, columns]`, row-major.
     fn matrix_multiply(&mut self, a: &Arith<R>, b: &Arith<R>, shape: MatrixShape, bits: (u32, u32))
     -> Result<Arith<R>>;

@@ -49,6 +49,18 @@ impl<R: Ring> Backend<R> for Clear {
         Ok(Arith { placement: a.placement.join(b.placement), words })
     }
 
+    fn multiply_truncate(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        bits: (u32, u32),
+        _product_bits: u32,
+        shift: u32,
+    ) -> Result<Arith<R>> {
+        let product = self.multiply(a, b, bits.0, bits.1)?;
+        self.truncate(&product, shift)
+    }
+
     fn matrix_multiply(
         &mut self,
         a: &Arith<R>,

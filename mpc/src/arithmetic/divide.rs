@@ -171,8 +171,14 @@ pub fn divide_by<R: Ring, B: Backend<R> + ?Sized>(
 ) -> Result<Quotient<R>> {
     let (width, precision) = (division.magnitude_bits(), division.precision());
     let factor_bits = (width + precision + 2).min(R::BITS);
-    let product = backend.multiply(numerator, &reciprocal.factor, division.numerator_bits, factor_bits)?;
-    let fine = backend.truncate(&product, width + precision - division.fraction_bits - ROUNDING_BITS)?;
+    let scale = width + precision - division.fraction_bits;
+    let fine = backend.multiply_truncate(
+        numerator,
+        &reciprocal.factor,
+        (division.numerator_bits, factor_bits),
+        division.result_bits + scale + 1,
+        scale - ROUNDING_BITS,
+    )?;
     // In steps of 1/8: the truncation errs by -2 to 0, the reciprocal by 0.6; 5 more puts the floor around the
     // nearest integer, 0.7 to either side.
     let fine = fine.add_public(backend, R::from_i128(5));
@@ -221,10 +227,21 @@ fn invert<R: Ring, B: Backend<R> + ?Sized>(
     let mut inverse = slope.neg().add_public(backend, seventeenths(48));
     let mut exact_bits = 4;
     while exact_bits < precision + 1 {
-        let product = backend.multiply(normalised, &inverse, width + 1, precision + 3)?;
-        let error = backend.truncate(&product, width)?.neg().add_public(backend, one);
-        let correction = backend.multiply(&inverse, &error, precision + 3, precision + 1)?;
-        let correction = backend.truncate(&correction, precision)?;
+        let product = backend.multiply_truncate(
+            normalised,
+            &inverse,
+            (width + 1, precision + 3),
+            width + precision + 2,
+            width,
+        )?;
+        let error = product.neg().add_public(backend, one);
+        let correction = backend.multiply_truncate(
+            &inverse,
+            &error,
+            (precision + 3, precision + 1),
+            2 * precision - 1,
+            precision,
+        )?;
         inverse = inverse.add(backend, &correction);
         exact_bits *= 2;
     }

@@ -78,15 +78,35 @@ pub fn select<R: Ring>(n: usize, columns: usize, c: Placement, x: Placement) -> 
 
 /// [`Backend::multiply`](crate::backend::Backend::multiply) of `n` pairs.
 pub fn multiply<R: Ring>(n: usize, a: Placement, b: Placement, bits: (u32, u32)) -> Cost {
-    let orientation = orient::<R>((a, bits.0, 1), (b, bits.1, 1));
+    product(n, a, b, bits, R::BITS)
+}
+
+/// [`Backend::multiply_truncate`](crate::backend::Backend::multiply_truncate) of `n` pairs.
+pub fn multiply_truncate<R: Ring>(
+    n: usize,
+    a: Placement,
+    b: Placement,
+    bits: (u32, u32),
+    product_bits: u32,
+    shift: u32,
+) -> Cost {
+    if choosers(a, b) == [false; 2] {
+        return Cost::default();
+    }
+    let width = product_bits + 1;
+    product(n, a, b, bits, width) + wrap(n, R::BITS - width + shift)
+}
+
+fn product(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32) -> Cost {
+    let orientation = orient(width, (a, bits.0, 1), (b, bits.1, 1));
     let (choice, offer) = if orientation.swapped { (b, a) } else { (a, b) };
-    cross_words(&WordCross::each(n, orientation.choice_bits, true, R::BITS), choosers(choice, offer))
+    cross_words(&WordCross::each(n, orientation.choice_bits, true, width), choosers(choice, offer))
 }
 
 /// [`Backend::matrix_multiply`](crate::backend::Backend::matrix_multiply).
 pub fn matrix_multiply<R: Ring>(shape: MatrixShape, a: Placement, b: Placement, bits: (u32, u32)) -> Cost {
     let MatrixShape { rows, inner, columns } = shape;
-    let orientation = orient::<R>((a, bits.0, rows), (b, bits.1, columns));
+    let orientation = orient(R::BITS, (a, bits.0, rows), (b, bits.1, columns));
     let (shape, choosers) = if orientation.swapped {
         (MatrixShape { rows: columns, inner, columns: rows }, choosers(b, a))
     } else {
@@ -117,7 +137,12 @@ pub fn truncate(n: usize, shift: u32, x: Placement) -> Cost {
     if x != Placement::Shared || shift == 0 {
         return Cost::default();
     }
-    cross_words(&WordCross::each(n, 1, false, shift), [false, true])
+    wrap(n, shift)
+}
+
+/// The wrap of `n` pairs of parts, modulo `2^width`.
+fn wrap(n: usize, width: u32) -> Cost {
+    if width == 0 { Cost::default() } else { cross_words(&WordCross::each(n, 1, false, width), [false, true]) }
 }
 
 /// [`Backend::floor_shift`](crate::backend::Backend::floor_shift) of `n` values.

@@ -57,6 +57,18 @@ impl<R: Ring> Backend<R> for Counter {
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 
+    fn multiply_truncate(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        bits: (u32, u32),
+        product_bits: u32,
+        shift: u32,
+    ) -> Result<Arith<R>> {
+        self.cost += cost::multiply_truncate::<R>(a.len(), a.placement, b.placement, bits, product_bits, shift);
+        Ok(words(a.placement.join(b.placement), a.len()))
+    }
+
     fn matrix_multiply(
         &mut self,
         a: &Arith<R>,

@@ -99,6 +99,9 @@ fn operations_a_second() {
     measure::<u64>("multiply u64", n, |engine, x, _| {
         engine.multiply(x, x, 40, 40).expect("multiply");
     });
+    measure::<u64>("product of 50 bits, >>18", n, |engine, x, _| {
+        engine.multiply_truncate(x, x, (25, 25), 50, 18).expect("multiply");
+    });
     measure::<u128>("multiply u128", n, |engine, x, _| {
         engine.multiply(x, x, 40, 40).expect("multiply");
     });

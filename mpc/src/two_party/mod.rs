@@ -49,6 +49,7 @@ use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
+use cross::choosers;
 
 /// One party's side of the engine, for as long as one plan runs over one channel.
 pub struct TwoParty<'c, R, C> {
@@ -110,7 +111,25 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
     }
 
     fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>> {
-        self.product(a, b, a_bits, b_bits)
+        self.product(a, b, (a_bits, b_bits), R::BITS)
+    }
+
+    fn multiply_truncate(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        bits: (u32, u32),
+        product_bits: u32,
+        shift: u32,
+    ) -> Result<Arith<R>> {
+        assert!(shift < product_bits && product_bits < R::BITS, "a product that the word holds with a bit to spare");
+        if choosers(a.placement, b.placement) == [false; 2] {
+            return Ok(floor(&self.product(a, b, bits, R::BITS)?, shift));
+        }
+        // With a bit to spare the shift finds the wrap of the parts in a smaller ring as well.
+        let width = product_bits + 1;
+        let product = self.product(a, b, bits, width)?;
+        self.faithful_shift(&product, shift, width)
     }
 
     fn matrix_multiply(
@@ -141,7 +160,7 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
         if x.placement != Placement::Shared || shift == 0 {
             return Ok(floor(x, shift));
         }
-        self.faithful_shift(x, shift)
+        self.faithful_shift(x, shift, R::BITS)
     }
 
     fn floor_shift(&mut self, x: &Arith<R>, shift: u32, bits: u32) -> Result<Arith<R>> {

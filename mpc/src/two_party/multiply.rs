@@ -25,15 +25,17 @@ pub(super) struct Orientation {
     pub(super) choice_bits: u32,
 }
 
-/// Lets the operand choose that takes fewer bits, each weighed by how many words it has.
-pub(super) fn orient<R: Ring>(
+/// Lets the operand choose that takes fewer bits, each weighed by how many words it has, for products modulo
+/// `2^width`.
+pub(super) fn orient(
+    width: u32,
     (a, a_bits, a_weight): (Placement, u32, usize),
     (b, b_bits, b_weight): (Placement, u32, usize),
 ) -> Orientation {
-    let width = |placement, bits: u32| if placement == Placement::Shared { R::BITS } else { bits.min(R::BITS) };
-    let (left, right) = (width(a, a_bits), width(b, b_bits));
+    let choice = |placement, bits: u32| if placement == Placement::Shared { width } else { bits.min(width) };
+    let (left, right) = (choice(a, a_bits), choice(b, b_bits));
     // What is offered for a choice word of `bits` bits, a word a product; the choices themselves weigh little.
-    let offered = |bits: u32| (0..bits).map(|place| (R::BITS - place) as usize).sum::<usize>();
+    let offered = |bits: u32| (0..bits).map(|place| (width - place) as usize).sum::<usize>();
     let cost = |bits: u32, words: usize, products: usize| bits as usize * words + offered(bits) * products;
     let products = a_weight.max(1) * b_weight.max(1);
     let swapped = cost(right, b_weight, products) < cost(left, a_weight, products);
@@ -60,13 +62,13 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         Ok(Arith { placement, words })
     }
 
-    /// The product of ring words.
-    pub(super) fn product(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>> {
+    /// The product modulo `2^width`; the bits of the parts beyond are noise.
+    pub(super) fn product(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>> {
         assert_eq!(a.len(), b.len(), "operands have one length");
         let placement = a.placement.join(b.placement);
-        let orientation = orient::<R>((a.placement, a_bits, 1), (b.placement, b_bits, 1));
+        let orientation = orient(width, (a.placement, bits.0, 1), (b.placement, bits.1, 1));
         let (choice, offer) = if orientation.swapped { (b, a) } else { (a, b) };
-        let shape = WordCross::each(a.len(), orientation.choice_bits, true, R::BITS);
+        let shape = WordCross::each(a.len(), orientation.choice_bits, true, width);
         let choosers = choosers(choice.placement, offer.placement);
         let cross = self.cross_words(&shape, &choice.words, &offer.words, choosers)?;
         let words = a.words.iter().zip(&b.words).zip(cross).map(|((a, &b), cross)| a.mul(b).add(cross)).collect();
@@ -85,7 +87,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let placement = a.placement.join(b.placement);
         let local = local_matrix_product(&a.words, &b.words, shape);
         let MatrixShape { rows, inner, columns } = shape;
-        let orientation = orient::<R>((a.placement, bits.0, rows), (b.placement, bits.1, columns));
+        let orientation = orient(R::BITS, (a.placement, bits.0, rows), (b.placement, bits.1, columns));
         let cross = if orientation.swapped {
             let (left, right) = (transposed(&a.words, rows, inner), transposed(&b.words, inner, columns));
             let shape = MatrixShape { rows: columns, inner, columns: rows };

@@ -310,6 +310,40 @@ fn truncation_errs_by_nothing_or_one_below_and_never_otherwise() {
     assert_eq!(truncation_errors::<u64>(10, 0, 1), [10, 0]);
 }
 
+fn short_products<R: Ring>(p: Placement, q: Placement, bits: (u32, u32), product_bits: u32, shift: u32) {
+    let n = 200;
+    let mut pairs: Vec<(R, R)> = values::<R>(n, bits.0, 80).into_iter().zip(values::<R>(n, bits.1, 81)).collect();
+    let bound = 1i128 << (product_bits - 1);
+    let product = |&(a, b): &(R, R)| a.to_i128() * b.to_i128();
+    pairs.retain(|pair| (-bound..bound).contains(&product(pair)));
+    assert!(pairs.len() > 50);
+    let (a, b): (Vec<R>, Vec<R>) = pairs.iter().copied().unzip();
+    let run = run::<R, _>(82, |engine| {
+        let (a, b) = (part(engine, p, &a, 83), part(engine, q, &b, 84));
+        engine.multiply_truncate(&a, &b, bits, product_bits, shift).expect("product")
+    });
+    assert_cost(&run, cost::multiply_truncate::<R>(a.len(), p, q, bits, product_bits, shift), "short product");
+    let got = join(&[&run.results[0], &run.results[1]]);
+    for (pair, got) in pairs.iter().zip(got) {
+        let error = (product(pair) >> shift) - got.to_i128();
+        assert!((0..=1).contains(&error), "{pair:?} {p:?} {q:?} {product_bits} {shift}: {error}");
+        assert!(error == 0 || run.results[0].placement == Placement::Shared && p.join(q) == Placement::Shared);
+    }
+}
+
+#[test]
+fn short_products_are_the_floor_or_one_less_for_all_placements() {
+    for (p, q) in PLACEMENTS.into_iter().flat_map(|p| PLACEMENTS.map(|q| (p, q))) {
+        short_products::<u64>(p, q, (20, 22), 41, 18);
+        short_products::<u64>(p, q, (20, 22), 41, 0);
+        short_products::<u64>(p, q, (32, 32), 63, 61);
+        short_products::<u64>(p, q, (32, 32), 63, 0);
+        short_products::<u64>(p, q, (8, 3), 10, 9);
+        short_products::<u128>(p, q, (40, 30), 68, 40);
+        short_products::<u128>(p, q, (60, 60), 119, 118);
+    }
+}
+
 #[test]
 fn values_are_revealed_to_the_parties_named_and_nothing_is_sent_to_others() {
     for p in PLACEMENTS {

@@ -21,21 +21,26 @@ use crate::ring::Ring;
 use crate::share::{Arith, Placement};
 
 impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
-    /// `floor(x / 2^shift)` or one less.
-    pub(super) fn faithful_shift(&mut self, x: &Arith<R>, shift: u32) -> Result<Arith<R>> {
-        assert!(shift <= R::BITS - 2, "a shift that leaves the sign");
-        // With 2^(BITS - 2) added, x is not negative and below half of the ring: the parts wrap exactly if one of
+    /// `floor(x / 2^shift)` or one less, of parts modulo `2^width` that make `|x| < 2^(width - 2)`; bits of the parts
+    /// beyond `width` are ignored, and the result is of whole words.
+    pub(super) fn faithful_shift(&mut self, x: &Arith<R>, shift: u32, width: u32) -> Result<Arith<R>> {
+        assert!(shift + 2 <= width && width <= R::BITS, "a shift that leaves the sign");
+        if shift == 0 && width == R::BITS {
+            return Ok(x.clone());
+        }
+        // With 2^(width - 2) added, x is not negative and below half of the ring: the parts wrap exactly if one of
         // them has its upper bit set, m_0 + m_1 - m_0 * m_1.
-        let offset = R::ONE.shl(R::BITS - 2);
-        let raised = x.add_public(self, offset);
-        let upper: Vec<R> = raised.words.iter().map(|word| word.shr(R::BITS - 1)).collect();
-        let shape = WordCross::each(x.len(), 1, false, shift);
+        let offset = R::ONE.shl(width - 2);
+        let mut raised = x.add_public(self, offset);
+        raised.words.iter_mut().for_each(|word| *word = word.low(width));
+        let upper: Vec<R> = raised.words.iter().map(|word| word.shr(width - 1)).collect();
+        let shape = WordCross::each(x.len(), 1, false, R::BITS - width + shift);
         let both = self.cross_words(&shape, &upper, &upper, [false, true])?;
         let parts = raised.words.iter().zip(&upper).zip(both);
         let words = parts
             .map(|((part, upper), both)| {
                 let wrap = upper.sub(both);
-                part.shr(shift).sub(wrap.shl(R::BITS - shift))
+                part.shr(shift).sub(wrap.shl(width - shift))
             })
             .collect();
         let floor = Arith { placement: Placement::Shared, words };
@@ -53,7 +58,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         }
         let carry = self.carry(planes(&x.words, shift), x.len())?;
         let carry = self.select_words(&carry, &Arith::constant(R::ONE, x.len()))?;
-        Ok(self.faithful_shift(x, shift)?.add(self, &carry))
+        Ok(self.faithful_shift(x, shift, R::BITS)?.add(self, &carry))
     }
 
     /// The same for values that fill the word, where the wrap takes a comparison of its own.
