@@ -91,7 +91,7 @@ pub fn multiply_truncate<R: Ring>(
     shift: u32,
 ) -> Cost {
     if choosers(a, b) == [false; 2] {
-        return Cost::default();
+        return truncate(n, shift, a.join(b));
     }
     let width = product_bits + 1;
     product(n, a, b, bits, width) + wrap(n, R::BITS - width + shift)

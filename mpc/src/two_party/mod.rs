@@ -124,7 +124,8 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
     ) -> Result<Arith<R>> {
         assert!(shift < product_bits && product_bits < R::BITS, "a product that the word holds with a bit to spare");
         if choosers(a.placement, b.placement) == [false; 2] {
-            return Ok(floor(&self.product(a, b, bits, R::BITS)?, shift));
+            let product = self.product(a, b, bits, R::BITS)?;
+            return self.truncate(&product, shift);
         }
         // With a bit to spare the shift finds the wrap of the parts in a smaller ring as well.
         let width = product_bits + 1;
