@@ -14,7 +14,7 @@ const MAX_CELLS: usize = 4_096;
 /// The most conjunctions of one gate.
 const MAX_CONJUNCTIONS: usize = 16;
 /// The most bool nodes that a gate is put together from.
-const MAX_CANDIDATES: usize = 128;
+const MAX_CANDIDATES: usize = 64;
 
 /// A set of cells, one bit each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,12 +135,11 @@ impl<'a> Universe<'a> {
     /// The set as a disjunction of few conjunctions of the program's own bools and validities.
     ///
     /// `None` when they cannot name it or the gate would be too large.
-    pub(super) fn name(&self, set: &CellSet, atoms: &[Atom]) -> Option<Vec<Vec<Literal>>> {
-        let literals = self.literals(atoms);
+    pub(super) fn name(&self, set: &CellSet, literals: &Literals) -> Option<Vec<Vec<Literal>>> {
         let mut open = set.clone();
         let mut conjunctions = Vec::new();
         while let Some(cell) = (0..self.len()).find(|cell| open.contains(*cell)) {
-            let here: Vec<&(Literal, CellSet)> = literals.iter().filter(|(_, on)| on.contains(cell)).collect();
+            let here: Vec<&(Literal, CellSet)> = literals.0.iter().filter(|(_, on)| on.contains(cell)).collect();
             let (chosen, covered) = self.implicant(set, &open, &here)?;
             open = open.without(&covered);
             conjunctions.push(chosen);
@@ -152,7 +151,8 @@ impl<'a> Universe<'a> {
         Some(conjunctions)
     }
 
-    fn literals(&self, atoms: &[Atom]) -> Vec<(Literal, CellSet)> {
+    /// The literals of these nodes, over the cells that decide them.
+    pub(super) fn literals(&self, atoms: &[Atom]) -> Literals {
         let mut literals = Vec::new();
         let decided = atoms.iter().filter_map(|atom| Some((atom, self.select(atom.formula)?)));
         for (atom, on) in decided.take(MAX_CANDIDATES) {
@@ -160,7 +160,7 @@ impl<'a> Universe<'a> {
             literals.push((atom.negative, off));
             literals.push((atom.positive, on));
         }
-        literals
+        Literals(literals)
     }
 
     /// The conjunction of fewest literals found that stays in the set; of those, the one that covers most.
@@ -203,6 +203,9 @@ impl<'a> Universe<'a> {
         Some((sorted(chosen), cube(&dropped)))
     }
 }
+
+/// What a gate may name, with the cells where it holds.
+pub(super) struct Literals(Vec<(Literal, CellSet)>);
 
 /// A node that a gate may name, with the rows where its literal holds.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! A variable is either a cut of a numeric value (`value < at`, at a place of its lattice) or a Boolean of which
 //! nothing is known. Formulas are hash-consed, so that equal ones have equal ids and shared parts are kept once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::label::{Digest, Source};
 
@@ -133,24 +133,24 @@ impl Formulas {
         variable: impl Fn(Variable, usize) -> bool,
         atom: impl Fn(Formula, usize) -> Option<bool>,
     ) -> Vec<bool> {
-        let order = self.reachable(formula);
-        let mut values: BTreeMap<Formula, bool> = BTreeMap::new();
-        let evaluate = |cell: usize| {
-            for id in &order {
-                let value = match (atom(*id, cell), self.forms[id.0 as usize]) {
+        let order: Vec<Formula> = self.reachable(formula).into_iter().collect();
+        let place: HashMap<Formula, usize> = order.iter().enumerate().map(|(at, part)| (*part, at)).collect();
+        let mut values = vec![false; order.len()];
+        let mut evaluate = |cell: usize| {
+            for (at, part) in order.iter().enumerate() {
+                values[at] = match (atom(*part, cell), self.forms[part.0 as usize]) {
                     (Some(value), _) => value,
                     (None, Form::True) => true,
                     (None, Form::False) => false,
                     (None, Form::Is(v)) => variable(v, cell),
-                    (None, Form::Not(a)) => !values[&a],
-                    (None, Form::And(a, b)) => values[&a] & values[&b],
-                    (None, Form::Or(a, b)) => values[&a] | values[&b],
+                    (None, Form::Not(a)) => !values[place[&a]],
+                    (None, Form::And(a, b)) => values[place[&a]] & values[place[&b]],
+                    (None, Form::Or(a, b)) => values[place[&a]] | values[place[&b]],
                 };
-                values.insert(*id, value);
             }
-            values[&formula]
+            values[place[&formula]]
         };
-        (0..cells).map(evaluate).collect()
+        (0..cells).map(&mut evaluate).collect()
     }
 
     /// Whether `a` is a conjunction that has `b`, or the members of the conjunction `b`, among its members.

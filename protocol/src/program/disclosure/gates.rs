@@ -14,7 +14,7 @@ use crate::schema::Element;
 
 use super::audit::{MAX_VECTORS, Releases};
 use super::bits;
-use super::cells::{Atom, CellSet, Universe};
+use super::cells::{Atom, CellSet, Literals, Universe};
 use super::formula::{Formula, Formulas};
 use super::judge::{Judge, describe};
 use super::label::{AggregateId, Fun, Source, Term};
@@ -29,11 +29,17 @@ type Released = BTreeMap<AggregateId, BTreeSet<usize>>;
 /// The functions of a row that are summed over one mask, with how many cells each has.
 type Equations = BTreeMap<(Fun, u64), AggregateId>;
 
-/// Sums of one function of a row over one table.
+/// The most differences that are gated in one group.
+const MAX_DIFFERENCES: usize = 64;
+
+/// Sums over one table of functions that have a column in common, or counts.
+///
+/// Functions that differ in form may be equal, or give one another away; so the masks of all are audited together, as
+/// if they were one function.
 struct Group {
     table: NodeId,
-    fun: Fun,
-    sums: Vec<(AggregateId, Vec<Term>)>,
+    sources: BTreeSet<Source>,
+    sums: Vec<(AggregateId, Fun, Vec<Term>)>,
 }
 
 /// The gates that the rules demand.
@@ -288,23 +294,36 @@ impl Work<'_, '_, '_> {
     }
 
     fn groups(&self) -> Vec<Group> {
-        let mut groups: BTreeMap<(NodeId, Fun), BTreeMap<AggregateId, Vec<Term>>> = BTreeMap::new();
+        let mut groups: Vec<Group> = Vec::new();
         for id in self.released.keys() {
             let Some(table) = self.judge.aggregate(*id).table else { continue };
+            let mut parts: BTreeMap<Fun, Vec<Term>> = BTreeMap::new();
             for term in self.terms(*id) {
-                let sums = groups.entry((table, term.fun.clone())).or_default();
-                sums.entry(*id).or_default().push(term.clone());
+                parts.entry(term.fun.clone()).or_default().push(term.clone());
+            }
+            for (fun, terms) in parts {
+                let mut merged = Group { table, sources: fun.sources.clone(), sums: vec![(*id, fun, terms)] };
+                let (same, other): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(|group| {
+                    let both_count = group.sources.is_empty() && merged.sources.is_empty();
+                    group.table == table && (both_count || !group.sources.is_disjoint(&merged.sources))
+                });
+                groups = other;
+                for group in same {
+                    merged.sources.extend(group.sources);
+                    merged.sums.extend(group.sums);
+                }
+                groups.push(merged);
             }
         }
-        let group = |((table, fun), sums): (_, BTreeMap<_, _>)| Group { table, fun, sums: sums.into_iter().collect() };
-        groups.into_iter().map(group).collect()
+        groups
     }
 
-    /// R5 and R7 for the sums of one function.
+    /// R5 and R7 for the sums of one group.
     fn group(&mut self, group: &Group) {
-        let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _, _)| *id).collect();
         let minimum = ids.iter().map(|id| self.judge.demanding(*id).1).max().unwrap_or(0);
-        let masks: BTreeSet<Formula> = group.sums.iter().flat_map(|(_, terms)| terms.iter().map(|t| t.mask)).collect();
+        let masks: BTreeSet<Formula> =
+            group.sums.iter().flat_map(|(_, _, terms)| terms.iter().map(|t| t.mask)).collect();
         let formulas = &self.judge.labels.formulas;
         if masks.iter().any(|mask| formulas.is_wide(*mask)) {
             return self.wide(group, &masks, minimum);
@@ -313,14 +332,14 @@ impl Work<'_, '_, '_> {
             let cause = format!("{} stand on too many conditions to audit their differences", self.names(&ids));
             return self.refuse(&ids, "DISCLOSURE_LINEAR", "R7", &cause, "use fewer or simpler conditions in one job");
         };
-        let atoms = self.atoms(group.table, &masks);
+        let literals = universe.literals(&self.atoms(group.table, &masks));
         let mut releases = Releases::default();
         let full = universe.select(Formulas::TRUE).expect("true is decided in every cell");
-        for (id, terms) in &group.sums {
+        for (id, fun, terms) in &group.sums {
             let Some(vector) = vector(&universe, terms) else {
                 return self.not_nameable(&[*id]);
             };
-            self.weights(*id, terms, &vector, &group.fun);
+            self.weights(*id, terms, &vector, fun);
             let at = releases.add(vector);
             let support = releases.support(at);
             if support.is_empty() || support == full {
@@ -329,13 +348,13 @@ impl Work<'_, '_, '_> {
             let both_sides = self.tells_subset(*id) || terms.iter().any(|term| self.is_sensitive(term.mask));
             let sides = [Some(support.clone()), both_sides.then(|| universe.complement(&support))];
             for side in sides.into_iter().flatten() {
-                match universe.name(&side, &atoms) {
+                match universe.name(&side, &literals) {
                     Some(names) => self.gate(&[*id], group.table, names, GateRule::AtLeast(minimum)),
                     None => self.not_nameable(&[*id]),
                 }
             }
         }
-        self.audit(group, &ids, minimum, (&universe, &atoms, &releases, &full));
+        self.audit(group, &ids, minimum, (&universe, &literals, &releases, &full));
     }
 
     /// R7.
@@ -344,10 +363,10 @@ impl Work<'_, '_, '_> {
         group: &Group,
         ids: &[AggregateId],
         minimum: u64,
-        (universe, atoms, releases, full): (&Universe<'_>, &[Atom], &Releases, &CellSet),
+        (universe, literals, releases, full): (&Universe<'_>, &Literals, &Releases, &CellSet),
     ) {
         if releases.len() > MAX_VECTORS {
-            let cause = format!("{} are more than {MAX_VECTORS} sums of one function", self.names(ids));
+            let cause = format!("{} are more than {MAX_VECTORS} sums of the same columns", self.names(ids));
             return self.refuse(ids, "DISCLOSURE_LINEAR", "R7", &cause, "release fewer groups in one job");
         }
         let mut gated = BTreeSet::new();
@@ -356,7 +375,7 @@ impl Work<'_, '_, '_> {
             if derived.support == *full || derived.from.iter().any(behind) || gated.contains(&derived.support) {
                 continue;
             }
-            match universe.name(&derived.support, atoms) {
+            match universe.name(&derived.support, literals).filter(|_| gated.len() < MAX_DIFFERENCES) {
                 Some(names) => self.gate(ids, group.table, names, GateRule::ZeroOrAtLeast(minimum)),
                 None => {
                     let cause = format!("{} give a difference that no gate of the program counts", self.names(ids));
@@ -370,13 +389,13 @@ impl Work<'_, '_, '_> {
 
     /// A mask with several cells a row stands for as many groups, of which nothing more is known.
     fn wide(&mut self, group: &Group, masks: &BTreeSet<Formula>, minimum: u64) {
-        let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _)| *id).collect();
-        if masks.len() > 1 || group.sums.iter().any(|(_, terms)| terms.len() > 1) {
-            let cause = format!("{} release groups and other sums of the same function", self.names(&ids));
+        let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _, _)| *id).collect();
+        if masks.len() > 1 || group.sums.iter().any(|(_, _, terms)| terms.len() > 1) {
+            let cause = format!("{} release groups and other sums of the same columns", self.names(&ids));
             let change = "write each group as a condition of its own, `[rows]`";
             return self.refuse(&ids, "DISCLOSURE_LINEAR", "R7", &cause, change);
         }
-        for (id, terms) in &group.sums {
+        for (id, _, terms) in &group.sums {
             let mask = terms[0].mask;
             let Some(literals) = self.wide_literal(*id, group.table, mask) else { return self.not_nameable(&[*id]) };
             self.gate(&[*id], group.table, vec![vec![literals.0]], GateRule::AtLeast(minimum));

@@ -481,12 +481,21 @@ impl Labels<'_> {
             return;
         }
         let (a, b) = (self.of(left).row_sources(), self.of(right).row_sources());
-        for (scaled, weights) in [(&a, &b), (&b, &a)] {
-            for source in scaled.iter() {
-                let owner = self.owner(source);
-                for weight in weights.iter().map(|w| self.owner(w)).filter(|w| *w != owner).flatten() {
-                    label.scaled.entry((source.dataset.clone(), weight)).or_insert(node);
-                }
+        self.scale_by(label, node, &a, &b);
+        self.scale_by(label, node, &b, &a);
+    }
+
+    /// Notes that all owners' numbers in a value weight one another.
+    fn scale_each_other(&mut self, label: &mut Label, node: NodeId) {
+        let all = label.row_sources();
+        self.scale_by(label, node, &all, &all);
+    }
+
+    fn scale_by(&self, label: &mut Label, node: NodeId, scaled: &BTreeSet<Source>, weights: &BTreeSet<Source>) {
+        for source in scaled {
+            let owner = self.owner(source);
+            for weight in weights.iter().map(|w| self.owner(w)).filter(|w| *w != owner).flatten() {
+                label.scaled.entry((source.dataset.clone(), weight)).or_insert(node);
             }
         }
     }

@@ -16,6 +16,8 @@ enum Rows {
     Within,
     /// It adds up all rows of one table.
     Across(NodeId),
+    /// It adds up rows that were picked by their place and have no axis of their own.
+    Picked,
     /// It adds up rows that have lost their place, or some of those of several tables.
     Moved,
 }
@@ -45,6 +47,10 @@ impl Labels<'_> {
         let reduced = |axis: usize| axes.is_empty() || axes.iter().any(|a| usize::from(*a) == axis);
         let rows = rows_of_reduction(&kinds, reduced);
         if matches!(rows, Rows::Within) {
+            if matches!(function, Reduction::Min | Reduction::Max) {
+                // The least of two owners' numbers lets one owner choose which of the other's count.
+                self.scale_each_other(&mut label, node);
+            }
             let operands: Vec<NodeId> = [Some(value), mask].into_iter().flatten().collect();
             label.terms = match function {
                 Reduction::Count | Reduction::Argmax => None,
@@ -285,7 +291,8 @@ impl Labels<'_> {
     ) -> AggregateId {
         let position = match rows {
             Rows::Moved => Some(Position { moves: true, node }),
-            _ => label.position,
+            Rows::Picked => label.position.or(Some(Position { moves: true, node })),
+            Rows::Within | Rows::Across(_) => label.position,
         };
         let table = if let Rows::Across(table) = rows { Some(*table) } else { None };
         let aggregate = Aggregate {
@@ -310,6 +317,7 @@ fn rows_of_reduction(kinds: &[Axis], reduced: impl Fn(usize) -> bool) -> Rows {
     match varying.as_slice() {
         [(axis, Axis::Rows(table))] if reduced(*axis) => Rows::Across(*table),
         [(_, Axis::Rows(_))] => Rows::Within,
+        [] => Rows::Picked,
         _ => Rows::Moved,
     }
 }
