@@ -24,6 +24,14 @@ pub enum Error {
         /// How long.
         waited: Duration,
     },
+    /// The work was not done by its deadline.
+    #[error("the work passed its deadline of {limit:?} during {step}")]
+    Overdue {
+        /// What was under way.
+        step: &'static str,
+        /// How long the whole work may take.
+        limit: Duration,
+    },
     /// This side stopped the work from another thread.
     #[error("the work was cancelled during {step}")]
     Cancelled {
@@ -68,7 +76,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Closed { .. } => Code::new("CHANNEL_CLOSED"),
-            Self::Timeout { .. } => Code::new("PEER_TIMEOUT"),
+            Self::Timeout { .. } | Self::Overdue { .. } => Code::new("PEER_TIMEOUT"),
             Self::Cancelled { .. } => Code::new("JOB_CANCELLED"),
             Self::Deviation { code, .. } | Self::Refused { code, .. } => code.clone(),
         }
@@ -79,6 +87,7 @@ impl Error {
         match self {
             Self::Closed { step, .. }
             | Self::Timeout { step, .. }
+            | Self::Overdue { step, .. }
             | Self::Cancelled { step }
             | Self::Deviation { step, .. } => Some(step),
             Self::Refused { .. } => None,
@@ -91,6 +100,7 @@ impl Error {
             Self::Closed { .. } | Self::Timeout { .. } => {
                 "Ask the peer's operator whether its node is up, then submit the job again."
             }
+            Self::Overdue { .. } => "Submit the job again with a later deadline, or over fewer rows.",
             Self::Cancelled { .. } => "Submit the job again if it is still wanted.",
             Self::Deviation { .. } => {
                 "Do not retry at once: ask the peer's operator which version it runs and whether the link is sound."

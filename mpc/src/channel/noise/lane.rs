@@ -48,7 +48,9 @@ impl Lane {
             wire.clear();
             for payload in &frames {
                 if counter == self.max_frames {
+                    // The inbox too: the peer will not answer what it never gets.
                     self.outbox.end(End::WornOut);
+                    self.inbox.end(End::WornOut);
                     return;
                 }
                 if self.seal(counter, payload, &mut wire).is_err() {

@@ -4,7 +4,7 @@
 //! the channel is for; the remote static key must be the one that was announced (CHK-401).
 //! *Security*: frames are sealed under strict counters, so a forged, cut, repeated or reordered frame ends the
 //! session (CHK-403), as does a connection that ends without the closing frame. Lengths and times are visible. A
-//! direction carries at most 2^32 frames.
+//! direction carries at most 2^32 frames. The ephemeral keys of the handshake come from the operating system.
 //! *Cost*: 224 B of handshake in three flights; 18 B a frame of at most 65,519 B.
 //! *Shapes and units*: a frame is a little-endian `u16` length and that many bytes of ciphertext; a frame without
 //! payload closes its direction.
@@ -56,7 +56,7 @@ pub struct NoiseChannel {
     /// The frame being read, from `consumed` on.
     arrived: Vec<u8>,
     consumed: usize,
-    silence: Duration,
+    deadlines: Deadlines,
     until: Instant,
     cancelled: Arc<AtomicBool>,
     meter: Meter,
@@ -111,7 +111,7 @@ impl NoiseChannel {
             unsent: Vec::with_capacity(MAX_PAYLOAD),
             arrived: Vec::new(),
             consumed: 0,
-            silence: deadlines.silence,
+            deadlines,
             until,
             cancelled: Arc::default(),
             meter: Meter::default(),
@@ -152,7 +152,7 @@ impl NoiseChannel {
     }
 
     fn patience(&self) -> Patience {
-        Patience { silence: self.silence, until: self.until }
+        Patience { silence: self.deadlines.silence, until: self.until }
     }
 
     /// Queues what is unsent as one frame.
@@ -169,6 +169,7 @@ impl NoiseChannel {
         }
         match end {
             End::Silent(waited) => Error::Timeout { step, waited },
+            End::Overdue => Error::Overdue { step, limit: self.deadlines.total },
             End::Finished => Error::deviation("PROTOCOL_LENGTH", step, "the peer closed before it had sent all"),
             End::Cut => Error::deviation("CHANNEL_TRUNCATED", step, "the connection ended without a closing frame"),
             End::Forged => Error::deviation("CHANNEL_AUTH", step, "a frame is not authentic or not the next"),

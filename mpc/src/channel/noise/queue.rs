@@ -13,6 +13,8 @@ const FRAME_OVERHEAD: usize = 64;
 pub(super) enum End {
     /// The other side did nothing for so long.
     Silent(Duration),
+    /// The deadline of the whole work passed.
+    Overdue,
     /// The peer closed its direction as it should.
     Finished,
     /// The connection ended without that.
@@ -178,6 +180,10 @@ impl Queue {
             .changed
             .wait_timeout_while(state, limit, |state| state.changes == seen)
             .unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() { Err(End::Silent(limit)) } else { Ok(state) }
+        match (waited.timed_out(), left <= patience.silence) {
+            (false, _) => Ok(state),
+            (true, true) => Err(End::Overdue),
+            (true, false) => Err(End::Silent(limit)),
+        }
     }
 }

@@ -8,8 +8,13 @@ use std::time::Duration;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 use snow::StatelessTransportState;
+use tacit_protocol::PartyId;
 
 use super::*;
+use crate::channel;
+use crate::correlations::Correlations;
+use crate::ot::SoftSpoken;
+use crate::psi;
 
 const PATIENT: Deadlines = Deadlines { silence: Duration::from_secs(60), total: Duration::from_secs(120) };
 
@@ -110,6 +115,45 @@ fn carries_large_messages_both_ways_at_once() {
     assert_eq!((a.wire_sent, a.wire_received), (payload + 18 * frames, payload + 18 * frames));
 }
 
+/// An alignment and transfers in both directions; what they gave and what they cost.
+fn protocols(channel: &mut dyn Channel, party: PartyId) -> (Vec<u32>, Vec<[u128; 2]>, Vec<u128>, Traffic) {
+    let mut rng = ChaCha12Rng::seed_from_u64(u64::from(party.0));
+    let keys: Vec<[u8; 1]> = (0..40).map(|key| [key + 20 * party.0]).collect();
+    let keys: Vec<&[u8]> = keys.iter().map(|key| &key[..]).collect();
+    let rows = psi::align(channel, party, &keys, 40, &[3; 32], &mut rng).expect("honest");
+    let mut ots = SoftSpoken::establish(channel, party, [4; 32], &mut rng).expect("honest");
+    let (sent, received) = if party == PartyId::ZERO {
+        let sent = ots.send_random(channel, 10_000).expect("honest");
+        (sent, ots.receive_random(channel, 70_000).expect("honest").1)
+    } else {
+        let received = ots.receive_random(channel, 10_000).expect("honest").1;
+        (ots.send_random(channel, 70_000).expect("honest"), received)
+    };
+    channel.flush().expect("honest");
+    (rows, sent, received, Traffic { wire_sent: 0, wire_received: 0, ..channel.traffic() })
+}
+
+#[test]
+fn protocols_do_the_same_over_noise_as_in_memory() {
+    let (a, b) = connected(CHANNEL_MAX_FRAMES);
+    let over_noise = thread::scope(|scope| {
+        let run = |mut channel: NoiseChannel, party| {
+            let outcome = protocols(&mut channel, party);
+            channel.finish().expect("nothing is left over");
+            outcome
+        };
+        let other = scope.spawn(move || run(b, PartyId::ONE));
+        [run(a, PartyId::ZERO), other.join().expect("no panic")]
+    });
+    let (mut a, mut b) = channel::pair();
+    let in_memory = thread::scope(|scope| {
+        let other = scope.spawn(move || protocols(&mut b, PartyId::ONE));
+        [protocols(&mut a, PartyId::ZERO), other.join().expect("no panic")]
+    });
+    assert_eq!(over_noise[0].0.len(), 20);
+    assert!(over_noise == in_memory);
+}
+
 // CHK-401
 #[test]
 fn another_key_than_the_announced_is_refused_by_either_side() {
@@ -182,7 +226,9 @@ fn the_total_deadline_ends_a_peer_that_dribbles() {
         }
     });
     let mut big = vec![0; 1 << 30];
-    assert_eq!(code(&channel.receive(&mut big).expect_err("too slow")), "PEER_TIMEOUT");
+    let error = channel.receive(&mut big).expect_err("too slow");
+    assert!(matches!(error, Error::Overdue { limit, .. } if limit == limits.total), "{error}");
+    assert_eq!(code(&error), "PEER_TIMEOUT");
     drop(channel);
     dribble.join().expect("no panic");
 }
