@@ -4,7 +4,7 @@
 use std::thread;
 
 use proptest::prelude::*;
-use rand_chacha::ChaCha8Rng;
+use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use rand_core::{Rng, SeedableRng};
 use tacit_protocol::PartyId;
 
@@ -14,6 +14,7 @@ use super::ideal::Ideal;
 use crate::backend::{Backend, MatrixShape};
 use crate::channel::{Channel, Event, Recorder, Traffic, pair};
 use crate::clear::Clear;
+use crate::ot::SoftSpoken;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
 
@@ -392,6 +393,30 @@ fn vectors_longer_than_a_tile_go_in_several_exchanges() {
         cost::and(n, shared, shared) + cost::is_negative(n, 20, shared) + cost::select::<u64>(n, 1, shared, shared);
     assert!(cost.rounds > 20);
     assert_cost(&run, cost, "tiles");
+}
+
+#[test]
+fn the_engine_runs_on_transfers_that_the_parties_make_themselves() {
+    let (zero, one) = pair();
+    let (x, y) = (values::<u64>(300, 20, 90), values::<u64>(300, 20, 91));
+    let side = |party: PartyId, mut channel: crate::channel::MemoryChannel| {
+        let mut rng = ChaCha20Rng::seed_from_u64(92 + u64::from(party.0));
+        let mut transfers = SoftSpoken::establish(&mut channel, party, [9; 32], &mut rng).expect("set-up");
+        let mut engine = TwoParty::new(party, &mut channel, &mut transfers);
+        let (x, y) =
+            (part(&engine, Placement::Shared, &x, 94), part(&engine, Placement::Private(PartyId::ONE), &y, 95));
+        let less = engine.is_negative(&x.sub(&engine, &y), 21).expect("is_negative");
+        let chosen = engine.select(&less, &x).expect("select");
+        let product = engine.multiply(&chosen, &y, 20, 20).expect("multiply");
+        engine.reveal(&product, &BOTH).expect("reveal")
+    };
+    let results = thread::scope(|scope| {
+        let other = scope.spawn(|| side(PartyId::ONE, one));
+        [side(PartyId::ZERO, zero), other.join().expect("the other party finishes")]
+    });
+    let expected = |(&x, &y): (&u64, &u64)| if (x as i64) < y as i64 { x.wrapping_mul(y) } else { 0 };
+    let expected: Vec<u64> = x.iter().zip(&y).map(expected).collect();
+    assert_eq!(results, [Some(expected.clone()), Some(expected)]);
 }
 
 /// Every operation once, on secrets of one shape.
