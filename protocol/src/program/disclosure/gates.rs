@@ -187,8 +187,11 @@ impl Work<'_, '_, '_> {
         for id in self.released.keys() {
             let aggregate = self.judge.aggregate(*id);
             for term in self.terms(*id) {
+                // A mask with several cells a row is as many groups, each with one equation a function.
+                let wide = self.judge.labels.formulas.is_wide(term.mask);
+                let cells = if wide { 1 } else { aggregate.cells };
                 let funs = over.entry((aggregate.table, term.mask)).or_default();
-                funs.insert((term.fun.clone(), aggregate.cells), *id);
+                funs.insert((term.fun.clone(), cells), *id);
             }
         }
         for funs in over.into_values() {

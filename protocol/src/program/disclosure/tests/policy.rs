@@ -253,3 +253,44 @@ fn a_loop_over_public_values_tells_one_bit() {
     let bank = &q.allowed().learned[1];
     assert!(bank.facts.iter().any(|fact| fact.to_string().starts_with("one bit")), "{bank:?}");
 }
+
+#[test]
+fn members_of_a_private_join_are_counted_on_both_sides() {
+    let mut q = Question::new();
+    let joined = q.join();
+    if let Op::Join { alignment, .. } = &mut q.program.nodes[joined.index()].op {
+        *alignment = Alignment::Private;
+    }
+    q.rules.values_mut().for_each(|rules| rules.alignments = [Alignment::Private].into());
+    let wealth = q.column(joined, "wealth");
+    let sum = q.sum(wealth);
+    q.release("sum", sum);
+    let mut gates = q.gates("sum");
+    gates.sort();
+    let mut expected = vec![
+        gate(joined, &[&[Literal::Valid(wealth)]], GateRule::AtLeast(100)),
+        gate(joined, &[&[Literal::Invalid(wealth)]], GateRule::AtLeast(100)),
+    ];
+    expected.sort();
+    assert_eq!(gates, expected);
+    assert!(q.allowed().release.minimum_overlap.is_empty());
+    // Its own rows in the join would tell the bank who is a member.
+    q.release("rows", wealth);
+    assert_eq!(q.codes(), ["DISCLOSURE_ROW"]);
+}
+
+#[test]
+fn many_groups_in_one_array_are_one_equation_each() {
+    let mut q = Question::new().with_minimum(6);
+    let table = q.load();
+    let region = q.column(table, "region");
+    let shape = vec![Dim::rows_of(table), Dim::fixed(1)];
+    let region = q.program.push(Op::Reshape { value: region, shape });
+    let values: Vec<Number> = (0..4).map(Number::from).collect();
+    let labels = q.program.push(Op::Constant { element: Element::Int64, shape: vec![4], values });
+    let groups = q.binary(Binary::Equal, region, labels);
+    let function = Reduction::Sum;
+    let counts = q.program.push(Op::Reduce { function, value: groups, axes: vec![0], keep_dims: false, mask: None });
+    q.release("counts", counts);
+    assert_eq!(q.gates("counts"), [gate(table, &[&[Literal::True(groups)]], GateRule::AtLeast(6))]);
+}
