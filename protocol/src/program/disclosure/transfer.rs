@@ -135,7 +135,7 @@ impl Labels<'_> {
         let mut label = self.combined(node, &op);
         match &op {
             Op::Load { .. } => {}
-            Op::Join { left, right, alignment, .. } => self.join(&mut label, [*left, *right], *alignment),
+            Op::Join { alignment, .. } => self.join(&mut label, *alignment),
             Op::Filter { table, mask } => self.filter(&mut label, *table, *mask),
             Op::Column { table, column } => self.column(&mut label, node, *table, column),
             Op::Constant { element, values, .. } => {
@@ -216,7 +216,7 @@ impl Labels<'_> {
             terms: None,
             valid: Formulas::TRUE,
             truth: None,
-            digest: self.digest(node, op),
+            digest: self.digest(op),
             unconverted: (Digest::default(), None),
             constant: None,
             position: None,
@@ -246,7 +246,7 @@ impl Labels<'_> {
         label
     }
 
-    fn digest(&self, node: NodeId, op: &Op) -> Digest {
+    fn digest(&self, op: &Op) -> Digest {
         let dims = |dims: &[&Dim]| {
             let part = |(table, k): (&NodeId, &i64)| format!("{k}*{:?}", self.of(*table).digest);
             let one = |d: &Dim| {
@@ -307,7 +307,6 @@ impl Labels<'_> {
             Op::Item { index, .. } => format!("item {index}"),
             Op::Assume { .. } => "assume".into(),
         };
-        let _ = node;
         let mut parts: Vec<&[u8]> = vec![detail.as_bytes(), sizes.as_bytes()];
         parts.extend(operands.iter().map(Digest::as_slice));
         digest(&parts)
@@ -512,8 +511,7 @@ impl Labels<'_> {
         self.typed.datasets().get(&source.dataset).map(|dataset| dataset.owner)
     }
 
-    fn join(&mut self, label: &mut Label, sides: [NodeId; 2], alignment: Alignment) {
-        let _ = sides;
+    fn join(&mut self, label: &mut Label, alignment: Alignment) {
         if alignment == Alignment::Private {
             let fact = Fact::Holds(digest(&[b"member", &label.digest]));
             let member = self.formulas.variable(fact, BTreeSet::new(), false);
