@@ -115,6 +115,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     /// Shares of the sum over the choosers of their choice bits times the other's columns. Column `j` belongs to
     /// the first `columns[j].len` choices.
     pub(super) fn cross_bits(&mut self, choice: &Bits, columns: &[&Bits], choosers: Choosers) -> Result<Vec<Bits>> {
+        assert!(columns.len() <= 64, "a bit of the message for each column");
         let mut shares: Vec<_> =
             columns.iter().map(|column| Bits::new(Placement::Shared, column.len, Vec::new())).collect();
         if choosers == [false; 2] {
@@ -161,8 +162,8 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             for (place, &len) in lens.iter().enumerate() {
                 let mut masked = offer[place].clone();
                 for (word, (masked, pairs)) in masked.iter_mut().zip(transfers.offered[..len].chunks(64)).enumerate() {
-                    *masked ^= gather_bits(pairs.iter().map(|[zero, one]| (zero ^ one) >> place));
-                    shares[place][word] = gather_bits(pairs.iter().map(|[zero, _]| zero >> place));
+                    *masked ^= gather_bits(pairs.iter().map(|[zero, one]| (zero ^ one) as u64 >> place));
+                    shares[place][word] = gather_bits(pairs.iter().map(|[zero, _]| *zero as u64 >> place));
                 }
                 message.push_bits(&masked, len);
             }
@@ -185,7 +186,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             for (place, &len) in lens.iter().enumerate() {
                 let masked = values.take_bits(len);
                 for (word, messages) in transfers.chosen[..len].chunks(64).enumerate() {
-                    let own = gather_bits(messages.iter().map(|message| message >> place));
+                    let own = gather_bits(messages.iter().map(|message| *message as u64 >> place));
                     shares[place][word] ^= own ^ transfers.choices[word] & masked[word];
                 }
             }
@@ -379,6 +380,6 @@ fn choose<R: Ring>(mask: R, a: R, b: R) -> R {
 }
 
 /// The low bits of up to 64 values as a word.
-fn gather_bits(values: impl Iterator<Item = u128>) -> u64 {
-    values.enumerate().fold(0, |word, (place, value)| word | (value as u64 & 1) << place)
+fn gather_bits(values: impl Iterator<Item = u64>) -> u64 {
+    values.enumerate().fold(0, |word, (place, value)| word | (value & 1) << place)
 }

@@ -20,6 +20,9 @@ pub(super) fn tweaks<R: Ring>(messages: usize, columns: usize) -> u128 {
 /// `columns` words for each message, message by message.
 pub(super) fn expand<R: Ring>(messages: &[u128], columns: usize, first_tweak: u128) -> Vec<R> {
     let per_block = (128 / R::BITS) as usize;
+    if columns == 1 {
+        return messages.iter().map(|&message| R::from_u128(message)).collect();
+    }
     if direct::<R>(columns) {
         let words = |&message: &u128| (0..columns as u32).map(move |j| R::from_u128(message >> (R::BITS * j)));
         return messages.iter().flat_map(words).collect();

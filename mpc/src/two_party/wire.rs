@@ -79,10 +79,18 @@ impl<'b> BitReader<'b> {
 
     fn take_word(&mut self, width: u32) -> u64 {
         if self.held < width {
-            let mut word = [0; 8];
-            let count = self.bytes.len().min(8);
-            word[..count].copy_from_slice(&self.bytes[..count]);
-            self.bytes = &self.bytes[count..];
+            let word = match self.bytes.split_first_chunk::<8>() {
+                Some((word, rest)) => {
+                    self.bytes = rest;
+                    *word
+                }
+                None => {
+                    let mut word = [0; 8];
+                    word[..self.bytes.len()].copy_from_slice(self.bytes);
+                    self.bytes = &[];
+                    word
+                }
+            };
             self.pending |= u128::from(u64::from_le_bytes(word)) << self.held;
             self.held += 64;
         }
