@@ -4,8 +4,9 @@
 //! random transfer gives them `b, m_b` and `m_0, m_1`. At the same time the chooser sends `d = x ^ b`, the offerer
 //! `e = y - (m_1 - m_0)`. Then `b * y = (m_b + b * e) - m_0`, and `x * y` is that, or `y` minus that where `d = 1`.
 //!
-//! *Security*: `d` is masked by a uniform bit, `e` by the message that the chooser did not get. The outputs are
-//! masked by `m_0`, which the chooser cannot tell from its own view where `b = 1`, and by `b`'s message otherwise.
+//! *Security*: semi-honest. `d` is masked by a uniform bit, `e` by the message that the chooser did not get. `m_0` is
+//! uniform and enters the two outputs with opposite signs, so each output alone is uniform and independent of `x` and
+//! `y`. Both messages are of a length that the receiver computes itself (CHK-404).
 //!
 //! *Cost*: a bit for each choice one way, the width of every value the other way; [`super::cost`].
 //!
