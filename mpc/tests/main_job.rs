@@ -3,16 +3,22 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::{Case, generate::Draw, number};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use tacit_mpc::Error;
+use tacit_mpc::channel::{Channel, MemoryChannel, pair, pair_with_deadline};
 use tacit_mpc::plan::Plan;
 use tacit_mpc::released::{Cell, ReleasedValue};
-use tacit_protocol::PartyId;
+use tacit_mpc::session::{self, Hooks, JobInput, OutputShares, Phase, Progress};
 use tacit_protocol::program::plain::{PlainColumn, PlainData, PlainTable};
 use tacit_protocol::program::release::{Gate, GateRule, Literal, MinimumOverlap, ReleaseSpec, ReleasedOutput};
 use tacit_protocol::program::types::Dataset;
 use tacit_protocol::program::{Alignment, Binary, NodeId, Op, Output, Program, Reduction};
 use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
+use tacit_protocol::{Code, PartyId};
 
 const CENTS: Element = Element::Decimal { scale: 2 };
 
@@ -154,6 +160,96 @@ fn the_bank_learns_the_three_answers_and_the_shop_nothing() {
     let bank = bank.expect("runs");
     assert_close(&scalars(&bank), &expected);
     assert_eq!(scalars(&bank)[..2], expected[..2], "counts and sums of cents are exact");
+}
+
+/// Both parties from their tables to the answers: private set intersection, oblivious transfer, the opening.
+#[test]
+fn a_whole_run_passes_the_barrier_before_it_opens() {
+    let case = case(400, 100, 8);
+    let run = |party: PartyId, mut channel: MemoryChannel, refuse: bool| {
+        let tables = case.local(&[party]);
+        let (program, release) = (&case.typed, &case.release);
+        let job = JobInput { program, release, party, tables: &tables, session: [3; 32] };
+        let (mut seen, mut stored, mut sent) = (Vec::new(), Vec::new(), 0);
+        let mut barrier = |shares: &OutputShares| {
+            stored = shares.to_bytes();
+            match refuse {
+                true => Err(Error::Refused { code: Code::new("BUDGET_JOURNAL"), cause: "no room".into() }),
+                false => Ok(()),
+            }
+        };
+        let mut observer = |progress| seen.push(progress);
+        let mut hooks = Hooks { observer: &mut observer, clock: &|| Duration::ZERO, release_barrier: &mut barrier };
+        let mut rng = ChaCha20Rng::seed_from_u64(u64::from(party.0));
+        let outcome = session::run(&mut channel, &job, &mut rng, &mut hooks);
+        if let Ok(outcome) = &outcome {
+            sent = outcome.phases.iter().map(|phase| phase.traffic.sent).sum();
+            assert_eq!(sent, channel.traffic().sent, "the phases cover all traffic");
+        }
+        (outcome, seen, stored, sent)
+    };
+    let both = |refuse: bool| {
+        let (zero, one) = pair_with_deadline(Duration::from_secs(60));
+        std::thread::scope(|scope| {
+            let bank = scope.spawn(|| run(PartyId::ONE, one, false));
+            (run(PartyId::ZERO, zero, refuse), bank.join().expect("no panic"))
+        })
+    };
+    let (shop, bank) = both(false);
+    let (shop_outcome, bank_outcome) = (shop.0.expect("runs"), bank.0.expect("runs"));
+    assert_close(&scalars(&bank_outcome.released), &expected(&case));
+    assert!(shop_outcome.released.is_empty());
+    assert_eq!(bank_outcome.overlap.values().copied().collect::<Vec<_>>(), [240]);
+    assert_eq!(bank_outcome.plan_hash, shop_outcome.plan_hash);
+    let phases: Vec<Phase> = bank_outcome.phases.iter().map(|report| report.phase).collect();
+    assert_eq!(phases, [Phase::Align, Phase::SetUp, Phase::Compute, Phase::Open]);
+    assert!(bank.1.contains(&Progress::Phase(Phase::Open)));
+
+    // Stored shares open again to the same answers, over another channel.
+    let [shop_shares, bank_shares] =
+        [&shop.2, &bank.2].map(|bytes| OutputShares::from_bytes(bytes).expect("reads back"));
+    let (mut zero, mut one) = pair();
+    let again = std::thread::scope(|scope| {
+        scope.spawn(move || shop_shares.open(&mut zero).expect("opens"));
+        bank_shares.open(&mut one).expect("opens")
+    });
+    assert_eq!(again, bank_outcome.released);
+
+    // A barrier that fails lets nothing out.
+    let (shop, bank) = both(true);
+    assert_eq!(shop.0.expect_err("refused").code().as_str(), "BUDGET_JOURNAL");
+    assert_eq!(bank.0.expect_err("the shop left").code().as_str(), "CHANNEL_CLOSED");
+}
+
+/// CHK-705: what is no possible result is refused; stored shares that were changed are too.
+#[test]
+fn a_receiver_refuses_what_is_no_result() {
+    let case = case(300, 1, 9);
+    let shares = case.shares(10);
+    let bytes = shares[0].to_bytes();
+    for cut in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+        let error = OutputShares::from_bytes(&bytes[..cut]).expect_err("cut");
+        assert_eq!(error.code().as_str(), "STORE_CORRUPT");
+    }
+    // The shop adds 1 to what it sends: the value of a suppressed cell is no longer 0, or is off its range.
+    for changed in 0..24 {
+        let (mut zero, mut one) = pair();
+        let (mut peer, mut own) = pair();
+        let result = std::thread::scope(|scope| {
+            scope.spawn(|| shares[0].open(&mut peer).expect("opens"));
+            let mut message = vec![0; 3 * (16 + 8)];
+            own.receive(&mut message).expect("sent");
+            message[changed] ^= 1;
+            zero.send(&message).expect("open");
+            zero.flush().expect("open");
+            shares[1].open(&mut one)
+        });
+        match result {
+            Err(error) => assert_eq!(error.code().as_str(), "RELEASE_INVALID"),
+            // A flipped gate bit opens a 0, which semi-honest security does not rule out.
+            Ok(released) => assert_eq!((changed, released[0].cells[0]), (16, Cell::Released(0))),
+        }
+    }
 }
 
 #[test]

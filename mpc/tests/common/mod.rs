@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use tacit_mpc::channel::{Event, Recorder, pair};
+use tacit_mpc::channel::{Channel, Event, Recorder, pair};
 use tacit_mpc::error::Result;
 use tacit_mpc::inputs::{LocalTable, LocalTables};
 use tacit_mpc::ot::SoftSpoken;
 use tacit_mpc::plan::Plan;
 use tacit_mpc::released::ReleasedValue;
-use tacit_mpc::session::{self, Aligned, JobInput};
+use tacit_mpc::session::{self, Aligned, JobInput, OutputShares};
 use tacit_protocol::program::plain::{PlainTable, Trace};
 use tacit_protocol::program::release::ReleaseSpec;
 use tacit_protocol::program::types::Dataset;
@@ -78,6 +78,33 @@ impl Case {
         TwoParties { released: [first.0, second.0], events: [first.1, second.1] }
     }
 
+    /// The output shares of both parties.
+    pub fn shares(&self, seed: u64) -> [OutputShares; 2] {
+        let both = self.local(&[PartyId::ZERO, PartyId::ONE]);
+        let aligned = session::align_in_the_clear(&self.typed, &self.release, &both).expect("aligns");
+        let (mut zero, mut one) = pair();
+        std::thread::scope(|scope| {
+            let aligned = &aligned;
+            let other = scope.spawn(move || self.computed(PartyId::ONE, &mut one, aligned, seed).expect("computes"));
+            [self.computed(PartyId::ZERO, &mut zero, aligned, seed).expect("computes"), other.join().expect("no panic")]
+        })
+    }
+
+    fn computed(
+        &self,
+        party: PartyId,
+        channel: &mut dyn Channel,
+        aligned: &Aligned,
+        seed: u64,
+    ) -> Result<OutputShares> {
+        let tables = self.local(&[party]);
+        let (program, release) = (&self.typed, &self.release);
+        let job = JobInput { program, release, party, tables: &tables, session: [7; 32] };
+        let mut rng = ChaCha20Rng::seed_from_u64(seed.rotate_left(1) ^ u64::from(party.0));
+        let correlations = SoftSpoken::establish(channel, party, [9; 32], &mut rng)?;
+        session::execute_with(channel, &job, aligned, correlations, &mut |_| ())
+    }
+
     fn party(
         &self,
         party: PartyId,
@@ -85,16 +112,8 @@ impl Case {
         aligned: &Aligned,
         seed: u64,
     ) -> (Result<Vec<ReleasedValue>>, Vec<Event>) {
-        let tables = self.local(&[party]);
-        let job = JobInput { program: &self.typed, release: &self.release, party, tables: &tables, session: [7; 32] };
-        let mut rng = ChaCha20Rng::seed_from_u64(seed * 2 + u64::from(party.0));
-        let mut run = || {
-            let correlations = SoftSpoken::establish(&mut channel, party, [9; 32], &mut rng)?;
-            let shares = session::execute_with(&mut channel, &job, aligned, correlations, &mut |_| ())?;
-            let stored = shares.to_bytes();
-            session::OutputShares::from_bytes(&stored)?.open(&mut channel)
-        };
-        let released = run();
+        let shares = self.computed(party, &mut channel, aligned, seed);
+        let released = shares.and_then(|shares| shares.open(&mut channel));
         let events = channel.events().to_vec();
         (released, events)
     }

@@ -34,7 +34,8 @@ impl Lowering<'_> {
             exact &= whole;
         }
         let (lo, hi) = (words.iter().min().copied().unwrap_or(0), words.iter().max().copied().unwrap_or(0));
-        let range = Interval { lo, hi };
+        // Bools have one range whatever they are, so that logic need not look at it.
+        let range = if *element == Element::Bool { Interval { lo: 0, hi: 1 } } else { Interval { lo, hi } };
         self.width(range);
         let data = match (element, words.as_slice()) {
             (Element::Bool, [only]) => self.build.fill_bits(*only != 0, cells),

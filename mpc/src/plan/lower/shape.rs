@@ -81,6 +81,12 @@ impl Lowering<'_> {
                 return self.refuse("PROGRAM_TYPE", cause);
             }
             let step = axis.step as usize;
+            // A length that depends on row counts is typed as an exact quotient.
+            let is_fixed = axis.stop.sub(&axis.start).is_ok_and(|length| length.as_fixed().is_some());
+            if !is_fixed && (stop - start) % step != 0 {
+                let cause = format!("{start}..{stop} is no multiple of the step {step}");
+                return self.refuse("PROGRAM_TYPE", cause);
+            }
             view.offset += start * stride;
             view.shape.push((stop - start).div_ceil(step));
             view.strides.push(step * stride);
