@@ -289,10 +289,20 @@ fn the_plan_is_stable_and_what_one_owner_knows_costs_nothing() {
     assert_eq!(plan.hash(), again.hash());
     let hash: String = plan.hash().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hash, GOLDEN, "a change of the planner needs a new PLANNER_VERSION; the plan is {:#?}", plan.explain());
-    let rows = plan.explain();
+    let rows = plan.explain().expect("counts");
     let paid: Vec<_> = rows.iter().filter(|row| row.bytes > 0 && row.cells == 600).collect();
     let what: Vec<&str> = paid.iter().map(|row| row.what.as_str()).collect();
     assert_eq!(what, ["and", "to_arith", "select"], "all else on rows is local: {rows:#?}");
 }
 
 const GOLDEN: &str = "541fe995b011597cd59b75d53235ab231bc43426866b5ad59e2f46bac42a3d3a";
+
+/// What `--rows 1000000` of the demo computes, without the alignment.
+#[test]
+#[ignore = "takes a minute; run it with --ignored"]
+fn a_million_rows_are_right() {
+    let case = case(1_000_000, 60, 11);
+    let expected = expected(&case);
+    let [_, bank] = case.two_parties(12).released;
+    assert_close(&scalars(&bank.expect("runs")), &expected);
+}

@@ -75,10 +75,8 @@ pub(super) fn align_bits(step: &Step, value: &Bits, rows: Option<&[u32]>) -> Res
 /// The same public bit everywhere.
 pub(super) fn fill_bits(bit: bool, len: usize) -> Bits {
     let mut words = vec![if bit { u64::MAX } else { 0 }; len.div_ceil(64)];
-    if len % 64 != 0 {
-        if let Some(last) = words.last_mut() {
-            *last &= (1 << (len % 64)) - 1;
-        }
+    if let (Some(last), used @ 1..) = (words.last_mut(), len % 64) {
+        *last &= (1 << used) - 1;
     }
     Bits { placement: Placement::Public, len, words }
 }

@@ -16,6 +16,8 @@ use crate::plan::step::{ColumnPart, Kind, RingOp, Step};
 use crate::plan::{Plan, ValueId};
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement};
+use crate::two_party::Counter;
+use crate::two_party::cost::Cost;
 
 /// Where the executor finds what this side brings to a plan.
 pub trait Inputs {
@@ -101,15 +103,50 @@ pub fn run<R: Ring, B: Backend<R>>(
         debug_assert_eq!(length(&value), step.len, "{} has the planned length", step.op.name());
         values.push(Some(value));
         for operand in step.op.operands() {
-            if last_use[operand.index()] == place {
-                if let Some(mut value) = values[operand.index()].take() {
-                    wipe(&mut value);
-                }
+            if last_use[operand.index()] == place
+                && let Some(mut value) = values[operand.index()].take()
+            {
+                wipe(&mut value);
             }
         }
         observer(StepProgress { done: place + 1, of: plan.steps.len() });
     }
     Ok(Results(plan.results.iter().map(|value| copy(&values, *value)).collect()))
+}
+
+/// What each step costs, counted on values that are all zero: what the engine spends depends on shapes alone.
+pub(crate) fn costs<R: Ring>(plan: &Plan) -> Result<Vec<Cost>> {
+    let last_use = last_uses(plan);
+    let mut values: Vec<Option<Value<R>>> = Vec::with_capacity(plan.steps.len());
+    let mut costs = Vec::with_capacity(plan.steps.len());
+    for (place, step) in plan.steps.iter().enumerate() {
+        let mut counter = Counter::default();
+        values.push(Some(run_step(step, &values, &mut counter, &NoInputs)?));
+        costs.push(counter.cost);
+        for operand in step.op.operands() {
+            if last_use[operand.index()] == place {
+                values[operand.index()] = None;
+            }
+        }
+    }
+    Ok(costs)
+}
+
+/// Inputs of nobody.
+struct NoInputs;
+
+impl Inputs for NoInputs {
+    fn words(&self, _source: NodeId, _column: &str) -> Result<Option<&[i64]>> {
+        Ok(None)
+    }
+
+    fn bits(&self, _source: NodeId, _column: &str, _part: ColumnPart) -> Result<Option<Vec<bool>>> {
+        Ok(None)
+    }
+
+    fn rows(&self, _join: NodeId, _owner: tacit_protocol::PartyId) -> Result<Option<&[u32]>> {
+        Ok(None)
+    }
 }
 
 /// The last step that reads each value; results outlive them all.

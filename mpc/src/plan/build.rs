@@ -280,7 +280,7 @@ impl Builder {
         self.not(neither)
     }
 
-    pub(super) fn to_arith(&mut self, bits: ValueId) -> ValueId {
+    pub(super) fn arith_of(&mut self, bits: ValueId) -> ValueId {
         let len = self.len(bits);
         match self.as_fill_bits(bits) {
             Some(bit) => self.fill(i128::from(bit), len),
@@ -295,11 +295,11 @@ impl Builder {
             return if bit { value } else { self.fill(0, len) };
         }
         if let Some(word) = self.as_fill(value) {
-            let bit = self.to_arith(condition);
+            let bit = self.arith_of(condition);
             return self.linear(&[(bit, word)], 0);
         }
         if self.placement(value) == Placement::Public {
-            let bit = self.to_arith(condition);
+            let bit = self.arith_of(condition);
             return self.multiply([bit, value], [2, 128]);
         }
         // A factor of the condition that the value's owner knows is applied by the owner alone, where the rest is

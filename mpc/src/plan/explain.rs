@@ -1,10 +1,11 @@
 //! The plan as an operator reads it before the run.
 
 use serde::{Deserialize, Serialize};
+use tacit_protocol::Number;
 
-use super::cost::Cost;
 use super::step::{Kind, RingOp};
 use super::{Plan, Step};
+use crate::error::Result;
 use crate::share::Placement;
 
 /// One step of a plan, explained.
@@ -22,39 +23,50 @@ pub struct Row {
     pub placement: String,
     /// The width that the step works on, for those that depend on one; 1 for bits.
     pub bits: u32,
-    /// Estimated bytes in both directions together.
+    /// Bytes in both directions together.
     pub bytes: u64,
-    /// Estimated rounds.
-    pub rounds: u32,
+    /// Rounds.
+    pub rounds: u64,
+}
+
+/// How exact an output is, for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// The output.
+    pub output: String,
+    /// What its values are multiples of.
+    pub unit: Number,
+    /// How many units they may lie from the plain result; none: without bound.
+    pub error: Option<f64>,
 }
 
 impl Plan {
     /// One row a step, in order.
-    pub fn explain(&self) -> Vec<Row> {
-        let rows = self.steps.iter().enumerate().map(|(place, step)| {
-            let cost = self.cost_of(step);
-            Row {
-                step: u32::try_from(place).unwrap_or(u32::MAX),
-                what: what(step),
-                node: step.node.map(|node| node.to_string()),
-                cells: step.len as u64,
-                placement: match step.placement {
-                    Placement::Public => "public".into(),
-                    Placement::Private(party) => party.to_string(),
-                    Placement::Shared => "shared".into(),
-                },
-                bits: width(step, self.word_bits),
-                bytes: cost.bytes,
-                rounds: cost.rounds,
-            }
+    ///
+    /// # Errors
+    /// As [`Plan::costs`].
+    pub fn explain(&self) -> Result<Vec<Row>> {
+        let rows = self.steps.iter().zip(self.costs()?).enumerate().map(|(place, (step, cost))| Row {
+            step: u32::try_from(place).unwrap_or(u32::MAX),
+            what: what(step),
+            node: step.node.map(|node| node.to_string()),
+            cells: step.len as u64,
+            placement: match step.placement {
+                Placement::Public => "public".into(),
+                Placement::Private(party) => party.to_string(),
+                Placement::Shared => "shared".into(),
+            },
+            bits: width(step, self.word_bits),
+            bytes: cost.bytes,
+            rounds: cost.rounds,
         });
-        rows.collect()
+        Ok(rows.collect())
     }
 
-    /// The estimate for the whole plan, the opening included.
-    pub fn cost(&self) -> Cost {
-        let steps = self.steps.iter().map(|step| self.cost_of(step)).fold(Cost::default(), Cost::plus);
-        steps.plus(self.opening_cost())
+    /// The accuracy of each output.
+    pub fn accuracy(&self) -> Vec<Accuracy> {
+        let outputs = self.outputs.iter();
+        outputs.map(|output| Accuracy { output: output.name.clone(), unit: output.unit, error: output.error }).collect()
     }
 }
 

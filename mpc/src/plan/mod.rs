@@ -22,7 +22,7 @@ use tacit_protocol::{Number, PartyId};
 use crate::error::Result;
 
 pub use cost::Cost;
-pub use explain::Row;
+pub use explain::{Accuracy, Row};
 pub use lower::MAX_STEPS;
 pub use step::{Step, ValueId};
 

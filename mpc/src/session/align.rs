@@ -65,8 +65,11 @@ struct Side<'a> {
     rows: u64,
 }
 
-/// The loads and joins of a program with their sides, in order.
-fn tables(program: &TypedProgram) -> Result<(BTreeMap<NodeId, u64>, Vec<(NodeId, [Side<'_>; 2])>)> {
+/// The joins of a program with their sides, in order.
+type Joins<'a> = Vec<(NodeId, [Side<'a>; 2])>;
+
+/// The rows of each load, and the joins.
+fn tables(program: &TypedProgram) -> Result<(BTreeMap<NodeId, u64>, Joins<'_>)> {
     let nodes = &program.program().nodes;
     let (mut sizes, mut joins) = (BTreeMap::new(), Vec::new());
     for (place, node) in nodes.iter().enumerate() {

@@ -208,8 +208,8 @@ impl OutputShares {
 
 impl OutputShare {
     fn cells(&self) -> Option<usize> {
-        let sizes = self.shape.iter().map(|size| usize::try_from(*size).ok());
-        sizes.fold(Some(1), |cells: Option<usize>, size| cells?.checked_mul(size?))
+        let mut sizes = self.shape.iter();
+        sizes.try_fold(1_usize, |cells, size| cells.checked_mul(usize::try_from(*size).ok()?))
     }
 
     /// Puts the two parties' parts together (CHK-705).

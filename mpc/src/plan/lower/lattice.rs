@@ -73,7 +73,7 @@ impl Lowering<'_> {
     }
 
     /// The value on the lattice of another element. Exact, but from decimals to float64: to the nearest step.
-    pub(super) fn to_element(&mut self, value: &Array, element: &Element) -> Result<Array> {
+    pub(super) fn converted(&mut self, value: &Array, element: &Element) -> Result<Array> {
         if value.element == *element {
             return Ok(value.clone());
         }
@@ -91,7 +91,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn bool_to_integer(&mut self, value: &Array) -> Array {
-        let data = self.build.to_arith(value.data);
+        let data = self.build.arith_of(value.data);
         let range = Interval { lo: 0, hi: 1 };
         Array { data, element: Element::Int64, range, numbers: None, ..value.clone() }
     }

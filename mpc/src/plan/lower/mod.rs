@@ -140,7 +140,7 @@ impl<'a> Lowering<'a> {
         let operand = |this: &mut Self, place: usize, of: NodeId| -> Result<Array> {
             let value = this.array(values, of)?;
             match lattices.get(place) {
-                Some(element) => this.to_element(&value, element),
+                Some(element) => this.converted(&value, element),
                 None => Ok(value),
             }
         };
@@ -176,7 +176,7 @@ impl<'a> Lowering<'a> {
             }
             Op::Cast { value, element } => {
                 let value = self.array(values, *value)?;
-                self.to_element(&value, element)?
+                self.converted(&value, element)?
             }
             Op::Unary { function, value } => {
                 let value = operand(self, 0, *value)?;
@@ -229,7 +229,7 @@ impl<'a> Lowering<'a> {
                 let mut state = Vec::with_capacity(carried.len());
                 for (carried, item) in carried.iter().zip(elements) {
                     let initial = self.array(values, carried.initial)?;
-                    let initial = self.to_element(&initial, &item.element)?;
+                    let initial = self.converted(&initial, &item.element)?;
                     state.push(self.promise(&initial, carried.lo, carried.hi)?);
                 }
                 let captured = captured.iter().map(|value| self.array(values, *value)).collect::<Result<Vec<_>>>()?;
@@ -240,7 +240,7 @@ impl<'a> Lowering<'a> {
                     let results = self.body(*body, &parameters)?;
                     state = Vec::with_capacity(carried.len());
                     for ((carried, item), result) in carried.iter().zip(elements).zip(results) {
-                        let result = self.to_element(&result, &item.element)?;
+                        let result = self.converted(&result, &item.element)?;
                         state.push(self.promise(&result, carried.lo, carried.hi)?);
                     }
                 }
@@ -256,7 +256,7 @@ impl<'a> Lowering<'a> {
             }
         };
         let array = match block.array(id) {
-            Some(typed) if typed.element != array.element => self.to_element(&array, &typed.element)?,
+            Some(typed) if typed.element != array.element => self.converted(&array, &typed.element)?,
             _ => array,
         };
         if array.cells() > MAX_CELLS {

@@ -122,7 +122,7 @@ impl Lowering<'_> {
 
     /// How many bits of each group are 1.
     pub(super) fn count_bits(&mut self, bits: ValueId, groups: usize) -> ValueId {
-        let words = self.build.to_arith(bits);
+        let words = self.build.arith_of(bits);
         self.build.sum(words, groups)
     }
 
