@@ -9,7 +9,7 @@ use common::{Case, generate::Draw, number};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tacit_mpc::Error;
-use tacit_mpc::channel::{Channel, MemoryChannel, pair, pair_with_deadline};
+use tacit_mpc::channel::{Channel, Event, MemoryChannel, pair, pair_with_deadline};
 use tacit_mpc::plan::Plan;
 use tacit_mpc::released::{Cell, ReleasedValue};
 use tacit_mpc::session::{self, Hooks, JobInput, OutputShares, Phase, Progress};
@@ -299,10 +299,66 @@ const GOLDEN: &str = "541fe995b011597cd59b75d53235ab231bc43426866b5ad59e2f46bac4
 
 /// What `--rows 1000000` of the demo computes, without the alignment.
 #[test]
-#[ignore = "takes a minute; run it with --ignored"]
 fn a_million_rows_are_right() {
     let case = case(1_000_000, 60, 11);
     let expected = expected(&case);
     let [_, bank] = case.two_parties(12).released;
     assert_close(&scalars(&bank.expect("runs")), &expected);
+}
+
+/// A promise on a range that does not hold opens one bit to both and nothing else, whatever the receivers.
+#[test]
+fn a_broken_promise_opens_nothing_but_its_bit() {
+    let with_share = |share: usize| {
+        let (mut program, cond, joined) = program();
+        let cost = program.outputs[1].value;
+        program.outputs[1].value = program.push(Op::Assume { value: cost, lo: 0.into(), hi: 10_000_000_000.into() });
+        let release = release(&program, cond, joined);
+        Case::new(datasets(400), tables(400, share, 13), &program, release)
+    };
+    let (kept, broken) = (with_share(1).two_parties(14), with_share(100).two_parties(14));
+    for released in broken.released {
+        assert_eq!(released.expect_err("out of range").code().as_str(), "OUT_OF_RANGE");
+    }
+    let [_, bank] = kept.released;
+    assert_eq!(bank.expect("in range").len(), 3);
+    let bytes = |events: &[Event]| -> usize {
+        events.iter().map(|event| if let Event::Sent(bytes) = event { *bytes } else { 0 }).sum()
+    };
+    // Three words of 16 bytes, each with its gate bits.
+    assert_eq!(bytes(&kept.events[0]) - bytes(&broken.events[0]), 3 * (16 + 8));
+    assert_eq!(bytes(&kept.events[1]), bytes(&broken.events[1]));
+}
+
+#[test]
+fn parties_with_different_plans_stop_before_they_compute() {
+    let case = case(300, 100, 15);
+    let mut other = case.release.clone();
+    other.outputs[0].gates.clear();
+    let (mut zero, mut one) = pair();
+    let both = case.local(&[PartyId::ZERO, PartyId::ONE]);
+    let aligned = session::align_in_the_clear(&case.typed, &case.release, &both).expect("aligns");
+    let run = |party: PartyId, channel: &mut MemoryChannel, release: &ReleaseSpec| {
+        let tables = case.local(&[party]);
+        let job = JobInput { program: &case.typed, release, party, tables: &tables, session: [1; 32] };
+        let mut rng = ChaCha20Rng::seed_from_u64(16);
+        session::execute(channel, &job, &aligned, &mut rng, &mut |_| ()).expect_err("the plans differ")
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(run(PartyId::ONE, &mut one, &other).code().as_str(), "PLAN_MISMATCH"));
+        assert_eq!(run(PartyId::ZERO, &mut zero, &case.release).code().as_str(), "PLAN_MISMATCH");
+    });
+    assert_eq!(zero.traffic().sent, 32, "the hash and nothing else");
+}
+
+#[test]
+fn a_private_join_is_refused_by_name() {
+    let (mut program, cond, joined) = program();
+    if let Op::Join { alignment, .. } = &mut program.nodes[joined.index()].op {
+        *alignment = Alignment::Private;
+    }
+    let release = release(&program, cond, joined);
+    let case = Case::new(datasets(300), tables(300, 100, 17), &program, release);
+    let error = Plan::lower(&case.typed, &case.release, &case.typed.row_bounds()).expect_err("not built yet");
+    assert_eq!(error.code().as_str(), "PROGRAM_ALIGNMENT");
 }
