@@ -15,6 +15,8 @@
 
 pub mod array;
 pub mod builder;
+pub mod client;
 
 pub use array::{Array, Operand};
 pub use builder::{ProgramBuilder, Table};
+pub use client::{Client, ClientError};
