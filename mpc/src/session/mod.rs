@@ -212,10 +212,12 @@ fn compute<C: Correlations>(
     channel.enter("compute");
     let inputs = Bound::new(job.program, job.tables, aligned.rows());
     let mut steps = |step: StepProgress| observer(Progress::Step(step));
-    match plan.word_bits {
+    let mut shares = match plan.word_bits {
         64 => shares::<u64, C>(plan, TwoParty::new(job.party, channel, correlations), &inputs, &mut steps),
         _ => shares::<u128, C>(plan, TwoParty::new(job.party, channel, correlations), &inputs, &mut steps),
-    }
+    }?;
+    shares.check_ranges(channel)?;
+    Ok(shares)
 }
 
 fn shares<R: Ring, C: Correlations>(

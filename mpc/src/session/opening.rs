@@ -34,7 +34,7 @@ pub struct OutputShares {
     plan_hash: [u8; 32],
     party: PartyId,
     word_bytes: u8,
-    /// This party's share of the bit that says that every promised range held.
+    /// This party's share of the bit that says that every promised range held, until it is opened.
     in_range: Option<u64>,
     outputs: Vec<OutputShare>,
 }
@@ -146,57 +146,76 @@ impl OutputShares {
         if sound { Ok(shares) } else { Err(corrupt()) }
     }
 
-    /// Opens the outputs to their receivers and gives those that are this party's. The same shares may be opened
-    /// again, when the peer did not get them: it sends the same bytes.
+    /// Opens the bit that says whether every promised range held, where there is one. It comes before the release: of
+    /// a run that broke a promise nothing else is opened.
     ///
     /// # Errors
-    /// `OUT_OF_RANGE` on both sides when a promised range was broken: nothing else is opened then. `RELEASE_INVALID`
-    /// when what the peer sent is no possible result (CHK-705).
+    /// `OUT_OF_RANGE` on both sides when a promised range was broken.
+    pub(super) fn check_ranges(&mut self, channel: &mut dyn Channel) -> Result<()> {
+        let Some(own) = self.in_range.take() else { return Ok(()) };
+        channel.enter("range check");
+        let mut theirs = [0];
+        channel.send(&[u8::from(own == 1)])?;
+        channel.receive(&mut theirs)?;
+        match u64::from(theirs[0]) {
+            theirs @ 0..=1 if theirs ^ own == 1 => Ok(()),
+            0..=1 => Err(out_of_range()),
+            _ => Err(Error::deviation("RELEASE_INVALID", "range check", "the range bit is no bit")),
+        }
+    }
+
+    /// Opens the outputs to their receivers and gives those that are this party's.
+    ///
+    /// # Errors
+    /// `RELEASE_INVALID` when what the peer sent is no possible result (CHK-705).
     pub fn open(&self, channel: &mut dyn Channel) -> Result<Vec<ReleasedValue>> {
         channel.enter(STEP);
-        if let Some(own) = self.in_range {
-            let mut theirs = [0];
-            channel.send(&[u8::from(own == 1)])?;
-            channel.receive(&mut theirs)?;
-            match (u64::from(theirs[0]), own) {
-                (theirs @ 0..=1, own) if theirs ^ own == 1 => {}
-                (0..=1, _) => {
-                    let cause = "at the run a value left the range that the program declares for it";
-                    return Err(Error::refused("OUT_OF_RANGE", cause));
-                }
-                _ => return Err(Error::deviation("RELEASE_INVALID", STEP, "the range bit is no bit")),
-            }
-        }
-        let peer = self.party.other();
-        for output in self.outputs.iter().filter(|output| output.receivers.contains(&peer)) {
-            channel.send(&output.value)?;
-            if let Some(gate) = &output.gate {
-                channel.send(gate)?;
-            }
-        }
+        channel.send(&self.outgoing())?;
         channel.flush()?;
+        let mut theirs = vec![0; self.incoming_bytes()];
+        channel.receive(&mut theirs)?;
+        self.combine(&theirs)
+    }
+
+    /// What this party sends to open the outputs that the peer receives. The same bytes may go again, by another way,
+    /// when the peer did not get them.
+    pub fn outgoing(&self) -> Vec<u8> {
+        let peer = self.party.other();
+        let outputs = self.outputs.iter().filter(|output| output.receivers.contains(&peer));
+        outputs.flat_map(|output| [&output.value[..], output.gate.as_deref().unwrap_or_default()].concat()).collect()
+    }
+
+    /// The outputs that this party receives, from its own shares and the peer's [`OutputShares::outgoing`].
+    ///
+    /// # Errors
+    /// `RELEASE_INVALID` when those are no possible result (CHK-705).
+    pub fn combine(&self, theirs: &[u8]) -> Result<Vec<ReleasedValue>> {
+        if theirs.len() != self.incoming_bytes() {
+            return Err(Error::deviation("RELEASE_INVALID", STEP, "the shares have another length than the plan says"));
+        }
+        let mut rest = theirs;
         let mut released = Vec::new();
-        for output in self.outputs.iter().filter(|output| output.receivers.contains(&self.party)) {
-            let mut value = vec![0; output.value.len()];
-            channel.receive(&mut value)?;
-            let gate = match &output.gate {
-                Some(own) => {
-                    let mut gate = vec![0; own.len()];
-                    channel.receive(&mut gate)?;
-                    Some(gate)
-                }
-                None => None,
-            };
-            released.push(output.released(&value, gate.as_deref(), self.word_bytes)?);
+        for output in self.own_outputs() {
+            let (value, after) = rest.split_at(output.value.len());
+            let (gate, after) = after.split_at(output.gate.as_ref().map_or(0, Vec::len));
+            released.push(output.released(value, output.gate.is_some().then_some(gate), self.word_bytes)?);
+            rest = after;
         }
         Ok(released)
+    }
+
+    fn own_outputs(&self) -> impl Iterator<Item = &OutputShare> {
+        self.outputs.iter().filter(|output| output.receivers.contains(&self.party))
+    }
+
+    fn incoming_bytes(&self) -> usize {
+        self.own_outputs().map(|output| output.value.len() + output.gate.as_ref().map_or(0, Vec::len)).sum()
     }
 
     /// The released values when one process holds everything.
     pub(super) fn in_the_clear(&self) -> Result<Vec<ReleasedValue>> {
         if self.in_range == Some(0) {
-            let cause = "at the run a value left the range that the program declares for it";
-            return Err(Error::refused("OUT_OF_RANGE", cause));
+            return Err(out_of_range());
         }
         let zeros = |bytes: &[u8]| vec![0; bytes.len()];
         let released = self.outputs.iter().map(|output| {
@@ -204,6 +223,10 @@ impl OutputShares {
         });
         released.collect()
     }
+}
+
+fn out_of_range() -> Error {
+    Error::refused("OUT_OF_RANGE", "at the run a value left the range that the program declares for it")
 }
 
 impl OutputShare {
