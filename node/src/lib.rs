@@ -3,15 +3,24 @@
 //! The decisions are made by the crates below it from messages, time and randomness that are handed in; this crate is
 //! the shell that hands them in. It is a library so that simulations run the real node.
 
+pub mod api;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod context;
+pub mod crypto;
+pub mod daemon;
 pub mod data;
+pub mod data_plane;
+pub mod demo;
 pub mod generator;
+pub mod heads;
+pub mod jobs;
 pub mod keys;
 pub mod log;
-pub mod store;
-
-pub mod crypto;
-pub mod data_plane;
 pub mod network;
+pub mod node;
 pub mod pairing;
 pub mod peers;
+pub mod setup;
+pub mod store;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `tacit` binary.
+
+fn main() -> std::process::ExitCode {
+    tacit_node::cli::main()
+}

@@ -189,6 +189,9 @@ pub struct JobDetail {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     pub failure: Option<Failure>,
+    /// The job that repeats this one after an interruption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<String>,
     /// What the run took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunFigures>,
@@ -208,8 +211,8 @@ pub struct Learned {
 pub struct PlanRow {
     /// The operation.
     pub operation: String,
-    /// The shape of its result.
-    pub shape: String,
+    /// How many cells its result has.
+    pub cells: u64,
     /// Who knows the result: `public`, `private to ...` or `shared`.
     pub placement: String,
     /// The width of its values in bits.
@@ -217,7 +220,7 @@ pub struct PlanRow {
     /// Bytes over the wire, both ways.
     pub bytes: u64,
     /// Rounds.
-    pub rounds: u32,
+    pub rounds: u64,
 }
 
 /// A change of state.

@@ -2,7 +2,7 @@
 
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-use crate::Code;
+use crate::{Code, Failure};
 
 /// The most characters of a name.
 pub const MAX_CHARS: usize = 64;
@@ -38,6 +38,12 @@ impl NameError {
     /// Its stable code.
     pub fn code(&self) -> Code {
         Code::new("PEER_NAME")
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::new(error.code(), error.to_string(), "choose another name.")
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bincode::{Decode, Encode};
 use rand_core::CryptoRng;
 use tacit_protocol::canonical::{Digest, Salt};
+use tacit_protocol::policy::Policy;
 use tacit_protocol::schema::{ColumnSchema, TableSchema};
 
 use super::chunk::{self, CHUNK_FILL_BYTES, ColumnDigest, MAX_CHUNK_BYTES};
@@ -53,13 +54,36 @@ impl Record for DatasetRecord {
     const VERSION: u8 = 1;
 }
 
-/// A policy as its file has it.
+/// A policy as its file has it. The text parses.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PolicyFile {
     /// The text as the operator wrote it.
-    pub text: String,
+    text: String,
     /// The digest that contracts bind.
-    pub digest: Digest,
+    digest: Digest,
+}
+
+impl PolicyFile {
+    /// The policy of a text.
+    ///
+    /// # Errors
+    /// [`DataError::Policy`] if it does not parse.
+    pub fn new(text: &str) -> Result<Self, DataError> {
+        Ok(Self { text: text.into(), digest: Policy::parse(text)?.digest() })
+    }
+
+    /// The digest that contracts bind.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The policy.
+    ///
+    /// # Errors
+    /// [`DataError::Policy`] if an older version of this software accepted what this one does not.
+    pub fn policy(&self) -> Result<Policy, DataError> {
+        Ok(Policy::parse(&self.text)?)
+    }
 }
 
 #[derive(Encode, Decode)]
@@ -159,7 +183,8 @@ impl Datasets {
     /// version or none; only if the disk fails in the last step, after an error, it may be the new one.
     ///
     /// # Errors
-    /// [`DataError`]; errors in the file come as [`DataError::In`].
+    /// [`DataError`]; errors in the file come as [`DataError::In`], a policy that does not fit its columns as
+    /// [`DataError::Policy`].
     pub fn import(&self, request: &Import, rng: &mut dyn CryptoRng) -> Result<ImportReport, DataError> {
         check_name(&request.name)?;
         let in_file = |error| match error {
@@ -172,6 +197,7 @@ impl Datasets {
             Format::Parquet => Box::new(ParquetFile::open(&request.path).map_err(in_file)?),
         };
         let found = profile(source.as_ref(), &request.options).map_err(in_file)?;
+        request.policy.policy()?.check_schema(&found.table(request.options.key.clone()))?;
 
         let mut import = [0; 16];
         rng.fill_bytes(&mut import);
@@ -214,6 +240,7 @@ impl Datasets {
     /// [`DataError::Unknown`], [`DataError::Conflict`], [`DataError::Store`].
     pub fn set_policy(&self, name: &str, policy: PolicyFile) -> Result<DatasetRecord, DataError> {
         let before = self.dataset(name)?;
+        policy.policy()?.check_schema(&before.schema)?;
         let after = DatasetRecord { policy, ..before.clone() };
         let key = name.as_bytes();
         let batch = Batch::new().expect(DATASETS.name(), key, Some(&before.to_bytes()));
@@ -356,11 +383,7 @@ impl Datasets {
         };
         lineage.versions += 1;
 
-        let schema = TableSchema {
-            columns: found.columns.iter().map(|(_, schema)| schema.clone()).collect(),
-            rows: found.rows,
-            unique_key: request.options.key.clone(),
-        };
+        let schema = found.table(request.options.key.clone());
         let salt = Salt::random(rng);
         let record = DatasetRecord {
             name: request.name.clone(),

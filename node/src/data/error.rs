@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use tacit_protocol::policy::PolicyError;
 use tacit_protocol::schema::Range;
 use tacit_protocol::{Code, Failure};
 
@@ -189,6 +190,9 @@ pub enum DataError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The policy does not parse, or does not fit the dataset's columns.
+    #[error("the policy: {0}")]
+    Policy(#[from] PolicyError),
 }
 
 impl DataError {
@@ -198,6 +202,7 @@ impl DataError {
             Self::In { error, .. } => return error.code(),
             Self::Key(error) => return error.code(),
             Self::Store(error) => return error.code(),
+            Self::Policy(error) => return error.code(),
             Self::File { .. } => "IMPORT_FILE",
             Self::Format { .. } => "IMPORT_FORMAT",
             Self::Header(_) => "IMPORT_HEADER",
@@ -230,6 +235,7 @@ impl DataError {
             Self::In { error, .. } => return error.next_step(),
             Self::Key(error) => return error.next_step(),
             Self::Store(error) => return error.next_step().into(),
+            Self::Policy(_) => "Mend the policy file; nothing was changed.",
             Self::File { .. } => "Check the path and that the node may read the file.",
             Self::Format { format: "Parquet", .. } => {
                 "Write the file uncompressed or with Snappy, and with columns of bools, \

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 use tacit_protocol::Number;
-use tacit_protocol::schema::{ColumnSchema, Element, Range};
+use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
 
 use super::cell::{EXPECTED_KEY, parse_date};
 use super::options::MAX_LABELS;
@@ -27,6 +27,14 @@ pub(super) struct Profile {
     pub(super) columns: Vec<(usize, ColumnSchema)>,
     /// The empty cells of each kept column.
     pub(super) empty_cells: Vec<u64>,
+}
+
+impl Profile {
+    /// The schema of the table, with its key column.
+    pub(super) fn table(&self, unique_key: Option<String>) -> TableSchema {
+        let columns = self.columns.iter().map(|(_, schema)| schema.clone()).collect();
+        TableSchema { columns, rows: self.rows, unique_key }
+    }
 }
 
 /// Reads a file once.

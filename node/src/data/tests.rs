@@ -63,7 +63,7 @@ impl Fixture {
             format: Format::of(path).expect("a known ending"),
             path: path.to_owned(),
             options,
-            policy: PolicyFile { text: "text".into(), digest: Digest::from_bytes([9; 32]) },
+            policy: PolicyFile::new("version = 1").expect("a policy"),
             now: 1_790_000_000,
         };
         self.datasets.import(&request, &mut self.rng)
@@ -282,7 +282,7 @@ fn names_types_and_bounds_of_requests_are_checked() {
             path: path.clone(),
             format: Format::Csv,
             options: ImportOptions::default(),
-            policy: PolicyFile { text: String::new(), digest: Digest::from_bytes([0; 32]) },
+            policy: PolicyFile::new("version = 1").expect("a policy"),
             now: 0,
         };
         let error = node.datasets.import(&request, &mut node.rng).expect_err(name);
@@ -326,7 +326,7 @@ fn importing_again_is_a_new_version_of_the_same_lineage_even_after_removal() {
 fn a_policy_changes_without_the_rows() {
     let mut node = Fixture::new();
     let before = node.import("a\n1\n", ImportOptions::default()).expect("imports").record;
-    let policy = PolicyFile { text: "other".into(), digest: Digest::from_bytes([1; 32]) };
+    let policy = PolicyFile::new("version = 1\n[release]\nminimum_rows = 7").expect("a policy");
     let after = node.datasets.set_policy("table", policy.clone()).expect("sets");
     assert_eq!(node.datasets.dataset("table").expect("there"), after);
     assert_eq!((after.policy, after.version, after.root), (policy, before.version, before.root));

@@ -1,0 +1,40 @@
+//! The node itself and its log.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use tacit_protocol::api::{LogLine, NodeStatus};
+use utoipa::IntoParams;
+
+use super::answer::ApiFailure;
+use crate::node::Node;
+
+type Answer<T> = Result<Json<T>, ApiFailure>;
+
+/// What the node says of itself.
+#[utoipa::path(get, path = "/v1/status", responses((status = OK, body = NodeStatus)))]
+pub(super) async fn status(State(node): State<Arc<Node>>) -> Answer<NodeStatus> {
+    Ok(Json(node.status().await?))
+}
+
+/// Asks the node to stop once its running jobs have reached a safe point.
+#[utoipa::path(post, path = "/v1/stop", responses((status = OK)))]
+pub(super) async fn stop(State(node): State<Arc<Node>>) -> Answer<()> {
+    node.request_stop();
+    Ok(Json(()))
+}
+
+#[derive(Deserialize, IntoParams)]
+pub(super) struct LogQuery {
+    /// The first entry.
+    #[serde(default)]
+    from: u64,
+}
+
+/// The node's log from an entry on, at most 1,000 entries.
+#[utoipa::path(get, path = "/v1/log", params(LogQuery), responses((status = OK, body = Vec<LogLine>)))]
+pub(super) async fn log(State(node): State<Arc<Node>>, Query(query): Query<LogQuery>) -> Answer<Vec<LogLine>> {
+    Ok(Json(node.log_lines(query.from)?))
+}

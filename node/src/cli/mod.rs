@@ -1,0 +1,122 @@
+//! The command line. Every command but `init`, `node`, `demo`, `receipt verify` and `completions` is a call of the
+//! API of the node that runs in the directory.
+
+mod dataset;
+mod doctor;
+mod job;
+mod output;
+mod peer;
+mod receipt;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tacit_protocol::{Code, Failure};
+use tacit_sdk::Client;
+
+use crate::config::InitOptions;
+use crate::{daemon, demo, setup};
+use output::Output;
+
+/// Compute joint answers with organisations that may not pool their data.
+#[derive(Parser)]
+#[command(name = "tacit", version, max_term_width = 110, propagate_version = true)]
+struct Arguments {
+    /// The node's directory.
+    #[arg(long, global = true, env = "TACIT_DIR", default_value = "tacit-node", value_name = "DIR")]
+    dir: PathBuf,
+    /// Print JSON instead of text: one object, or one a line for lists.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Create a node: its key, its store and its configuration.
+    Init(InitOptions),
+    /// Run the node until it is stopped.
+    Node,
+    /// What the running node says of itself.
+    Status,
+    /// Stop the running node once its jobs have reached a safe point.
+    Stop,
+    /// Check this machine, the directory and the node.
+    Doctor,
+    /// Pair with other organisations.
+    #[command(subcommand)]
+    Peer(peer::Command),
+    /// Import tables and set their policies.
+    #[command(subcommand)]
+    Dataset(dataset::Command),
+    /// The datasets that this node and its peers offer to this organisation.
+    Catalogue,
+    /// Submit, watch and decide jobs.
+    #[command(subcommand)]
+    Job(job::Command),
+    /// Export and verify receipts.
+    #[command(subcommand)]
+    Receipt(receipt::Command),
+    /// The node's log, entry by entry.
+    Log {
+        /// The first entry.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+    },
+    /// Two organisations on this machine answer one joint question, from generated tables to verified receipts.
+    Demo(demo::Options),
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.json);
+    match run(arguments, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.code.exit_class().code())
+        }
+    }
+}
+
+fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+    let dir = arguments.dir;
+    let client = || Client::of_directory(&dir).map_err(Failure::from);
+    match arguments.command {
+        Command::Init(options) => output.one(&setup::init(&dir, &options)?, output::initialised),
+        Command::Node => daemon::run(&dir)?,
+        Command::Status => output.one(&client()?.status()?, output::status),
+        Command::Stop => client()?.stop()?,
+        Command::Doctor => doctor::run(&dir, output)?,
+        Command::Peer(command) => peer::run(&client()?, command, output)?,
+        Command::Dataset(command) => dataset::run(&client()?, command, output)?,
+        Command::Catalogue => output.list(&client()?.catalogue()?, output::dataset_table),
+        Command::Job(command) => job::run(&client()?, command, output)?,
+        Command::Receipt(command) => receipt::run(&dir, command, output)?,
+        Command::Log { from } => output.list(&client()?.log(from)?, output::log_table),
+        Command::Demo(options) => demo::run(&options, arguments.json)?,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "tacit", &mut std::io::stdout());
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file that the user named.
+fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|cause| {
+        Failure::new(
+            Code::new("INPUT_FILE"),
+            format!("cannot read {}: {cause}", path.display()),
+            "check the path and its permissions.",
+        )
+    })
+}

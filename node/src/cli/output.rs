@@ -1,0 +1,217 @@
+//! What commands print: tables and text for people, JSON with `--json`.
+
+use std::io::Write;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use tacit_protocol::Failure;
+use tacit_protocol::api::{
+    CellValue, DatasetInfo, Invitation, JobDetail, JobResult, JobSummary, LogLine, NodeStatus, Peer,
+};
+
+use crate::setup::Initialised;
+
+/// The form of a command's output.
+pub(super) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// One thing.
+    pub(super) fn one<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) {
+        let line = if self.json { to_json(value) } else { text(value) };
+        print_line(&line);
+    }
+
+    /// Several of a kind.
+    pub(super) fn list<T: Serialize>(&self, values: &[T], text: impl FnOnce(&[T]) -> String) {
+        if self.json {
+            values.iter().for_each(|value| print_line(&to_json(value)));
+        } else {
+            print_line(&text(values));
+        }
+    }
+
+    /// A failure, on standard error.
+    pub(super) fn failure(&self, failure: &Failure) {
+        if self.json {
+            eprintln!("{}", to_json(failure));
+        } else {
+            eprintln!("{failure}");
+        }
+    }
+}
+
+/// A reader that has gone away (`| head`) ends the output, not the program.
+fn print_line(line: &str) {
+    drop(writeln!(std::io::stdout(), "{line}"));
+}
+
+fn to_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("API types serialise")
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+    table
+}
+
+/// The table, or what to do where it would be empty.
+fn or_hint(table: &Table, hint: &str) -> String {
+    if table.is_empty() {
+        hint.into()
+    } else {
+        table.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>().trim_end().into()
+    }
+}
+
+pub(super) fn initialised(node: &Initialised) -> String {
+    format!(
+        "Created the node of {} in {}.\nPeerId: {}\nNext: `tacit node --dir {}`, then `tacit peer invite` or `tacit peer accept`.",
+        node.name, node.dir, node.peer_id, node.dir
+    )
+}
+
+pub(super) fn status(status: &NodeStatus) -> String {
+    format!(
+        "{} ({})\nversion    {}\naddresses  {}\ndata plane {}\njobs       {} running\npeers      {} connected",
+        status.name,
+        status.peer_id,
+        status.version,
+        status.addresses.join(" "),
+        status.data_address,
+        status.jobs_running,
+        status.peers_connected
+    )
+}
+
+pub(super) fn invitation(invitation: &Invitation) -> String {
+    format!(
+        "{}\n\nHand it to one organisation over a private way; it ends at unix time {}.\nThere: `tacit peer accept TICKET`.",
+        invitation.ticket, invitation.expires
+    )
+}
+
+pub(super) fn peer_table(peers: &[Peer]) -> String {
+    let mut table = table(&["NAME", "STATE", "CONNECTED", "WORDS", "PEER ID"]);
+    for peer in peers {
+        let connected = if peer.connected { "yes" } else { "no" };
+        table.add_row([&peer.name, &peer.state, connected, &peer.words, &peer.peer_id]);
+    }
+    or_hint(&table, "No peers yet. Next: `tacit peer invite`, or `tacit peer accept TICKET`.")
+}
+
+pub(super) fn dataset_table(datasets: &[DatasetInfo]) -> String {
+    let mut lines = Vec::new();
+    for dataset in datasets {
+        lines.push(format!("{}  version {}, {} rows", dataset.name, dataset.version, dataset.rows));
+        let mut table = table(&["  COLUMN", "TYPE", "RANGE", "NULLS"]);
+        for column in &dataset.columns {
+            let range = column.range.map_or_else(String::new, |range| format!("{} to {}", range.lo, range.hi));
+            let key = if dataset.key.as_deref() == Some(&column.name) { " (unique)" } else { "" };
+            let nulls = if column.nullable { "yes" } else { "no" };
+            table.add_row([format!("  {}", column.name), column.element.name() + key, range, nulls.into()]);
+        }
+        lines.push(or_hint(&table, ""));
+        lines.push(format!("  Policy: {}\n", dataset.policy));
+    }
+    if lines.is_empty() {
+        return "No datasets yet. Next: `tacit dataset add FILE --policy FILE`.".into();
+    }
+    lines.join("\n").trim_end().into()
+}
+
+pub(super) fn dataset(dataset: &DatasetInfo) -> String {
+    dataset_table(std::slice::from_ref(dataset))
+}
+
+pub(super) fn job_table(jobs: &[JobSummary]) -> String {
+    let mut table = table(&["JOB", "STATE", "FROM", "OUTPUTS"]);
+    for job in jobs {
+        table.add_row([short(&job.id), &job.state, &job.proposer, &job.outputs.join(", ")]);
+    }
+    or_hint(&table, "No jobs yet. Next: `tacit job submit PROGRAM.json`.")
+}
+
+pub(super) fn job_summary(job: &JobSummary) -> String {
+    format!("Job {} is {}. Next: `tacit job result {} --wait`.", job.id, job.state, short(&job.id))
+}
+
+/// The job as `tacit job show` prints it.
+pub(super) fn job(job: &JobDetail) -> String {
+    let mut text =
+        format!("Job      {}\nState    {}\nFrom     {}\n", job.summary.id, job.summary.state, job.summary.proposer);
+    text += &format!("Parties  {}\n", job.parties.join(", "));
+    if let Some(failure) = &job.failure {
+        text += &format!("\nWhy it did not finish\n  party   {}\n", failure.party.as_deref().unwrap_or("unknown"));
+        text += &format!(
+            "  step    {}\n  code    {}\n",
+            failure.step.as_deref().unwrap_or(&job.summary.state),
+            failure.code
+        );
+        text += &format!("  cause   {}\n  next    {}\n", failure.message, failure.next);
+    }
+    text += "\nProgram\n";
+    job.program.iter().for_each(|line| text += &format!("  {line}\n"));
+    text += "\nWhat each party learns\n";
+    job.learned.iter().for_each(|learned| text += &format!("  {}: {}\n", learned.party, learned.what));
+    if !job.plan.is_empty() {
+        let mut table = table(&["  PLAN", "CELLS", "KNOWN", "BITS", "BYTES", "ROUNDS"]);
+        for row in &job.plan {
+            let [cells, bytes, rounds] = [row.cells, row.bytes, row.rounds].map(|figure| figure.to_string());
+            let bits = row.bits.to_string();
+            table.add_row([format!("  {}", row.operation), cells, row.placement.clone(), bits, bytes, rounds]);
+        }
+        text += &format!("\n{}\n", or_hint(&table, ""));
+    }
+    text += "\nHistory\n";
+    job.history.iter().for_each(|step| text += &format!("  {}  {}  {}\n", step.at, step.state, step.note));
+    if let Some(run) = &job.run {
+        text += &format!(
+            "\nRun\n  rows {}, overlap {}\n  sent {} bytes, received {} bytes, {} rounds\n",
+            run.rows,
+            run.overlap.map_or("not revealed".into(), |rows| rows.to_string()),
+            run.bytes_sent,
+            run.bytes_received,
+            run.rounds
+        );
+        run.phases.iter().for_each(|phase| text += &format!("  {:10} {:.3} s\n", phase.name, phase.seconds));
+    }
+    text.trim_end().into()
+}
+
+/// The released values of a job.
+pub(super) fn result(result: &JobResult) -> String {
+    let lines = result.outputs.iter().map(|output| {
+        let cells: Vec<&str> = output
+            .cells
+            .iter()
+            .map(|cell| match cell {
+                CellValue::Released { value } => value.as_str(),
+                CellValue::Suppressed => "suppressed",
+                CellValue::Undefined => "undefined",
+            })
+            .collect();
+        let shape = if output.shape.is_empty() { String::new() } else { format!(" {:?}", output.shape) };
+        format!("{} = {}  ({}{shape})", output.name, cells.join(" "), output.element)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+pub(super) fn log_table(lines: &[LogLine]) -> String {
+    let mut table = table(&["SEQ", "AT", "KIND", "WHAT"]);
+    for line in lines {
+        table.add_row([line.seq.to_string(), line.at.to_string(), line.kind.clone(), line.text.clone()]);
+    }
+    or_hint(&table, "The log is empty.")
+}
+
+/// The part of a job id that people type.
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}

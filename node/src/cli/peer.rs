@@ -1,0 +1,62 @@
+//! `tacit peer`.
+
+use clap::Subcommand;
+use tacit_protocol::api::{AcceptRequest, InviteRequest};
+use tacit_protocol::{Code, Failure};
+use tacit_sdk::Client;
+
+use super::output::{self, Output};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Make a ticket for one organisation.
+    Invite {
+        /// Pair whoever redeems it at once. Without this, confirm name and words with `tacit peer confirm`.
+        #[arg(long)]
+        auto: bool,
+        /// How many hours it holds, at most 168.
+        #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=168))]
+        valid: u64,
+    },
+    /// Redeem another organisation's ticket.
+    Accept {
+        /// The ticket.
+        ticket: String,
+    },
+    /// Confirm a peer that redeemed a ticket of this node, after comparing its words.
+    Confirm {
+        /// Its name or PeerId.
+        peer: String,
+    },
+    /// End the pairing: its sessions close, its jobs abort, its tickets are void.
+    Revoke {
+        /// Its name or PeerId.
+        peer: String,
+    },
+    /// The peers.
+    List,
+}
+
+pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<(), Failure> {
+    let one = |peer: &_| output::peer_table(std::slice::from_ref(peer));
+    match command {
+        Command::Invite { auto, valid } => {
+            let request = InviteRequest { valid_seconds: Some(valid * 3600), auto_confirm: auto };
+            output.one(&client.invite(&request)?, output::invitation);
+        }
+        Command::Accept { ticket } => output.one(&client.accept(&AcceptRequest { ticket })?, one),
+        Command::Confirm { peer } => output.one(&client.confirm_peer(&peer_id(client, &peer)?)?, one),
+        Command::Revoke { peer } => output.one(&client.revoke_peer(&peer_id(client, &peer)?)?, one),
+        Command::List => output.list(&client.peers()?, output::peer_table),
+    }
+    Ok(())
+}
+
+/// The PeerId of a peer by its name or PeerId.
+fn peer_id(client: &Client, text: &str) -> Result<String, Failure> {
+    let peers = client.peers()?;
+    let found = peers.into_iter().find(|peer| peer.name == text || peer.peer_id == text);
+    found.map(|peer| peer.peer_id).ok_or_else(|| {
+        Failure::new(Code::new("USAGE_PEER"), format!("there is no peer {text:?}"), "see `tacit peer list`.")
+    })
+}

@@ -1,0 +1,156 @@
+//! The configuration of a node: `node.toml` in its directory.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use tacit_protocol::{Code, Failure};
+
+/// The file's name.
+pub const FILE: &str = "node.toml";
+
+/// What an operator sets. An unknown key is an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The organisation's name, as peers and programs write it.
+    pub name: String,
+    /// Where to listen for peers, as multiaddresses over TCP and QUIC.
+    pub listen: Vec<String>,
+    /// Addresses to put into invitations instead of those that the node listens on, for nodes behind a gateway.
+    #[serde(default)]
+    pub announce: Vec<String>,
+    /// Where to listen for the data plane of two-party jobs. Its port must be reachable by peers.
+    pub data_listen: SocketAddr,
+    /// The data plane's address as peers reach it, `host:port`, if it is not `data_listen`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_announce: Option<String>,
+    /// Where the API listens, on the loopback interface.
+    pub api_listen: SocketAddr,
+    /// Whether peers on loopback addresses may be dialled: only for trying things out on one machine.
+    #[serde(default)]
+    pub allow_loopback: bool,
+    /// How long a job may wait for a peer before it fails, in seconds.
+    #[serde(default = "default_peer_timeout")]
+    pub peer_timeout_seconds: u64,
+}
+
+fn default_peer_timeout() -> u64 {
+    60
+}
+
+/// The choices of `tacit init`.
+#[derive(Args, Clone, Debug)]
+pub struct InitOptions {
+    /// The organisation's name: lower-case letters, digits and dashes, as programs will write it.
+    #[arg(long)]
+    pub name: String,
+    /// The address to listen on.
+    #[arg(long, default_value = "0.0.0.0", value_name = "IP")]
+    pub host: std::net::IpAddr,
+    /// The first of three ports: peers (TCP and QUIC), data plane, API. 0: free ones are chosen once and written down.
+    #[arg(long, default_value_t = 7700)]
+    pub port: u16,
+    /// Allow peers on loopback addresses, to try things out on one machine.
+    #[arg(long)]
+    pub allow_loopback: bool,
+}
+
+impl Config {
+    /// The configuration that `tacit init` writes.
+    ///
+    /// # Errors
+    /// `USAGE_PORT` if no free ports are found.
+    pub fn initial(options: &InitOptions) -> Result<Self, Failure> {
+        let [peers, data, api] = ports(options.port)?;
+        let (protocol, host) = if options.host.is_ipv4() { ("ip4", options.host) } else { ("ip6", options.host) };
+        Ok(Self {
+            name: options.name.clone(),
+            listen: vec![format!("/{protocol}/{host}/tcp/{peers}"), format!("/{protocol}/{host}/udp/{peers}/quic-v1")],
+            announce: Vec::new(),
+            data_listen: SocketAddr::new(host, data),
+            data_announce: None,
+            api_listen: SocketAddr::from(([127, 0, 0, 1], api)),
+            allow_loopback: options.allow_loopback,
+            peer_timeout_seconds: default_peer_timeout(),
+        })
+    }
+
+    /// Reads the configuration in a directory.
+    ///
+    /// # Errors
+    /// `API_NO_NODE` if there is none, `USAGE_CONFIG` with line and column if it does not parse.
+    pub fn read(dir: &Path) -> Result<Self, Failure> {
+        let path = dir.join(FILE);
+        let text = std::fs::read_to_string(&path).map_err(|cause| {
+            let message = format!("cannot read {}: {cause}", path.display());
+            Failure::new(Code::new("API_NO_NODE"), message, "create the node with `tacit init --name NAME`.")
+        })?;
+        toml::from_str(&text).map_err(|cause| {
+            let message = format!("{}: {cause}", path.display());
+            Failure::new(Code::new("USAGE_CONFIG"), message, "mend the file; the book lists the keys.")
+        })
+    }
+
+    /// The text of the file.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration serialises")
+    }
+}
+
+/// Three ports from `first` on, or three free ones.
+fn ports(first: u16) -> Result<[u16; 3], Failure> {
+    let failure = |cause: &dyn ToString| {
+        Failure::new(
+            Code::new("USAGE_PORT"),
+            format!("no three ports: {}", cause.to_string()),
+            "choose another --port.",
+        )
+    };
+    if first != 0 {
+        let last = first.checked_add(2).ok_or_else(|| failure(&"the numbers end at 65535"))?;
+        return Ok([first, first + 1, last]);
+    }
+    // Bound all at once, so that the three differ.
+    let listeners: Vec<_> = (0..3)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0"))
+        .collect::<Result<_, _>>()
+        .map_err(|e| failure(&e))?;
+    let ports: Vec<u16> = listeners
+        .iter()
+        .map(|listener| listener.local_addr().map(|address| address.port()))
+        .collect::<Result<_, _>>()
+        .map_err(|cause| failure(&cause))?;
+    Ok([ports[0], ports[1], ports[2]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(port: u16) -> InitOptions {
+        InitOptions { name: "maison".into(), host: [127, 0, 0, 1].into(), port, allow_loopback: true }
+    }
+
+    #[test]
+    fn what_init_writes_is_read_back() {
+        let config = Config::initial(&options(0)).expect("free ports");
+        assert_eq!(toml::from_str::<Config>(&config.to_toml()).expect("its own text"), config);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let text = Config::initial(&options(7700)).expect("ports").to_toml() + "allow_loopbak = true\n";
+        std::fs::write(dir.path().join(FILE), text).expect("written");
+        let failure = Config::read(dir.path()).expect_err("a refusal");
+        assert_eq!(failure.code.as_str(), "USAGE_CONFIG");
+        assert!(failure.message.contains("allow_loopbak"), "{failure}");
+    }
+
+    #[test]
+    fn ports_end_at_65535() {
+        assert_eq!(Config::initial(&options(65_534)).expect_err("a refusal").code.as_str(), "USAGE_PORT");
+    }
+}

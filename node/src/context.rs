@@ -1,0 +1,371 @@
+//! What the parts of a running node share: its identity, store, clock, network and datasets.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bincode::{Decode, Encode};
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
+use serde_json::json;
+use tacit_mpc::channel::noise::StaticKey;
+use tacit_protocol::address::MAX_ADDRESSES;
+use tacit_protocol::codec::{decode, encode};
+use tacit_protocol::contract::{ChannelKey, ChannelOffer, Profile};
+use tacit_protocol::identity::{Identity, PeerId};
+use tacit_protocol::job::JobId;
+use tacit_protocol::log::LogKind;
+use tacit_protocol::messages::{CatalogueEntry, PeerText, Request, Response};
+use tacit_protocol::{Code, Failure, PartyId};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::clock::{Clock, system_rng};
+use crate::config::Config;
+use crate::data::Datasets;
+use crate::data_plane::DataPlane;
+use crate::jobs::negotiate::{Knowledge, OwnData, Part};
+use crate::jobs::record::JobRecord;
+use crate::keys::{NodeKey, Sealer};
+use crate::log::Log;
+use crate::network::{AddressPolicy, NetworkHandle};
+use crate::pairing::Pairing;
+use crate::peers::PeerState;
+use crate::store::{Record, Store, TreeName};
+
+/// Sealed secrets of jobs that are under way.
+const JOB_SECRETS: TreeName = TreeName::new("job-secrets");
+/// Sealed output shares and results of jobs.
+const JOB_OUTPUTS: TreeName = TreeName::new("job-outputs");
+/// How long a peer may take to answer a question about its catalogue.
+const CATALOGUE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What the parts of a node share.
+pub struct Context {
+    /// The configuration.
+    pub config: Config,
+    /// The node's key.
+    pub identity: Identity,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The control plane.
+    pub network: NetworkHandle,
+    /// The data plane.
+    pub data_plane: DataPlane,
+    /// The datasets.
+    pub datasets: Datasets,
+    /// The peers.
+    pub pairing: Arc<Pairing>,
+    /// The log.
+    pub log: Arc<Log>,
+    /// Seals the secrets of jobs.
+    secrets: Sealer,
+    /// Seals the outputs of jobs.
+    outputs: Sealer,
+}
+
+/// The secrets of a job, kept sealed and deleted when it ends.
+#[derive(Encode, Decode, Zeroize, ZeroizeOnDrop)]
+struct JobSecrets {
+    /// The static key of its data channel.
+    channel: [u8; 32],
+}
+
+impl Record for JobSecrets {
+    const NAME: &'static str = "job secret";
+    const VERSION: u8 = 1;
+}
+
+/// The parts from which a [`Context`] is made.
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// The node's key.
+    pub identity: Identity,
+    /// The key that seals what is stored.
+    pub node_key: NodeKey,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The control plane.
+    pub network: NetworkHandle,
+    /// The data plane.
+    pub data_plane: DataPlane,
+    /// The datasets.
+    pub datasets: Datasets,
+    /// The peers.
+    pub pairing: Arc<Pairing>,
+    /// The log.
+    pub log: Arc<Log>,
+}
+
+impl Context {
+    /// The context of these parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log } = parts;
+        let (secrets, outputs) = (node_key.sealer("job-secret"), node_key.sealer("job-output"));
+        Self { config, identity, store, clock, network, data_plane, datasets, pairing, log, secrets, outputs }
+    }
+
+    /// Asks a paired peer.
+    ///
+    /// # Errors
+    /// The peer cannot be reached, does not answer in time, or answers with what is no message.
+    pub async fn ask(
+        &self,
+        peer: &PeerId,
+        step: &'static str,
+        request: &Request,
+        timeout: Duration,
+    ) -> Result<Response, Failure> {
+        let bytes = encode(request).map_err(|error| {
+            Failure::new(Code::new("PROPOSAL_TOO_BIG"), error.to_string(), "make the program smaller.").at_step(step)
+        })?;
+        let answer = self.network.request(*peer, step, bytes, timeout).await?;
+        decode(&answer).map_err(|error| {
+            let next = "bring both nodes to one version.";
+            Failure::new(Code::new("PEER_ANSWER"), format!("the answer is no message: {error}"), next).at_step(step)
+        })
+    }
+
+    /// What a peer offers to this organisation.
+    ///
+    /// # Errors
+    /// As [`Context::ask`]; the failure names the peer.
+    pub async fn catalogue_of(&self, peer: &PeerId, name: &str) -> Result<Vec<CatalogueEntry>, Failure> {
+        let answer = self.ask(peer, "catalogue", &Request::Catalogue, CATALOGUE_TIMEOUT).await;
+        match answer.map_err(|failure| failure.by_party(name))? {
+            Response::Catalogue(entries) => Ok(entries),
+            Response::Failed(failure) => Err(failure.to_failure(name).at_step("catalogue")),
+            _ => Err(Failure::new(
+                Code::new("PEER_ANSWER"),
+                "the answer is no catalogue",
+                "bring both nodes to one version.",
+            )
+            .by_party(name)
+            .at_step("catalogue")),
+        }
+    }
+
+    /// The catalogue as a peer may see it (CHK-205).
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn catalogue_for(&self, organisation: &str) -> Result<Vec<CatalogueEntry>, Failure> {
+        let mut entries = Vec::new();
+        for record in self.datasets.list()? {
+            let policy = record.policy.policy()?;
+            if policy.is_visible_to(organisation, self.clock.unix_seconds()) {
+                entries.push(CatalogueEntry {
+                    dataset: record.name,
+                    version: record.version,
+                    schema: record.schema,
+                    policy: PeerText::new(policy.summary()),
+                });
+            }
+        }
+        Ok(entries)
+    }
+
+    /// A dataset of this node, as negotiations see it; none where there is none, or its record does not read.
+    pub fn own_data(&self, name: &str) -> Option<OwnData> {
+        let record = self.datasets.dataset(name).ok()?;
+        let policy = record.policy.policy().ok()?;
+        Some(OwnData { version: record.version, schema: record.schema, root: record.root, policy })
+    }
+
+    /// The paired peers and the names of their organisations.
+    pub fn paired(&self) -> Vec<(PeerId, String)> {
+        let paired = self.pairing.peers().into_iter().filter(|peer| peer.state == PeerState::Paired);
+        paired.map(|peer| (peer.peer, peer.organisation)).collect()
+    }
+
+    /// The peer of an organisation's name.
+    pub fn peer_named(&self, name: &str) -> Option<PeerId> {
+        self.paired().into_iter().find(|(_, known)| known == name).map(|(peer, _)| peer)
+    }
+
+    /// The name of an organisation by its peer id, this node's own included.
+    pub fn name_of(&self, peer: &PeerId) -> Option<String> {
+        if *peer == self.identity.peer() {
+            return Some(self.config.name.clone());
+        }
+        self.pairing.organisation_of(peer)
+    }
+
+    /// What negotiations know of this node, with the jobs that count against its policies' limits.
+    pub fn knowledge<'a>(&'a self, jobs: &'a [JobRecord]) -> Knowledge<'a> {
+        Knowledge {
+            me: self.identity.peer(),
+            own: Box::new(|name| self.own_data(name)),
+            name_of: Box::new(|peer| self.name_of(peer)),
+            jobs,
+            now: self.clock.unix_seconds(),
+        }
+    }
+
+    /// Makes the secrets of a new job, unless it has them.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn make_secrets(&self, job: &JobId) -> Result<(), Failure> {
+        if self.store.get(JOB_SECRETS, job.as_bytes())?.is_some() {
+            return Ok(());
+        }
+        let secrets = JobSecrets { channel: **StaticKey::generate(&mut system_rng()).secret() };
+        let sealed = self.secrets.seal(job.as_bytes(), &secrets.to_bytes(), &mut system_rng());
+        self.store.put(JOB_SECRETS, job.as_bytes(), &sealed)?;
+        Ok(self.store.flush()?)
+    }
+
+    /// The static key of a job's data channel.
+    ///
+    /// # Errors
+    /// `STORE_RECORD` if the job has none, or a fault of the store.
+    pub fn channel_key(&self, job: &JobId) -> Result<StaticKey, Failure> {
+        let sealed = self.store.get(JOB_SECRETS, job.as_bytes())?.ok_or_else(|| {
+            let message = format!("the secrets of job {} are gone", job.short());
+            Failure::new(Code::new("STORE_RECORD"), message, "submit the job again.")
+        })?;
+        let opened = self.secrets.open(job.as_bytes(), &sealed)?;
+        let secrets = JobSecrets::from_bytes(&opened)?;
+        Ok(StaticKey::from_secret(Zeroizing::new(secrets.channel)))
+    }
+
+    /// Deletes the secrets of a job that has ended.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn forget_secrets(&self, job: &JobId) -> Result<(), Failure> {
+        Ok(self.store.delete(JOB_SECRETS, job.as_bytes())?)
+    }
+
+    /// This node's entries in the contract of a job.
+    ///
+    /// # Errors
+    /// As [`Context::channel_key`].
+    pub fn contract_part(&self, job: &JobId, party: PartyId) -> Result<Part, Failure> {
+        let key = ChannelKey::from_bytes(self.channel_key(job)?.public());
+        Ok(Part {
+            party,
+            profile: Profile { core_speed: 10, round_trip: 10, bandwidth: 27 },
+            channel: ChannelOffer { key, addresses: self.data_addresses() },
+        })
+    }
+
+    /// Where peers reach this node's control plane, as multiaddresses: what an invitation carries.
+    pub fn addresses(&self) -> Vec<String> {
+        if !self.config.announce.is_empty() {
+            return self.config.announce.clone();
+        }
+        let listening = self.network.listen_addresses().borrow().clone();
+        listening
+            .iter()
+            .filter(|address| self.is_announced(address))
+            .map(ToString::to_string)
+            .take(MAX_ADDRESSES)
+            .collect()
+    }
+
+    /// Where peers reach this node's data plane, as multiaddresses.
+    pub fn data_addresses(&self) -> Vec<String> {
+        if let Some(announced) = &self.config.data_announce {
+            return vec![announced.clone()];
+        }
+        let port = self.data_plane.local_address().port();
+        let configured = self.config.data_listen.ip();
+        let mut hosts = Vec::new();
+        if configured.is_unspecified() {
+            // Listens on every interface: those that the control plane has found.
+            for address in self.network.listen_addresses().borrow().iter().filter(|a| self.is_announced(a)) {
+                hosts.extend(address.iter().find_map(|part| match part {
+                    Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+                    Protocol::Ip6(ip) => Some(IpAddr::V6(ip)),
+                    _ => None,
+                }));
+            }
+        } else {
+            hosts.push(configured);
+        }
+        hosts.sort();
+        hosts.dedup();
+        let address = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => format!("/ip4/{ip}/tcp/{port}"),
+            IpAddr::V6(ip) => format!("/ip6/{ip}/tcp/{port}"),
+        };
+        hosts.into_iter().map(address).take(MAX_ADDRESSES).collect()
+    }
+
+    /// Whether an address is of use to others (CHK-109).
+    fn is_announced(&self, address: &Multiaddr) -> bool {
+        AddressPolicy { allow_local: self.config.allow_loopback }.permits(address)
+    }
+
+    /// Stores something sealed that a job gave: an output share or a result.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn store_output(&self, job: &JobId, kind: OutputKind, bytes: &[u8]) -> Result<(), Failure> {
+        let key = output_key(job, kind);
+        self.store.put(JOB_OUTPUTS, &key, &self.outputs.seal(&key, bytes, &mut system_rng()))?;
+        Ok(self.store.flush()?)
+    }
+
+    /// What [`Context::store_output`] stored.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn output(&self, job: &JobId, kind: OutputKind) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        let key = output_key(job, kind);
+        match self.store.get(JOB_OUTPUTS, &key)? {
+            Some(sealed) => Ok(Some(self.outputs.open(&key, &sealed)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Deletes a stored output.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn forget_output(&self, job: &JobId, kind: OutputKind) -> Result<(), Failure> {
+        Ok(self.store.delete(JOB_OUTPUTS, &output_key(job, kind))?)
+    }
+
+    /// Writes an event of a job into the log, before it takes effect (CHK-811).
+    ///
+    /// # Errors
+    /// A fault of the log's file.
+    pub fn log_job(&self, job: &JobRecord, kind: LogKind, what: &str) -> Result<(), Failure> {
+        let body = json!({ "job": job.id, "peer": job.peer, "organisation": job.peer_name(), "text": what });
+        self.log(kind, &body)
+    }
+
+    /// Writes an event into the log. `body` holds no cell values and no constants of others.
+    ///
+    /// # Errors
+    /// A fault of the log's file.
+    pub fn log(&self, kind: LogKind, body: &serde_json::Value) -> Result<(), Failure> {
+        self.log.append(self.clock.unix_seconds(), kind, body)?;
+        Ok(())
+    }
+}
+
+/// What a job leaves in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// This node's share of the outputs, until the job is settled.
+    Share,
+    /// The released values that this node received.
+    Result,
+}
+
+fn output_key(job: &JobId, kind: OutputKind) -> Vec<u8> {
+    let mut key = job.as_bytes().to_vec();
+    key.push(match kind {
+        OutputKind::Share => b's',
+        OutputKind::Result => b'r',
+    });
+    key
+}

@@ -1,0 +1,190 @@
+//! `tacit node`: the daemon, from an opened directory to a graceful stop.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libp2p::identity::ed25519;
+use tacit_protocol::identity::Identity;
+use tacit_protocol::{Code, Failure};
+use tacit_sdk::client::{ADDRESS_FILE, TOKEN_FILE};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::api::auth::{Role, Tokens};
+use crate::clock::{Clock, SystemClock, system_rng};
+use crate::config::Config;
+use crate::context::{Context, Parts};
+use crate::data::Datasets;
+use crate::data_plane::{DataPlane, DataPlaneLimits};
+use crate::heads::Heads;
+use crate::keys::{IdentitySeed, NodeKey};
+use crate::log::Log;
+use crate::network::hello::NodeGreeter;
+use crate::network::{self, AddressPolicy, NetworkConfig, transport};
+use crate::node::Node;
+use crate::pairing::Pairing;
+use crate::setup::Files;
+use crate::store::{Journal, SledStore, Store};
+use crate::{api, crypto};
+
+/// How long a graceful stop may take before the process ends anyway.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs the node in a directory until it is told to stop by a signal or by `tacit stop`.
+///
+/// # Errors
+/// What kept it from starting.
+pub fn run(dir: &Path) -> Result<(), Failure> {
+    let filter = EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // An error means that the process logs already.
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init());
+    crypto::install();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|cause| {
+        Failure::new(Code::new("NODE_START"), format!("no threads: {cause}"), "check the limits of the system.")
+    })?;
+    let ran = runtime.block_on(serve(dir));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    ran
+}
+
+async fn serve(dir: &Path) -> Result<(), Failure> {
+    let files = Files::of(dir);
+    let config = Config::read(dir)?;
+    let node_key = NodeKey::read_file(&files.key())?;
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(&files.store())?);
+    let identity = Identity::from_seed(IdentitySeed::load(&*store, &node_key)?.expose());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let log = Arc::new(Log::open(&files.log())?);
+    let datasets = Datasets::open(store.clone(), &node_key)?;
+    let pairing = Arc::new(Pairing::open(
+        identity.clone(),
+        config.name.clone(),
+        config.allow_loopback,
+        clock.clone(),
+        store.clone(),
+        Journal::open(&files.peers())?,
+        node_key.sealer("ticket"),
+        Box::new(system_rng()),
+    )?);
+
+    let addresses = AddressPolicy { allow_local: config.allow_loopback };
+    let keypair = identity.to_libp2p();
+    let paired = pairing.clone();
+    let heads = Heads::new(move |peer| paired.organisation_of(peer), log.clone());
+    let greeter = NodeGreeter::new(config.name.clone(), clock.clone(), Arc::new(heads));
+    let settings = NetworkConfig { addresses, ..NetworkConfig::default() };
+    let network = network::spawn(
+        &keypair,
+        transport::tcp_and_quic(&keypair)?,
+        settings,
+        Arc::new(greeter),
+        Box::new(system_rng()),
+    )?;
+    let (handle, requests, network_task) = network.into_parts();
+    pairing.restore(&handle).await?;
+    for address in &config.listen {
+        let parsed = address.parse().map_err(|cause| {
+            let message = format!("`listen`: {address:?} is no multiaddress: {cause}");
+            Failure::new(Code::new("USAGE_CONFIG"), message, "mend node.toml; an example: /ip4/0.0.0.0/tcp/7700.")
+        })?;
+        handle.listen(parsed).await?;
+    }
+    let (data_plane, data_task) = DataPlane::start(config.data_listen, DataPlaneLimits::default(), addresses).await?;
+
+    let stop = CancellationToken::new();
+    let context = Arc::new(Context::new(Parts {
+        config,
+        identity,
+        node_key,
+        store,
+        clock,
+        network: handle.clone(),
+        data_plane: data_plane.clone(),
+        datasets,
+        pairing,
+        log,
+    }));
+    let node = Node::new(context.clone(), files.clone(), stop.clone());
+    node.start(requests).await?;
+
+    let listener = api::listen(context.config.api_listen).await?;
+    let address = listener.local_addr().map_err(|cause| file_failure(dir, &cause))?;
+    let tokens =
+        Arc::new(Tokens::new(&ed25519::Keypair::generate(), context.identity.peer().to_string(), address.port()));
+    write_private(&dir.join(TOKEN_FILE), &tokens.issue("operator", Role::Operator, context.clock.unix_seconds())?)?;
+    write_private(&dir.join(ADDRESS_FILE), &address.to_string())?;
+    tracing::info!(api = %address, data = %data_plane.local_address(), "node of {} ready", context.config.name);
+
+    let api = tokio::spawn(api::serve(listener, node.clone(), tokens.clone(), stop.clone()));
+    let renewal = tokio::spawn(renew_token(dir.join(TOKEN_FILE), tokens, context.clone(), stop.clone()));
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = signalled() => stop.cancel(),
+    }
+    tracing::info!("stopping");
+    let stopped = tokio::time::timeout(STOP_PATIENCE, async {
+        node.join().await;
+        drop(api.await);
+        drop(renewal.await);
+        data_plane.stop();
+        drop(data_task.await);
+        drop(handle.stop().await);
+        drop(network_task.await);
+    });
+    if stopped.await.is_err() {
+        tracing::warn!("some tasks did not end in time; their jobs go on at the next start");
+    }
+    context.store.flush()?;
+    drop(std::fs::remove_file(dir.join(ADDRESS_FILE)));
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Writes a fresh token before the old one ends.
+async fn renew_token(path: std::path::PathBuf, tokens: Arc<Tokens>, context: Arc<Context>, stop: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(12 * 3600);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        let token = tokens.issue("operator", Role::Operator, context.clock.unix_seconds());
+        if let Err(failure) = token.and_then(|token| write_private(&path, &token)) {
+            tracing::error!(code = %failure.code, "the API token was not renewed: {failure}");
+        }
+    }
+}
+
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be heard; stop the node with `tacit stop`");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Writes a file that only the node's user may read, all at once.
+fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let fresh = path.with_extension("new");
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)
+        .and_then(|mut file| file.write_all(format!("{text}\n").as_bytes()))
+        .and_then(|()| std::fs::rename(&fresh, path));
+    written.map_err(|cause| file_failure(path, &cause))
+}
+
+fn file_failure(path: &Path, cause: &std::io::Error) -> Failure {
+    Failure::new(Code::new("NODE_START"), format!("{}: {cause}", path.display()), "check the directory's permissions.")
+}

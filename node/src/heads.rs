@@ -1,0 +1,66 @@
+//! What greetings are compared with: who is paired, and where each peer's log stood when it last greeted (CHK-113).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tacit_protocol::messages::LogHead;
+use tacit_protocol::{Code, PeerId};
+
+use crate::log::Log;
+use crate::network::hello::HelloBook;
+
+/// The peers and their logs' heads as far as this process has seen them.
+pub struct Heads {
+    organisation_of: Box<dyn Fn(&PeerId) -> Option<String> + Send + Sync>,
+    log: Arc<Log>,
+    seen: Mutex<BTreeMap<PeerId, LogHead>>,
+}
+
+impl Heads {
+    /// Nothing seen yet. `organisation_of` says who is paired under a key.
+    pub fn new(organisation_of: impl Fn(&PeerId) -> Option<String> + Send + Sync + 'static, log: Arc<Log>) -> Self {
+        Self { organisation_of: Box::new(organisation_of), log, seen: Mutex::default() }
+    }
+}
+
+impl HelloBook for Heads {
+    fn organisation_of(&self, peer: &PeerId) -> Option<String> {
+        (self.organisation_of)(peer)
+    }
+
+    fn own_head(&self) -> LogHead {
+        self.log.head()
+    }
+
+    fn check_head(&self, peer: &PeerId, head: &LogHead) -> Result<(), Code> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = seen.get(peer);
+        // A log only grows, and what was shown once stays.
+        let grown = known.is_none_or(|known| head.sequence > known.sequence || head == known);
+        if !grown {
+            return Err(Code::new("LOG_FORK"));
+        }
+        seen.insert(*peer, *head);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_protocol::{Digest, Identity};
+
+    use super::*;
+
+    #[test]
+    fn chk_113_a_peers_log_may_grow_but_not_shrink_or_change() {
+        let heads = Heads::new(|_| None, Arc::new(Log::in_memory()));
+        let peer = Identity::from_seed(&[7; 32]).peer();
+        let head = |sequence, byte| LogHead { sequence, digest: Digest::from_bytes([byte; 32]) };
+        assert_eq!(heads.check_head(&peer, &head(2, 1)), Ok(()));
+        assert_eq!(heads.check_head(&peer, &head(2, 1)), Ok(()));
+        assert_eq!(heads.check_head(&peer, &head(5, 2)), Ok(()));
+        for forked in [head(5, 3), head(4, 2)] {
+            assert_eq!(heads.check_head(&peer, &forked), Err(Code::new("LOG_FORK")));
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Jobs: from a submitted program to a settled receipt.
+//!
+//! A job is a state machine whose every transition is written before it is acted on ([`book`]). One task a job drives
+//! it ([`proposer`], [`owner`]) and acts by the state that it finds, so a restarted node goes on where it was. Peers'
+//! messages change the record under the same rules ([`inbound`]). Decisions are pure ([`negotiate`]); the run itself is
+//! a blocking thread ([`run`]); what follows the release is [`settle`].
+
+pub mod book;
+mod inbound;
+pub mod negotiate;
+mod owner;
+mod proposer;
+pub mod record;
+mod result;
+mod run;
+mod settle;
+mod view;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tacit_protocol::job::{JobId, JobState};
+use tacit_protocol::messages::{About, PeerFailure, PeerText, Request, Response};
+use tacit_protocol::{Code, Failure};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::context::Context;
+use book::Book;
+use record::{JobRecord, Role};
+
+/// Runs at a time. More wait; a run may use all cores and its tables' memory.
+const CONCURRENT_RUNS: usize = 2;
+/// How long an answer to one message may take.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The wait between two tries of a message.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The jobs of a node and the tasks that drive them.
+pub struct Jobs {
+    context: Arc<Context>,
+    book: Book,
+    runs: Arc<Semaphore>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// What calls off the run of a job that is under way.
+    running: Mutex<HashMap<JobId, CancellationToken>>,
+}
+
+impl Jobs {
+    /// The jobs in the node's store. [`Jobs::resume`] sets them going.
+    pub fn new(context: Arc<Context>, stop: CancellationToken) -> Arc<Self> {
+        let book = Book::new(context.store.clone(), context.clock.clone());
+        Arc::new(Self {
+            context,
+            book,
+            runs: Arc::new(Semaphore::new(CONCURRENT_RUNS)),
+            tasks: TaskTracker::new(),
+            stop,
+            running: Mutex::default(),
+        })
+    }
+
+    /// The book of jobs.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Drives every job that is not settled: after a start, jobs go on where they were.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn resume(self: &Arc<Self>) -> Result<(), Failure> {
+        for job in self.book.all()? {
+            if !job.state.is_final() || settle::is_open(&job) {
+                self.drive(job.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until no task runs any more. The token given to [`Jobs::new`] is cancelled first.
+    pub async fn join(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Starts the task of a job.
+    fn drive(self: &Arc<Self>, id: JobId) {
+        let jobs = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let stop = jobs.stop.clone();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = jobs.drive_to_end(id) => {}
+            }
+        });
+    }
+
+    async fn drive_to_end(self: &Arc<Self>, id: JobId) {
+        loop {
+            let stepped = match self.book.get(&id) {
+                Ok(job) if job.role == Role::Proposer => self.step_as_proposer(job).await,
+                Ok(job) => self.step_as_owner(job).await,
+                Err(failure) => Err(failure),
+            };
+            match stepped {
+                Ok(Next::Again) => {}
+                Ok(Next::Done) => return,
+                Err(failure) => match self.fail(&id, failure) {
+                    Ok(job) if settle::is_open(&job) => {}
+                    Ok(_) => return,
+                    Err(fault) => {
+                        tracing::error!(job = %id.short(), code = %fault.code, "the job stands still: {fault}");
+                        return;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Ends a job that failed, unless it has ended already, and tells the peer.
+    fn fail(self: &Arc<Self>, id: &JobId, failure: Failure) -> Result<JobRecord, Failure> {
+        let ((), job) = self.book.change(id, |job, now| {
+            if job.state.is_final() {
+                return Ok(());
+            }
+            let step = failure.step.clone().unwrap_or_else(|| job.state.to_string());
+            let end = match failure.code.exit_class() {
+                tacit_protocol::ExitClass::Denied if !job.state.is_past_release() => JobState::Refused,
+                _ => JobState::Failed,
+            };
+            // Not every state has a way to `refused`.
+            let end = if job.state.step(end).is_ok() { end } else { JobState::Failed };
+            job.end(end, failure.clone().at_step(step), now)
+        })?;
+        tracing::warn!(job = %id.short(), state = %job.state, code = %failure.code, "the job ended");
+        self.tell_status(&job);
+        Ok(job)
+    }
+
+    /// Tells the peer where a job stands, in the background. Peers ask again by themselves, so a loss does no harm.
+    fn tell_status(self: &Arc<Self>, job: &JobRecord) {
+        let (jobs, job) = (Arc::clone(self), job.clone());
+        self.tasks.spawn(async move {
+            let Ok(about) = jobs.about(&job.id) else { return };
+            let status = Request::Status { about, status: status(&job) };
+            drop(tokio::time::timeout(MESSAGE_TIMEOUT, jobs.ask_once(&job, "status", &status)).await);
+        });
+    }
+
+    /// Cancels a job that is before its release (CHK-308) and tells the peer.
+    ///
+    /// # Errors
+    /// `JOB_RELEASED` if a share may have left, `STATE_ILLEGAL` if it has ended.
+    pub fn cancel(self: &Arc<Self>, id: &JobId, by: &str, reason: &str) -> Result<JobRecord, Failure> {
+        let ((), job) = self.book.change(id, |job, now| {
+            if job.state.is_past_release() {
+                let message = "parts of the answer may have left already; what is released stays released";
+                return Err(Failure::new(Code::new("JOB_RELEASED"), message, "see `tacit job show`."));
+            }
+            let failure = Failure::new(Code::new("JOB_CANCELLED"), reason, "submit the job again if it was a mistake.");
+            let failure = failure.by_party(by).at_step(job.state.to_string());
+            job.told = Some(PeerFailure::new(failure.code.clone(), "The job was called off.", "Ask its operator."));
+            job.end(JobState::Cancelled, failure, now)
+        })?;
+        tracing::info!(job = %id.short(), "job cancelled");
+        self.interrupt(id);
+        self.tell_status(&job);
+        Ok(job)
+    }
+
+    /// Breaks off the run of a job, if one is under way.
+    fn interrupt(&self, id: &JobId) {
+        if let Some(token) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
+            token.cancel();
+        }
+    }
+
+    /// The number of this node's next message about a job.
+    fn about(&self, id: &JobId) -> Result<About, Failure> {
+        let ((), job) = self.book.change(id, |job, _| {
+            job.sequence += 1;
+            Ok(())
+        })?;
+        Ok(About { job: *id, sequence: job.sequence })
+    }
+
+    /// Asks the peer of a job, once.
+    async fn ask_once(&self, job: &JobRecord, step: &'static str, request: &Request) -> Result<Response, Failure> {
+        self.context.ask(&job.peer, step, request, MESSAGE_TIMEOUT).await.map_err(|f| f.by_party(job.peer_name()))
+    }
+
+    /// Asks the peer of a job, again and again until it answers or `patience` is over. Messages are idempotent.
+    async fn ask(
+        &self,
+        job: &JobRecord,
+        step: &'static str,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Response, Failure> {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            match self.ask_once(job, step, request).await {
+                Ok(Response::Failed(failure)) => return Err(failure.to_failure(&job.peer_name()).at_step(step)),
+                Ok(answer) => return Ok(answer),
+                Err(failure) if is_passing(&failure.code) && tokio::time::Instant::now() + RETRY < deadline => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(failure) => return Err(failure.at_step(step)),
+            }
+        }
+    }
+
+    /// How long a peer may be away before a job fails.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.context.config.peer_timeout_seconds)
+    }
+}
+
+/// Whether a job has more to do.
+enum Next {
+    /// Look at its state again.
+    Again,
+    /// It is settled, or another message sets it going.
+    Done,
+}
+
+/// Whether a failure to ask may be over soon.
+fn is_passing(code: &Code) -> bool {
+    matches!(code.as_str(), "PEER_UNREACHABLE" | "PEER_TIMEOUT" | "PEER_RATE" | "PEER_NO_ANSWER" | "PEER_CLOSED")
+}
+
+/// Where a job stands, as the peer may hear it.
+fn status(job: &JobRecord) -> tacit_protocol::messages::JobStatus {
+    tacit_protocol::messages::JobStatus {
+        state: job.state,
+        step: job.failure.as_ref().and_then(|failure| failure.step.as_deref()).map(PeerText::new),
+        failure: job.told.clone(),
+    }
+}
+
+/// An answer of another kind than the request's.
+fn unexpected(step: &'static str) -> Failure {
+    let message = format!("the peer's answer at {step} is of another kind than the question");
+    Failure::new(Code::new("PEER_ANSWER"), message, "bring both nodes to one version.").at_step(step)
+}

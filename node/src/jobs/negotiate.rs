@@ -1,0 +1,454 @@
+//! The decisions of a negotiation: what a proposal says, whether this node's policies allow it, and the terms and the
+//! contract that follow. All are functions of messages, own records and time; nothing here waits or writes.
+//!
+//! Both sides derive the terms from the same proposal and the rules of all owners, so nothing that the proposer says
+//! of types, ranges, release or disclosures is taken on trust (CHK-207, CHK-212, CHK-302).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tacit_protocol::canonical::Digest;
+use tacit_protocol::contract::{CONTRACT_VERSION, ChannelOffer, Contract, ContractError, Profile, Suite};
+use tacit_protocol::identity::PeerId;
+use tacit_protocol::job::JobState;
+use tacit_protocol::messages::{Acceptance, PeerFailure};
+use tacit_protocol::policy::{Approval, Policy, Query};
+use tacit_protocol::program::disclosure::{self, Analysis};
+use tacit_protocol::program::infer::{TypedProgram, infer};
+use tacit_protocol::program::rules::{DatasetRules, Refusal};
+use tacit_protocol::program::types::Dataset;
+use tacit_protocol::program::{Alignment, Op, Program};
+use tacit_protocol::schema::TableSchema;
+use tacit_protocol::terms::{OwnedDataset, Proposal, Receiver, TERMS_VERSION, Terms, TermsDataset, schema_digest};
+use tacit_protocol::{Code, Failure, PartyId};
+
+use super::record::JobRecord;
+
+/// How long after its signing a contract may start, in seconds.
+const START_SECONDS: u64 = 300;
+/// The window of `jobs_per_day`.
+const DAY_SECONDS: u64 = 24 * 3600;
+
+/// A dataset of this node, as negotiations see it.
+#[derive(Clone, Debug)]
+pub struct OwnData {
+    /// Its version.
+    pub version: u64,
+    /// Its schema.
+    pub schema: TableSchema,
+    /// The salted commitment to its rows (CHK-506).
+    pub root: Digest,
+    /// Its policy.
+    pub policy: Policy,
+}
+
+/// What this node knows beside the proposal.
+pub struct Knowledge<'a> {
+    /// This node.
+    pub me: PeerId,
+    /// Its datasets by name.
+    pub own: Box<dyn Fn(&str) -> Option<OwnData> + 'a>,
+    /// The name under which a peer is paired, or this node's own.
+    pub name_of: Box<dyn Fn(&PeerId) -> Option<String> + 'a>,
+    /// The jobs that count against the limits of policies.
+    pub jobs: &'a [JobRecord],
+    /// Unix seconds.
+    pub now: u64,
+}
+
+/// Why a proposal does not go through.
+#[derive(Clone, Debug)]
+pub enum Rejected {
+    /// It is wrong, or this node cannot do it.
+    Failure(Failure),
+    /// Policies or disclosure rules forbid it.
+    Forbidden(Vec<Refusal>),
+}
+
+/// What follows from a proposal and the rules of all owners.
+#[derive(Debug)]
+pub struct Derived {
+    /// The program with its types.
+    pub typed: TypedProgram,
+    /// The release spec and what each party learns.
+    pub analysis: Analysis,
+    /// Who receives anything.
+    pub receivers: BTreeSet<PartyId>,
+}
+
+/// This node's answer to a proposal that it may accept.
+#[derive(Debug)]
+pub struct Review {
+    /// What follows from it; none at the proposer, who does not know the other owner's rules yet.
+    pub derived: Option<Derived>,
+    /// This node's datasets in it, by the program's name for them, with their rules.
+    pub own: Vec<(String, OwnData, DatasetRules)>,
+    /// Whether a policy wants the operator to be asked.
+    pub ask: bool,
+}
+
+impl Rejected {
+    /// As this node's own people see it.
+    pub fn to_failure(&self, organisation: impl Fn(PartyId) -> String) -> Failure {
+        match self {
+            Self::Failure(failure) => failure.clone(),
+            Self::Forbidden(refusals) => {
+                let Some(first) = refusals.first() else {
+                    return Failure::new(Code::new("POLICY_QUERIER"), "the proposal is refused", "ask its owner.");
+                };
+                let more = match refusals.len() {
+                    1 => String::new(),
+                    count => format!(" (and {} more)", count - 1),
+                };
+                let message = format!("{} of {}: {}{more}", first.clause, first.dataset, first.cause);
+                Failure::new(first.code.clone(), message, &first.change).by_party(organisation(first.owner))
+            }
+        }
+    }
+
+    /// As the proposing peer hears it. A wrong proposal is the proposer's own, so it hears all of it.
+    pub fn to_peer(&self) -> PeerFailure {
+        match self {
+            Self::Failure(failure) => PeerFailure::new(failure.code.clone(), &failure.message, &failure.next),
+            Self::Forbidden(refusals) => PeerFailure::refused(refusals),
+        }
+    }
+}
+
+impl From<Failure> for Rejected {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+/// Judges a proposal by this node's data and policies. Used by every owner, the proposer included.
+///
+/// # Errors
+/// The proposal is malformed, stale or forbidden. It depends on program, policies, schemas and public sizes only
+/// (CHK-214).
+pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, Rejected> {
+    proposal.check_form().map_err(|error| {
+        Failure::new(error.code(), error.to_string(), "propose the job again with a node of the same version.")
+    })?;
+    let me = own_party(proposal, knowledge)?;
+    check_names(proposal, knowledge)?;
+    let own = own_datasets(proposal, me, knowledge)?;
+    let mut known: BTreeMap<String, DatasetRules> =
+        proposal.own.iter().map(|dataset| (dataset.name.clone(), dataset.rules.clone())).collect();
+    let mut refusals = Vec::new();
+    let mut reviewed = Vec::new();
+    let job = proposal.job_id().ok();
+    let proposer = &proposal.parties[proposal.proposer.index()].organisation;
+    for (name, data) in own {
+        let using = |record: &&JobRecord| {
+            Some(record.id) != job && record.proposal.datasets.iter().any(|dataset| dataset.name == name)
+        };
+        let jobs: Vec<&JobRecord> = knowledge.jobs.iter().filter(using).collect();
+        let today = jobs.iter().filter(|job| {
+            let begun = job.history.first().map_or(0, |entry| entry.at);
+            job.peer == proposal.parties[proposal.proposer.index()].peer
+                && job.state != JobState::Refused
+                && begun + DAY_SECONDS > knowledge.now
+        });
+        let query = Query {
+            dataset: &name,
+            owner: me,
+            querier: (proposal.proposer != me).then_some(proposer.as_str()),
+            purpose: &proposal.purpose,
+            venue: proposal.venue,
+            alignments: &alignments(proposal),
+            code: proposal.code.digest(),
+            now: knowledge.now,
+            jobs_today: count(today.count()),
+            jobs_running: count(jobs.iter().filter(|job| !job.state.is_final()).count()),
+        };
+        refusals.extend(data.policy.check_query(&query));
+        let own_rules = rules(&data.policy, proposal);
+        known.insert(name.clone(), own_rules.clone());
+        reviewed.push((name, data, own_rules));
+    }
+    if !refusals.is_empty() {
+        return Err(Rejected::Forbidden(refusals));
+    }
+    let all_known = proposal.datasets.iter().all(|dataset| known.contains_key(&dataset.name));
+    let derived = if all_known { Some(derive(proposal, &known)?) } else { typed(proposal).map(|_| None)? };
+    let ask =
+        proposal.proposer != me && reviewed.iter().any(|(_, data, _)| data.policy.query().approval == Approval::Ask);
+    Ok(Review { derived, own: reviewed, ask })
+}
+
+/// The part of a review that is repeated right before the run: policies and datasets may have changed since the
+/// contract was signed (CHK-306). Limits on the number of jobs were judged when the job came.
+///
+/// # Errors
+/// As [`review`].
+pub fn still_allowed(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<(), Rejected> {
+    review(proposal, knowledge).map(drop)
+}
+
+/// How a program aligns rows.
+fn alignments(proposal: &Proposal) -> Vec<Alignment> {
+    let nodes = proposal.code.program().map(|program| program.nodes.as_slice()).unwrap_or_default();
+    let used: BTreeSet<Alignment> = nodes
+        .iter()
+        .filter_map(|node| match node.op {
+            Op::Join { alignment, .. } => Some(alignment),
+            _ => None,
+        })
+        .collect();
+    used.into_iter().collect()
+}
+
+fn count(jobs: usize) -> u32 {
+    u32::try_from(jobs).unwrap_or(u32::MAX)
+}
+
+/// The program of a proposal with its types.
+///
+/// # Errors
+/// The program is wrong.
+pub fn typed(proposal: &Proposal) -> Result<TypedProgram, Failure> {
+    let program = program(proposal)?;
+    let datasets: BTreeMap<String, Dataset> = proposal
+        .datasets
+        .iter()
+        .map(|dataset| (dataset.name.clone(), Dataset { owner: dataset.owner, schema: dataset.schema.clone() }))
+        .collect();
+    Ok(infer(program, &datasets)?)
+}
+
+/// What follows from a proposal and the rules of all its datasets.
+///
+/// # Errors
+/// The program is wrong, or the analysis refuses it.
+pub fn derive(proposal: &Proposal, rules: &BTreeMap<String, DatasetRules>) -> Result<Derived, Rejected> {
+    let typed = typed(proposal)?;
+    let by_output = receivers(proposal, typed.program())?;
+    let receivers = by_output.values().flatten().copied().collect();
+    let analysis = disclosure::analyse(&typed, rules, &by_output).map_err(Rejected::Forbidden)?;
+    Ok(Derived { typed, analysis, receivers })
+}
+
+/// The terms: the proposal with every owner's part. All sides call this and compare.
+///
+/// # Errors
+/// An owner's part is missing, or as [`derive`].
+pub fn complete(proposal: &Proposal, parts: &[OwnedDataset]) -> Result<(Terms, Derived), Rejected> {
+    let parts: BTreeMap<&str, &OwnedDataset> =
+        proposal.own.iter().chain(parts).map(|part| (part.name.as_str(), part)).collect();
+    let mut datasets = Vec::new();
+    for dataset in &proposal.datasets {
+        let part = parts.get(dataset.name.as_str()).ok_or_else(|| {
+            let message = format!("the owner of {} did not say its part", dataset.name);
+            Failure::new(Code::new("CONTRACT_FIELD"), message, "ask its operator for the node's version.")
+        })?;
+        datasets.push(TermsDataset {
+            name: dataset.name.clone(),
+            owner: dataset.owner,
+            dataset: dataset.dataset.clone(),
+            version: dataset.version,
+            schema: schema_digest(&dataset.schema),
+            rows: dataset.schema.rows,
+            input: part.input,
+            policy: part.policy,
+            rules: part.rules.clone(),
+        });
+    }
+    let rules = datasets.iter().map(|dataset| (dataset.name.clone(), dataset.rules.clone())).collect();
+    let derived = derive(proposal, &rules)?;
+    let terms = Terms {
+        version: TERMS_VERSION,
+        code: proposal.code.clone(),
+        parties: proposal.parties.clone(),
+        proposer: proposal.proposer,
+        analyst: proposal.analyst.clone(),
+        datasets,
+        release: derived.analysis.release.clone(),
+        receivers: derived.receivers.iter().copied().map(Receiver::Party).collect(),
+        venue: proposal.venue,
+        purpose: proposal.purpose.clone(),
+        disclosures: derived.analysis.learned.clone(),
+        limits: proposal.limits,
+    };
+    Ok((terms, derived))
+}
+
+/// One side's entries in a contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its place.
+    pub party: PartyId,
+    /// Its profile.
+    pub profile: Profile,
+    /// Its data channel.
+    pub channel: ChannelOffer,
+}
+
+/// The contract of a run, as the proposer writes it.
+///
+/// # Errors
+/// `PLAN_VERSION` if the sides have no planner in common.
+pub fn contract(
+    proposal: &Proposal,
+    terms: Terms,
+    own: &Part,
+    acceptance: &Acceptance,
+    ring_bits: u16,
+    now: u64,
+) -> Result<Contract, Failure> {
+    let planner_version = PLANNER_VERSION;
+    if !acceptance.planner_versions.contains(&planner_version) {
+        let message = format!("the peer's planners {:?} do not include this node's", acceptance.planner_versions);
+        return Err(Failure::new(Code::new("PLAN_VERSION"), message, "bring both nodes to one version."));
+    }
+    let peer = Part { party: own.party.other(), profile: acceptance.profile, channel: acceptance.channel.clone() };
+    let mut parts = [own.clone(), peer];
+    parts.sort_by_key(|part| part.party);
+    let start_by = now + START_SECONDS;
+    Ok(Contract {
+        version: CONTRACT_VERSION,
+        terms_digest: terms.digest(),
+        job: proposal.job_id().map_err(|error| Failure::new(error.code(), error.to_string(), ""))?,
+        terms,
+        nonce: proposal.nonce,
+        start_by,
+        deadline: start_by + u64::from(proposal.limits.seconds),
+        profiles: parts.iter().map(|part| part.profile).collect(),
+        planner_version,
+        suite: Suite::CURRENT,
+        ring_bits,
+        channels: parts.iter().map(|part| part.channel.clone()).collect(),
+        evidence: vec![None; parts.len()],
+    })
+}
+
+/// The planner whose plans this node runs.
+pub const PLANNER_VERSION: u16 = tacit_mpc::plan::PLANNER_VERSION;
+
+/// A contract that does not hold, for this node's people.
+pub fn refused_contract(error: ContractError) -> Failure {
+    Failure::new(error.code(), error.to_string(), "submit the job again.")
+}
+
+/// Compares a contract with what this owner derives from the proposal and its own acceptance (CHK-302, CHK-303).
+///
+/// # Errors
+/// `CONTRACT_*`, naming the first field that differs.
+pub fn check_contract(
+    contract: &Contract,
+    proposal: &Proposal,
+    acceptance: &Acceptance,
+    own: PartyId,
+    ring_bits: u16,
+    now: u64,
+) -> Result<(), Failure> {
+    let wrong = |field: &str| {
+        let message = format!("the contract's {field} is not what this node derives");
+        Failure::new(Code::new("CONTRACT_MISMATCH"), message, "bring both nodes to one version and submit again.")
+    };
+    contract.check_form().map_err(refused_contract)?;
+    let (terms, _) = complete(proposal, &acceptance.datasets).map_err(|_| wrong("terms"))?;
+    let place = own.index();
+    let checks = [
+        ("terms", contract.terms == terms),
+        ("nonce", contract.nonce == proposal.nonce),
+        ("profile", contract.profiles.get(place) == Some(&acceptance.profile)),
+        ("channel", contract.channels.get(place) == Some(&acceptance.channel)),
+        ("planner version", acceptance.planner_versions.contains(&contract.planner_version)),
+        ("ring", contract.ring_bits == ring_bits),
+        ("evidence", contract.evidence.iter().all(Option::is_none)),
+    ];
+    if let Some((field, _)) = checks.into_iter().find(|(_, holds)| !holds) {
+        return Err(wrong(field));
+    }
+    contract.check_suite(&Suite::CURRENT).map_err(refused_contract)?;
+    contract.check_time(now).map_err(refused_contract)
+}
+
+fn program(proposal: &Proposal) -> Result<&Program, Failure> {
+    proposal.code.program().ok_or_else(|| {
+        Failure::new(Code::new("TERMS_UNSUPPORTED"), "only programs run in this version", "submit a program.")
+    })
+}
+
+fn own_party(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<PartyId, Failure> {
+    let place = proposal.parties.iter().position(|party| party.peer == knowledge.me);
+    place.and_then(|place| u8::try_from(place).ok()).map(PartyId).ok_or_else(|| {
+        Failure::new(Code::new("CONTRACT_FIELD"), "this node is no party of the proposal", "check the datasets' names.")
+    })
+}
+
+/// Organisations are called by the names under which they are paired, so that policies mean the same peers.
+fn check_names(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<(), Failure> {
+    let foreign = proposal
+        .parties
+        .iter()
+        .find(|party| (knowledge.name_of)(&party.peer).is_none_or(|name| name != party.organisation));
+    match foreign {
+        None => Ok(()),
+        Some(party) => {
+            let message = format!("{:?} is not the name under which this node knows that peer", party.organisation);
+            Err(Failure::new(Code::new("PEER_NAME"), message, "pair the organisations with each other again."))
+        }
+    }
+}
+
+/// This node's datasets in the proposal. Unknown, forbidden and changed ones are told apart only where the proposer
+/// may see the dataset (CHK-205, CHK-206).
+fn own_datasets(
+    proposal: &Proposal,
+    me: PartyId,
+    knowledge: &Knowledge<'_>,
+) -> Result<Vec<(String, OwnData)>, Failure> {
+    let proposer = proposal.parties.get(proposal.proposer.index()).map(|party| party.organisation.as_str());
+    let mut found = Vec::new();
+    for dataset in proposal.datasets.iter().filter(|dataset| dataset.owner == me) {
+        let data = (knowledge.own)(&dataset.dataset)
+            .filter(|data| {
+                proposal.proposer == me || proposer.is_some_and(|name| data.policy.is_visible_to(name, knowledge.now))
+            })
+            .ok_or_else(|| unknown_dataset(&dataset.name))?;
+        if data.version != dataset.version || data.schema != dataset.schema {
+            let message = format!("{} has changed since the proposer saw it", dataset.name);
+            let next = "look at `tacit catalogue` and submit the job again.";
+            return Err(Failure::new(Code::new("DATASET_STALE"), message, next));
+        }
+        found.push((dataset.name.clone(), data));
+    }
+    Ok(found)
+}
+
+/// The one answer to a dataset that is not there and to one that the asker may not see (CHK-205).
+pub fn unknown_dataset(name: &str) -> Failure {
+    let message = format!("there is no dataset {name:?} that this organisation may use");
+    Failure::new(Code::new("DATASET_UNKNOWN"), message, "see `tacit catalogue`.")
+}
+
+/// What a policy says about the parties of a proposal.
+pub fn rules(policy: &Policy, proposal: &Proposal) -> DatasetRules {
+    policy.rules(|organisation| party_named(proposal, organisation))
+}
+
+fn party_named(proposal: &Proposal, organisation: &str) -> Option<PartyId> {
+    let place = proposal.parties.iter().position(|party| party.organisation == organisation)?;
+    u8::try_from(place).ok().map(PartyId)
+}
+
+/// Who receives each output: the organisations named, or the proposer.
+fn receivers(proposal: &Proposal, program: &Program) -> Result<BTreeMap<String, Vec<PartyId>>, Failure> {
+    let mut all = BTreeMap::new();
+    for output in &program.outputs {
+        let mut parties = BTreeSet::new();
+        for name in &output.receivers {
+            parties.insert(party_named(proposal, name).ok_or_else(|| {
+                let message = format!("the output {:?} goes to {name:?}, which is no party of the job", output.name);
+                let next = "name an organisation whose data the program reads; other receivers are not supported yet.";
+                Failure::new(Code::new("PROGRAM_RECEIVER"), message, next)
+            })?);
+        }
+        if parties.is_empty() {
+            parties.insert(proposal.proposer);
+        }
+        all.insert(output.name.clone(), parties.into_iter().collect());
+    }
+    Ok(all)
+}

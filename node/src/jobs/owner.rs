@@ -1,0 +1,288 @@
+//! The job at a node that owns data of it: review, the operator's decision, the countersignature.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_protocol::canonical::Digest;
+use tacit_protocol::contract::Contract;
+use tacit_protocol::identity::{PeerId, Signature};
+use tacit_protocol::job::{JobId, JobState};
+use tacit_protocol::log::LogKind;
+use tacit_protocol::messages::{Acceptance, PeerFailure, ProposalAnswer, Readiness, Request, is_from};
+use tacit_protocol::terms::Proposal;
+use tacit_protocol::{Code, Failure, PartyId};
+
+use super::negotiate::{self, Rejected};
+use super::record::{JobRecord, Role};
+use super::{Jobs, Next};
+
+/// How long an acceptance holds, in seconds.
+const ACCEPTANCE_SECONDS: u64 = 600;
+/// How long an operator may think.
+const APPROVAL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Jobs {
+    /// Answers a proposal (CHK-201 to CHK-214). The same bytes again get the same answer (CHK-203).
+    pub(super) fn answer_proposal(self: &Arc<Self>, from: &PeerId, proposal: Proposal) -> ProposalAnswer {
+        match self.take_proposal(from, proposal) {
+            Ok(answer) => answer,
+            Err(failure) => {
+                tracing::info!(peer = %from.short(), code = %failure.code, "proposal refused");
+                ProposalAnswer::Refused(failure)
+            }
+        }
+    }
+
+    fn take_proposal(self: &Arc<Self>, from: &PeerId, proposal: Proposal) -> Result<ProposalAnswer, PeerFailure> {
+        let private = |failure: Failure| PeerFailure::from(&failure);
+        let refuse = |code, message: &str| PeerFailure::new(Code::new(code), message, "submit the job again.");
+        let id = proposal.job_id().map_err(|error| refuse("CONTRACT_FIELD", &error.to_string()))?;
+        if !is_from(&proposal, from) {
+            return Err(refuse("PROPOSAL_SIGNATURE", "the proposal names another proposer than its sender"));
+        }
+        if let Ok(known) = self.book.get(&id) {
+            if known.proposal_digest() != proposal.digest() {
+                return Err(refuse("PROPOSAL_REPLAY", "another proposal has this name"));
+            }
+            return Ok(stored_answer(&known));
+        }
+        let jobs = self.book.all().map_err(private)?;
+        let review = negotiate::review(&proposal, &self.context.knowledge(&jobs));
+        let me = self.context.identity.peer();
+        let party = proposal.parties.iter().position(|party| party.peer == me);
+        let party = party.and_then(|place| u8::try_from(place).ok()).map(PartyId);
+        let party = party.ok_or_else(|| refuse("CONTRACT_FIELD", "this node is no party of the proposal"))?;
+        let mut job = JobRecord::new(id, Role::Owner, party, *from, proposal, self.book.now());
+        match review {
+            Ok(review) => {
+                job.disclosures = review.derived.map_or_else(Vec::new, |derived| derived.analysis.learned);
+                if review.ask {
+                    job.enter(JobState::AwaitingApproval, self.book.now(), "a policy says `ask`").map_err(private)?;
+                } else {
+                    job.acceptance = Some(self.accept(&job).map_err(private)?);
+                }
+            }
+            Err(rejected) => {
+                let failure = rejected.to_failure(|party| job.organisation(party)).at_step("negotiating");
+                job.told = Some(rejected.to_peer());
+                job.end(JobState::Refused, failure, self.book.now()).map_err(private)?;
+            }
+        }
+        if let Err(known) = self.book.add(&job, None).map_err(private)? {
+            return Ok(stored_answer(&known));
+        }
+        tracing::info!(job = %id.short(), peer = %from.short(), state = %job.state, "proposal taken");
+        self.drive(id);
+        Ok(stored_answer(&job))
+    }
+
+    /// This node's part of terms and contract, with fresh salts and a fresh channel key.
+    fn accept(&self, job: &JobRecord) -> Result<Acceptance, Failure> {
+        let datasets = self.own_parts(&job.proposal, job.party)?;
+        let (terms, _) = negotiate::complete(&job.proposal, &datasets)
+            .map_err(|rejected: Rejected| rejected.to_failure(|party| job.organisation(party)))?;
+        self.context.make_secrets(&job.id)?;
+        let part = self.context.contract_part(&job.id, job.party)?;
+        Ok(Acceptance {
+            proposal: job.proposal_digest(),
+            datasets,
+            disclosures: terms.disclosures,
+            profile: part.profile,
+            channel: part.channel,
+            planner_versions: vec![negotiate::PLANNER_VERSION],
+            valid_until: self.book.now() + ACCEPTANCE_SECONDS,
+        })
+    }
+
+    /// The operator approves a job that waits for it. Nothing else turns waiting into yes (CHK-215).
+    ///
+    /// # Errors
+    /// `APPROVAL_SCOPE` if it does not wait; the refusal, if policies or data have changed meanwhile.
+    pub fn approve(self: &Arc<Self>, id: &JobId) -> Result<JobRecord, Failure> {
+        let job = waiting(self.book.get(id)?)?;
+        // Policies and datasets may have changed since it came (CHK-206, CHK-306).
+        negotiate::review(&job.proposal, &self.context.knowledge(&[]))
+            .map_err(|rejected| rejected.to_failure(|party| job.organisation(party)))?;
+        let acceptance = self.accept(&job)?;
+        let ((), job) = self.book.change(id, |job, now| {
+            waiting_state(job)?;
+            job.acceptance = Some(acceptance);
+            job.enter(JobState::Negotiating, now, "approved by the operator")
+        })?;
+        self.send_answer(&job);
+        Ok(job)
+    }
+
+    /// The operator refuses a job that waits for it.
+    ///
+    /// # Errors
+    /// `APPROVAL_SCOPE` if it does not wait, `USAGE_REASON` without a reason.
+    pub fn refuse(self: &Arc<Self>, id: &JobId, reason: &str) -> Result<JobRecord, Failure> {
+        if reason.trim().is_empty() {
+            let message = "a refusal needs a reason; the analyst sees it";
+            return Err(Failure::new(Code::new("USAGE_REASON"), message, "give one with --reason."));
+        }
+        let code = Code::new("APPROVAL_REFUSED");
+        let ((), job) = self.book.change(id, |job, now| {
+            waiting_state(job)?;
+            job.told = Some(PeerFailure::new(code.clone(), reason, "ask the owner's operator."));
+            let failure = Failure::new(code, reason, "").by_party(job.organisation(job.party));
+            job.end(JobState::Refused, failure.at_step("awaiting_approval"), now)
+        })?;
+        self.send_answer(&job);
+        Ok(job)
+    }
+
+    /// Sends the decision to the proposer in the background, until it has arrived.
+    fn send_answer(self: &Arc<Self>, job: &JobRecord) {
+        let (jobs, job) = (Arc::clone(self), job.clone());
+        self.tasks.spawn(async move {
+            let Ok(about) = jobs.about(&job.id) else { return };
+            let request = Request::Answer { about, answer: Box::new(stored_answer(&job)) };
+            let sent = tokio::select! {
+                () = jobs.stop.cancelled() => return,
+                sent = jobs.ask(&job, "answer", &request, APPROVAL) => sent,
+            };
+            if let Err(failure) = sent {
+                tracing::warn!(job = %job.id.short(), code = %failure.code, "the decision did not reach the proposer");
+            }
+        });
+    }
+
+    /// Countersigns a contract that equals this node's own derivation (CHK-302 to CHK-305).
+    pub(super) fn countersign(
+        self: &Arc<Self>,
+        from: &PeerId,
+        id: &JobId,
+        contract: Contract,
+        signature: Signature,
+    ) -> Result<Signature, Failure> {
+        let job = self.of_peer(from, id)?;
+        if let Some(known) = &job.contract {
+            // CHK-304: one contract per job, ever; the same one again gets the same signature.
+            let own = job.signatures.get(job.party.index()).copied().flatten().filter(|_| *known == contract);
+            return own.ok_or_else(|| {
+                Failure::new(Code::new("CONTRACT_DOUBLE"), "this job has another contract", "submit the job again.")
+            });
+        }
+        let acceptance = match (&job.acceptance, job.role, job.state) {
+            (Some(acceptance), Role::Owner, JobState::Negotiating) => acceptance,
+            _ => {
+                let message = "this node has not accepted the proposal";
+                return Err(Failure::new(Code::new("STATE_ILLEGAL"), message, "see `tacit job show`."));
+            }
+        };
+        let (_, derived) = negotiate::complete(&job.proposal, &acceptance.datasets)
+            .map_err(|rejected| rejected.to_failure(|party| job.organisation(party)))?;
+        let ring_bits = super::run::ring_bits(&derived)?;
+        negotiate::check_contract(&contract, &job.proposal, acceptance, job.party, ring_bits, self.book.now())?;
+        contract.verify(job.party.other(), &signature).map_err(negotiate::refused_contract)?;
+        let own = contract.sign(&self.context.identity).map_err(negotiate::refused_contract)?;
+        self.context.log_job(&job, LogKind::Contract, "contract signed")?;
+        // CHK-304: the signature is on disk before it leaves.
+        self.book.change(id, |job, now| {
+            job.take_contract(contract, job.party.other(), signature);
+            job.take_signature(job.party, own);
+            job.enter(JobState::Contracted, now, "")
+        })?;
+        Ok(own)
+    }
+
+    /// Says whether this node can start, and starts if so.
+    pub(super) fn ready(self: &Arc<Self>, from: &PeerId, id: &JobId, contract: &Digest) -> Result<Readiness, Failure> {
+        let job = self.of_peer(from, id)?;
+        let signed = job.contract()?;
+        if signed.digest() != *contract {
+            let message = "this node signed another contract";
+            return Err(Failure::new(Code::new("CONTRACT_MISMATCH"), message, "submit the job again."));
+        }
+        if job.state != JobState::Contracted {
+            // A repetition of a start that went through is answered alike; anything later is not to be started again.
+            return match job.state {
+                JobState::Aligning => Ok(Readiness::Ready),
+                state => Err(Failure::new(Code::new("STATE_ILLEGAL"), format!("the job is {state}"), "")),
+            };
+        }
+        signed.check_time(self.book.now()).map_err(negotiate::refused_contract)?;
+        let Ok(place) = Arc::clone(&self.runs).try_acquire_owned() else {
+            return Ok(Readiness::Busy { seconds: 2 });
+        };
+        let (jobs, id) = (Arc::clone(self), *id);
+        self.book.enter(&id, JobState::Aligning, "")?;
+        self.tasks.spawn(async move {
+            let _place = place;
+            if let Err(failure) = jobs.run(&job).await {
+                drop(jobs.fail(&id, failure));
+            }
+            jobs.drive(id);
+        });
+        Ok(Readiness::Ready)
+    }
+
+    /// One step of a job at an owner. What moves it between are the proposer's messages.
+    pub(super) async fn step_as_owner(self: &Arc<Self>, job: JobRecord) -> Result<Next, Failure> {
+        let now = self.book.now();
+        let until = |end: u64| Duration::from_secs(end.saturating_sub(now) + 1);
+        let (wait, what) = match job.state {
+            JobState::Negotiating => (
+                until(job.acceptance.as_ref().map_or(now, |a| a.valid_until)),
+                "the proposer did not send its contract",
+            ),
+            JobState::AwaitingApproval => (APPROVAL, "the operator did not decide in time"),
+            JobState::Contracted => {
+                let start_by = job.contract.as_ref().map_or(now, |contract| contract.start_by);
+                (until(start_by), "the proposer did not start the job in time")
+            }
+            // The run is a task of its own; found here only after a restart.
+            JobState::Aligning | JobState::Executing if !self.is_running(&job.id) => {
+                let message = "this node stopped while the job ran";
+                let next = "nothing was released; the proposer submits the job again.";
+                let failure = Failure::new(Code::new("JOB_INTERRUPTED"), message, next);
+                return Err(failure.by_party(job.organisation(job.party)));
+            }
+            JobState::Aligning | JobState::Executing => return Ok(Next::Done),
+            JobState::Releasing | JobState::Unknown | JobState::Finished => return self.settle(job).await,
+            JobState::Refused | JobState::Failed | JobState::Cancelled | JobState::Proposed => return Ok(Next::Done),
+        };
+        let left = self.book.leave(&job.id, job.state.name(), wait).await?;
+        if left.state != job.state {
+            return Ok(Next::Again);
+        }
+        Err(Failure::new(
+            Code::new("PEER_TIMEOUT"),
+            what,
+            "nothing was released; submit the job again if it is still wanted.",
+        )
+        .by_party(job.peer_name()))
+    }
+
+    /// A job that a peer may speak of: it is its other party.
+    ///
+    /// # Errors
+    /// `JOB_UNKNOWN` for one that is not there and for one of others alike.
+    pub(super) fn of_peer(&self, from: &PeerId, id: &JobId) -> Result<JobRecord, Failure> {
+        let known = self.book.get(id).ok().filter(|job| job.peer == *from);
+        known.ok_or_else(|| Failure::new(Code::new("JOB_UNKNOWN"), "there is no such job", "see `tacit job list`."))
+    }
+}
+
+/// The answer that the record of a proposal stands for.
+fn stored_answer(job: &JobRecord) -> ProposalAnswer {
+    match (&job.told, &job.acceptance) {
+        (Some(told), _) => ProposalAnswer::Refused(told.clone()),
+        (None, Some(acceptance)) => ProposalAnswer::Accepted(acceptance.clone()),
+        (None, None) => ProposalAnswer::Pending,
+    }
+}
+
+fn waiting_state(job: &JobRecord) -> Result<(), Failure> {
+    if job.role == Role::Owner && job.state == JobState::AwaitingApproval {
+        return Ok(());
+    }
+    let message = format!("the job is {}; it does not wait for this operator", job.state);
+    Err(Failure::new(Code::new("APPROVAL_SCOPE"), message, "see `tacit job show`."))
+}
+
+fn waiting(job: JobRecord) -> Result<JobRecord, Failure> {
+    waiting_state(&job).map(|()| job)
+}

@@ -1,0 +1,376 @@
+//! The job at the node whose analyst asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_protocol::api::SubmitRequest;
+use tacit_protocol::canonical::Nonce;
+use tacit_protocol::identity::PeerId;
+use tacit_protocol::job::{JobId, JobState};
+use tacit_protocol::log::LogKind;
+use tacit_protocol::messages::{Acceptance, ProposalAnswer, Readiness, Request, Response};
+use tacit_protocol::program::{Op, Program};
+use tacit_protocol::terms::{
+    JobCode, OwnedDataset, Proposal, ProposedDataset, RunLimits, TERMS_VERSION, TermsParty, Venue, in_canonical_order,
+};
+use tacit_protocol::{Code, Failure, PartyId};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::negotiate::{self, Rejected};
+use super::record::{JobRecord, Role};
+use super::{Jobs, Next, unexpected};
+
+/// How long a run may take.
+const RUN_SECONDS: u32 = 6 * 3600;
+/// Payload bytes that a run may move.
+const RUN_BYTES: u64 = 1 << 40;
+/// How long an operator may think about a job that waits for approval.
+const APPROVAL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The datasets of a program by owner.
+struct Resolved {
+    parties: Vec<TermsParty>,
+    datasets: Vec<ProposedDataset>,
+}
+
+impl Jobs {
+    /// Takes a program of this node's analyst: checks all that needs no peer's answer, writes the job down and sets it
+    /// going.
+    ///
+    /// # Errors
+    /// The program is wrong, a dataset unknown, or this node's own policy forbids it.
+    pub async fn submit(self: &Arc<Self>, request: SubmitRequest, analyst: &str) -> Result<JobRecord, Failure> {
+        request.program.validate()?;
+        let resolved = self.resolve(&request.program).await?;
+        let job = self.propose(resolved, request.program, &request.purpose, analyst)?;
+        match self.book.add(&job, request.idempotency_key.as_deref())? {
+            Ok(()) => {
+                tracing::info!(job = %job.id.short(), peer = %job.peer_name(), "job submitted");
+                self.drive(job.id);
+                Ok(job)
+            }
+            Err(known) => Ok(known),
+        }
+    }
+
+    /// One step of a job at its home node.
+    pub(super) async fn step_as_proposer(self: &Arc<Self>, job: JobRecord) -> Result<Next, Failure> {
+        match job.state {
+            JobState::Proposed => {
+                self.book.enter(&job.id, JobState::Negotiating, "")?;
+                Ok(Next::Again)
+            }
+            JobState::Negotiating => match &job.acceptance {
+                None => self.send_proposal(&job).await,
+                Some(acceptance) => self.sign(&job, acceptance).await,
+            },
+            JobState::AwaitingApproval => {
+                let job = self.book.leave(&job.id, job.state.name(), APPROVAL).await?;
+                if job.state == JobState::AwaitingApproval {
+                    let message = "the owner's operator did not decide in time";
+                    return Err(Failure::new(
+                        Code::new("APPROVAL_MISSING"),
+                        message,
+                        "ask the owner and submit again.",
+                    )
+                    .by_party(job.peer_name()));
+                }
+                Ok(Next::Again)
+            }
+            JobState::Contracted => self.start(&job).await,
+            JobState::Aligning | JobState::Executing => self.rerun(&job, "this node stopped while the job ran"),
+            JobState::Releasing | JobState::Unknown | JobState::Finished => self.settle(job).await,
+            JobState::Refused | JobState::Failed | JobState::Cancelled => Ok(Next::Done),
+        }
+    }
+
+    /// Finds the datasets that a program loads and their owners.
+    async fn resolve(&self, program: &Program) -> Result<Resolved, Failure> {
+        let me = self.context.identity.peer();
+        let own_name = &self.context.config.name;
+        let names: BTreeSet<&String> = program
+            .nodes
+            .iter()
+            .filter_map(|node| match &node.op {
+                Op::Load { dataset } => Some(dataset),
+                _ => None,
+            })
+            .collect();
+        let mut owners: BTreeMap<PeerId, String> = BTreeMap::from([(me, own_name.clone())]);
+        let mut found = Vec::new();
+        let mut catalogues = BTreeMap::new();
+        for name in names {
+            let unknown = || negotiate::unknown_dataset(name);
+            let (owner, dataset) = name.split_once('/').ok_or_else(unknown)?;
+            let (peer, version, schema) = if owner == own_name {
+                let data = self.context.own_data(dataset).ok_or_else(unknown)?;
+                (me, data.version, data.schema)
+            } else {
+                let peer = self.context.peer_named(owner).ok_or_else(unknown)?;
+                if !catalogues.contains_key(&peer) {
+                    catalogues.insert(peer, self.context.catalogue_of(&peer, owner).await?);
+                }
+                let entry = catalogues[&peer].iter().find(|entry| entry.dataset == dataset).ok_or_else(unknown)?;
+                (peer, entry.version, entry.schema.clone())
+            };
+            owners.insert(peer, owner.to_owned());
+            found.push((peer, name.clone(), dataset.to_owned(), version, schema));
+        }
+        if owners.len() != 2 {
+            return Err(unsupported_owners(owners.len()));
+        }
+        let parties = owners.into_iter().map(|(peer, organisation)| TermsParty { peer, organisation }).collect();
+        let parties = in_canonical_order(parties);
+        let place = |peer: &PeerId| parties.iter().position(|party| party.peer == *peer).unwrap_or(0);
+        let datasets = found
+            .into_iter()
+            .map(|(peer, name, dataset, version, schema)| {
+                let owner = PartyId(u8::try_from(place(&peer)).expect("two parties"));
+                ProposedDataset { name, owner, dataset, version, schema }
+            })
+            .collect();
+        Ok(Resolved { parties, datasets })
+    }
+
+    /// The proposal of a program, judged by this node's own policies first.
+    fn propose(
+        &self,
+        resolved: Resolved,
+        program: Program,
+        purpose: &str,
+        analyst: &str,
+    ) -> Result<JobRecord, Failure> {
+        let me = self.context.identity.peer();
+        let Resolved { parties, datasets } = resolved;
+        let own = parties.iter().position(|party| party.peer == me);
+        let party =
+            PartyId(own.and_then(|place| u8::try_from(place).ok()).expect("this node is a party of its own job"));
+        let peer = parties[party.other().index()].peer;
+        let mut proposal = Proposal {
+            version: TERMS_VERSION,
+            nonce: Nonce::random(&mut crate::clock::system_rng()),
+            code: JobCode::Program(program),
+            parties,
+            proposer: party,
+            analyst: analyst.to_owned(),
+            datasets,
+            venue: Venue::TwoParty,
+            purpose: purpose.to_owned(),
+            limits: RunLimits { seconds: RUN_SECONDS, bytes: RUN_BYTES },
+            own: Vec::new(),
+        };
+        proposal.own = self.own_parts(&proposal, party)?;
+        let name = |party: PartyId| proposal.parties[party.index()].organisation.clone();
+        negotiate::review(&proposal, &self.context.knowledge(&self.book.all()?))
+            .map_err(|rejected: Rejected| rejected.to_failure(name))?;
+        let id = proposal.job_id().map_err(|error| Failure::new(error.code(), error.to_string(), ""))?;
+        let job = JobRecord::new(id, Role::Proposer, party, peer, proposal, self.book.now());
+        self.context.make_secrets(&id)?;
+        Ok(job)
+    }
+
+    /// This node's commitments and rules for its datasets in a proposal.
+    pub(super) fn own_parts(&self, proposal: &Proposal, me: PartyId) -> Result<Vec<OwnedDataset>, Failure> {
+        let own = proposal.datasets.iter().filter(|dataset| dataset.owner == me);
+        own.map(|dataset| {
+            let data = self.context.own_data(&dataset.dataset);
+            let data = data.ok_or_else(|| negotiate::unknown_dataset(&dataset.name))?;
+            Ok(OwnedDataset {
+                name: dataset.name.clone(),
+                input: data.root,
+                policy: data.policy.digest(),
+                rules: negotiate::rules(&data.policy, proposal),
+            })
+        })
+        .collect()
+    }
+
+    async fn send_proposal(self: &Arc<Self>, job: &JobRecord) -> Result<Next, Failure> {
+        let request = Request::Propose(Box::new(job.proposal.clone()));
+        match self.ask(job, "proposal", &request, self.patience()).await? {
+            Response::Proposal(answer) => self.take_answer(&job.id, *answer),
+            _ => Err(unexpected("proposal")),
+        }
+    }
+
+    /// Takes the owner's answer to the proposal: at once, or after its operator decided.
+    pub(super) fn take_answer(self: &Arc<Self>, id: &JobId, answer: ProposalAnswer) -> Result<Next, Failure> {
+        let (refused, job) = self.book.change(id, |job, now| {
+            let waits = matches!(job.state, JobState::Negotiating | JobState::AwaitingApproval);
+            if !waits || job.acceptance.is_some() {
+                return Ok(None);
+            }
+            match answer {
+                ProposalAnswer::Accepted(acceptance) => {
+                    check_acceptance(job, &acceptance)?;
+                    if job.state == JobState::AwaitingApproval {
+                        job.enter(JobState::Negotiating, now, "approved")?;
+                    }
+                    job.acceptance = Some(acceptance);
+                    Ok(None)
+                }
+                ProposalAnswer::Pending if job.state == JobState::Negotiating => {
+                    let note = format!("{}'s operator is asked", job.peer_name());
+                    job.enter(JobState::AwaitingApproval, now, note)?;
+                    Ok(None)
+                }
+                ProposalAnswer::Pending => Ok(None),
+                ProposalAnswer::Refused(failure) => Ok(Some(failure)),
+            }
+        })?;
+        match refused {
+            None => Ok(Next::Again),
+            Some(failure) => {
+                let failure = failure.to_failure(&job.peer_name()).at_step("negotiating");
+                self.book.change(id, |job, now| job.end(JobState::Refused, failure, now))?;
+                Ok(Next::Done)
+            }
+        }
+    }
+
+    /// Writes the contract, signs it, and gets the owner's signature.
+    async fn sign(self: &Arc<Self>, job: &JobRecord, acceptance: &Acceptance) -> Result<Next, Failure> {
+        // Signed before a restart: one contract per job, ever (CHK-304).
+        let job = if job.contract.is_some() { job.clone() } else { self.write_contract(job, acceptance)? };
+        let contract = job.contract()?;
+        let own = job.signatures.get(job.party.index()).copied().flatten();
+        let signature = own.expect("a contract is written down with this node's signature");
+        let request = Request::Sign { about: self.about(&job.id)?, contract: Box::new(contract.clone()), signature };
+        let Response::Signed(signature) = self.ask(&job, "contract", &request, self.patience()).await? else {
+            return Err(unexpected("contract"));
+        };
+        let peer = job.party.other();
+        contract.verify(peer, &signature).map_err(|error| {
+            Failure::new(error.code(), error.to_string(), "ask the peer's operator.").by_party(job.peer_name())
+        })?;
+        self.book.change(&job.id, |job, now| {
+            job.take_signature(peer, signature);
+            job.enter(JobState::Contracted, now, "")
+        })?;
+        Ok(Next::Again)
+    }
+
+    fn write_contract(&self, job: &JobRecord, acceptance: &Acceptance) -> Result<JobRecord, Failure> {
+        let (terms, derived) = negotiate::complete(&job.proposal, &acceptance.datasets)
+            .map_err(|rejected| rejected.to_failure(|party| job.organisation(party)))?;
+        if terms.disclosures != acceptance.disclosures {
+            let message = "the owner derives another list of what each party learns";
+            return Err(Failure::new(Code::new("CONTRACT_MISMATCH"), message, "bring both nodes to one version."));
+        }
+        let ring_bits = super::run::ring_bits(&derived)?;
+        let own = self.context.contract_part(&job.id, job.party)?;
+        let contract = negotiate::contract(&job.proposal, terms, &own, acceptance, ring_bits, self.book.now())?;
+        let signature = contract.sign(&self.context.identity).map_err(negotiate::refused_contract)?;
+        self.context.log_job(job, LogKind::Contract, "contract signed")?;
+        // CHK-304: the signature is on disk before it leaves.
+        let ((), job) = self.book.change(&job.id, |job, _| {
+            job.take_contract(contract, job.party, signature);
+            Ok(())
+        })?;
+        Ok(job)
+    }
+
+    /// Waits for a free place at both nodes, then runs.
+    async fn start(self: &Arc<Self>, job: &JobRecord) -> Result<Next, Failure> {
+        let contract = job.contract()?;
+        loop {
+            let now = self.book.now();
+            contract.check_time(now).map_err(|error| {
+                Failure::new(error.code(), error.to_string(), "submit the job again when both nodes are free.")
+            })?;
+            let place = Arc::clone(&self.runs).acquire_owned().await.map_err(|_| unexpected("start"))?;
+            let request = Request::Start { about: self.about(&job.id)?, contract: contract.digest() };
+            match self.ask(job, "start", &request, self.patience()).await? {
+                Response::Ready(Readiness::Ready) => return self.run_as_proposer(job, place).await,
+                Response::Ready(Readiness::Busy { seconds }) => {
+                    drop(place);
+                    tokio::time::sleep(Duration::from_secs(u64::from(seconds.clamp(1, 60)))).await;
+                }
+                _ => return Err(unexpected("start")),
+            }
+            // It may have been called off meanwhile.
+            if self.book.get(&job.id)?.state != JobState::Contracted {
+                return Ok(Next::Again);
+            }
+        }
+    }
+
+    async fn run_as_proposer(self: &Arc<Self>, job: &JobRecord, _place: OwnedSemaphorePermit) -> Result<Next, Failure> {
+        self.book.enter(&job.id, JobState::Aligning, "")?;
+        match self.run(job).await {
+            Ok(()) => Ok(Next::Again),
+            // A peer or a channel that went away, before anything was released: once more, from fresh randomness.
+            Err(failure) if may_rerun(&failure.code) && job.rerun_of.is_none() => {
+                let state = self.book.get(&job.id)?.state;
+                if matches!(state, JobState::Aligning | JobState::Executing) {
+                    self.rerun_after(job, failure)
+                } else {
+                    Err(failure)
+                }
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn rerun(self: &Arc<Self>, job: &JobRecord, why: &str) -> Result<Next, Failure> {
+        let failure =
+            Failure::new(Code::new("JOB_INTERRUPTED"), why, "nothing was released; the job runs again by itself.");
+        self.rerun_after(job, failure.by_party(self.context.config.name.clone()))
+    }
+
+    /// Ends an interrupted job and submits it again under a new name and fresh randomness (CHK-606).
+    fn rerun_after(self: &Arc<Self>, job: &JobRecord, failure: Failure) -> Result<Next, Failure> {
+        let JobCode::Program(program) = job.proposal.code.clone() else { return Err(failure) };
+        let resolved = Resolved { parties: job.proposal.parties.clone(), datasets: job.proposal.datasets.clone() };
+        let ended = self.fail(&job.id, failure)?;
+        if ended.rerun_of.is_some() {
+            return Ok(Next::Done);
+        }
+        let mut again = self.propose(resolved, program, &job.proposal.purpose, &job.proposal.analyst)?;
+        again.rerun_of = Some(job.id);
+        if self.book.add(&again, None)?.is_ok() {
+            self.book.change(&job.id, |job, _| {
+                job.rerun = Some(again.id);
+                Ok(())
+            })?;
+            tracing::info!(job = %again.id.short(), "job runs again after an interruption");
+            self.drive(again.id);
+        }
+        Ok(Next::Done)
+    }
+}
+
+/// Whether a failure is one of the path to the peer, not of the protocol (CHK-601: those are never retried).
+fn may_rerun(code: &Code) -> bool {
+    matches!(
+        code.as_str(),
+        "CHANNEL_CLOSED" | "CHANNEL_TRUNCATED" | "PEER_TIMEOUT" | "PEER_UNREACHABLE" | "PEER_STALLED"
+    )
+}
+
+/// The acceptance is of this proposal and has a part for each of the owner's datasets.
+fn check_acceptance(job: &JobRecord, acceptance: &Acceptance) -> Result<(), Failure> {
+    let owned = job.proposal.datasets.iter().filter(|dataset| dataset.owner == job.party.other());
+    let names_match = owned.map(|dataset| &dataset.name).eq(acceptance.datasets.iter().map(|part| &part.name));
+    if acceptance.proposal == job.proposal_digest() && names_match {
+        return Ok(());
+    }
+    let message = "the owner accepted something else than was proposed";
+    Err(Failure::new(Code::new("CONTRACT_MISMATCH"), message, "bring both nodes to one version.")
+        .by_party(job.peer_name()))
+}
+
+fn unsupported_owners(count: usize) -> Failure {
+    let (message, next) = match count {
+        1 => (
+            "all of the program's datasets are this organisation's own",
+            "compute it on your own tables; a joint job reads data of another organisation.",
+        ),
+        _ => (
+            "the program reads data of more than two organisations, which needs the venue cvm",
+            "reduce it to two owners: this version runs the venue two-party.",
+        ),
+    };
+    Failure::new(Code::new("PROGRAM_VENUE"), message, next)
+}

@@ -1,0 +1,494 @@
+//! The node: what its API offers, on the parts that do it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::BodyDataStream;
+use futures::StreamExt;
+use rand_core::Rng;
+use serde_json::json;
+use tacit_protocol::api::{
+    DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult, JobSummary, LogLine,
+    NodeStatus, Peer, SubmitRequest,
+};
+use tacit_protocol::codec::{decode, encode};
+use tacit_protocol::identity::PeerId;
+use tacit_protocol::log::LogKind;
+use tacit_protocol::messages::{PeerFailure, Request, Response};
+use tacit_protocol::{Code, Failure, name};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::system_rng;
+use crate::context::Context;
+use crate::data::{DatasetRecord, Format, Import, ImportOptions, PolicyFile};
+use crate::jobs::Jobs;
+use crate::network::{InboundRequest, Protocol};
+use crate::setup::Files;
+
+/// The largest file that is imported through the API.
+const MAX_IMPORT_BYTES: u64 = 64 << 30;
+/// Announced imports whose bytes have not come.
+const MAX_ANNOUNCED: usize = 64;
+/// Entries of the log in one answer.
+const LOG_PAGE: usize = 1_000;
+/// How often an issuer is asked that has not confirmed yet.
+const CONFIRM_EVERY: Duration = Duration::from_secs(30);
+/// How long a receipt may take to be settled before the API says that it is not yet.
+const RECEIPT_WAIT: Duration = Duration::from_secs(20);
+
+/// A running node.
+pub struct Node {
+    context: Arc<Context>,
+    files: Files,
+    jobs: Arc<Jobs>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    announced: Mutex<HashMap<String, ImportRequest>>,
+}
+
+impl Node {
+    /// The node of these parts.
+    pub fn new(context: Arc<Context>, files: Files, stop: CancellationToken) -> Arc<Self> {
+        let jobs = Jobs::new(context.clone(), stop.clone());
+        Arc::new(Self { context, files, jobs, tasks: TaskTracker::new(), stop, announced: Mutex::default() })
+    }
+
+    /// Admits the paired peers, answers requests, and drives the jobs where they stopped.
+    ///
+    /// # Errors
+    /// A fault of the store or the network.
+    pub async fn start(self: &Arc<Self>, requests: mpsc::Receiver<InboundRequest>) -> Result<(), Failure> {
+        // What an interrupted import left behind is no use to anyone.
+        drop(std::fs::remove_dir_all(self.files.imports()));
+        std::fs::create_dir_all(self.files.imports()).map_err(|cause| import_failure(&cause))?;
+        let (pairing, network) = (self.context.pairing.clone(), self.context.network.clone());
+        let (addresses, stop) = (self.context.addresses(), self.stop.clone());
+        self.tasks.spawn(async move { pairing.ask_again(&network, addresses, CONFIRM_EVERY, stop).await });
+        let node = Arc::clone(self);
+        self.tasks.spawn(async move { node.answer_requests(requests).await });
+        self.jobs.resume()
+    }
+
+    /// Waits until all tasks have ended after the stop.
+    pub async fn join(&self) {
+        self.jobs.join().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Asks the node to stop.
+    pub fn request_stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// What the node says of itself.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn status(&self) -> Result<NodeStatus, Failure> {
+        let jobs = self.jobs.book().all()?;
+        Ok(NodeStatus {
+            name: self.context.config.name.clone(),
+            peer_id: self.context.identity.peer().to_string(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            addresses: self.context.network.listen_addresses().borrow().iter().map(ToString::to_string).collect(),
+            data_address: self.context.data_plane.local_address().to_string(),
+            jobs_running: jobs.iter().filter(|job| !job.state.is_final()).count() as u64,
+            peers_connected: self.context.network.connected().borrow().len() as u64,
+        })
+    }
+
+    /// A new invitation.
+    ///
+    /// # Errors
+    /// The time is too long, or a fault of the store.
+    pub async fn invite(&self, request: &InviteRequest) -> Result<Invitation, Failure> {
+        let context = self.context.clone();
+        let (valid, auto) = (request.valid_seconds, request.auto_confirm);
+        let issued = off_reactor(move || context.pairing.invite(context.addresses(), valid, auto)).await?;
+        let (ticket, expires) = issued?;
+        self.context.log(LogKind::Peer, &json!({ "text": "a ticket was issued", "expires": expires, "auto": auto }))?;
+        Ok(Invitation { ticket, expires })
+    }
+
+    /// Redeems another organisation's invitation.
+    ///
+    /// # Errors
+    /// `TICKET_*`, or the issuer cannot be reached.
+    pub async fn accept_invitation(&self, ticket: &str) -> Result<Peer, Failure> {
+        let context = &self.context;
+        let peer = context.pairing.accept(&context.network, ticket, context.addresses()).await?;
+        self.log_peer(&peer, "its ticket was redeemed")?;
+        Ok(self.peer_info(&peer))
+    }
+
+    /// The peers.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.context.pairing.peers().iter().map(|peer| self.peer_info(peer)).collect()
+    }
+
+    /// Confirms a pending peer.
+    ///
+    /// # Errors
+    /// `PEER_UNKNOWN` if it is not pending.
+    pub async fn confirm_peer(&self, peer: &str) -> Result<Peer, Failure> {
+        let confirmed = self.context.pairing.confirm(&self.context.network, parse_peer(peer)?).await?;
+        self.log_peer(&confirmed, "confirmed by the operator")?;
+        Ok(self.peer_info(&confirmed))
+    }
+
+    /// Revokes a peer and calls its jobs off (CHK-115).
+    ///
+    /// # Errors
+    /// `PEER_UNKNOWN`, or a fault of the journal.
+    pub async fn revoke_peer(&self, peer: &str) -> Result<Peer, Failure> {
+        let peer = parse_peer(peer)?;
+        self.context.pairing.revoke(&self.context.network, peer).await?;
+        for job in self.jobs.book().all()?.iter().filter(|job| job.peer == peer && !job.state.is_final()) {
+            // One that is past its release cannot be called off; its peer cannot be reached any more either.
+            drop(self.jobs.cancel(&job.id, &self.context.config.name, "the pairing was ended"));
+        }
+        let revoked = self.context.pairing.peer(&peer).ok_or_else(|| unknown_peer(&peer.to_string()))?;
+        self.log_peer(&revoked, "revoked by the operator")?;
+        Ok(self.peer_info(&revoked))
+    }
+
+    fn log_peer(&self, peer: &crate::peers::Peer, what: &str) -> Result<(), Failure> {
+        let body = json!({ "peer": peer.peer, "organisation": peer.organisation, "text": what });
+        self.context.log(LogKind::Peer, &body)
+    }
+
+    fn peer_info(&self, peer: &crate::peers::Peer) -> Peer {
+        Peer {
+            name: peer.organisation.clone(),
+            peer_id: peer.peer.to_string(),
+            state: peer.state.as_str().into(),
+            connected: self.context.network.connected().borrow().contains(&peer.peer),
+            words: self.context.pairing.words(&peer.peer),
+        }
+    }
+
+    /// The node's own datasets.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn datasets(&self) -> Result<Vec<DatasetInfo>, Failure> {
+        self.context.datasets.list()?.iter().map(|record| self.own_info(record)).collect()
+    }
+
+    /// Removes a dataset.
+    ///
+    /// # Errors
+    /// `DATASET_UNKNOWN`, or a fault of the store.
+    pub fn remove_dataset(&self, name: &str) -> Result<(), Failure> {
+        self.context.datasets.dataset(name)?;
+        self.context.log(LogKind::Dataset, &json!({ "dataset": name, "text": "removed" }))?;
+        Ok(self.context.datasets.remove(name)?)
+    }
+
+    /// The datasets of this node and of its peers that this organisation may use. A peer that is away is left out.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn catalogue(&self) -> Result<Vec<DatasetInfo>, Failure> {
+        let mut all = self.datasets()?;
+        let asked = self.context.paired().into_iter().map(async |(peer, name)| {
+            let entries = self.context.catalogue_of(&peer, &name).await;
+            (name, entries)
+        });
+        for (owner, entries) in futures::future::join_all(asked).await {
+            match entries {
+                Ok(entries) => all.extend(entries.into_iter().map(|entry| DatasetInfo {
+                    name: format!("{owner}/{}", entry.dataset),
+                    owner: owner.clone(),
+                    version: entry.version,
+                    rows: entry.schema.rows,
+                    key: entry.schema.unique_key,
+                    columns: entry.schema.columns,
+                    policy: entry.policy.to_string(),
+                })),
+                Err(failure) => tracing::warn!(peer = %owner, code = %failure.code, "no catalogue: {failure}"),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Announces an import. Name and policy are checked before the bytes come.
+    ///
+    /// # Errors
+    /// `USAGE_FORMAT`, `DATASET_NAME`, `POLICY_PARSE`, or too many imports are announced.
+    pub fn announce_import(&self, request: ImportRequest) -> Result<ImportTicket, Failure> {
+        name::check_dataset(&request.name)?;
+        format(&request)?;
+        PolicyFile::new(&request.policy)?;
+        let mut id = [0; 16];
+        system_rng().fill_bytes(&mut id);
+        let id = data_encoding::HEXLOWER.encode(&id);
+        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        if announced.len() >= MAX_ANNOUNCED {
+            let message = format!("{MAX_ANNOUNCED} imports are announced whose bytes have not come");
+            return Err(Failure::new(Code::new("API_LIMIT"), message, "send their bytes, or restart the node."));
+        }
+        announced.insert(id.clone(), request);
+        Ok(ImportTicket { id })
+    }
+
+    /// The bytes of an announced import.
+    ///
+    /// # Errors
+    /// `IMPORT_UNKNOWN`, what is wrong with the file, its policy or the store; nothing has changed then.
+    pub async fn import(&self, id: &str, data: BodyDataStream) -> Result<DatasetInfo, Failure> {
+        let request = self.announced.lock().unwrap_or_else(PoisonError::into_inner).remove(id).ok_or_else(|| {
+            Failure::new(Code::new("IMPORT_UNKNOWN"), "this import is not announced", "announce it first.")
+        })?;
+        // The id is one of ours, so it is a plain file name.
+        let path = self.files.imports().join(id);
+        let received = receive(&path, data).await;
+        let imported = match received {
+            Ok(()) => self.import_file(&request, path.clone()).await,
+            Err(failure) => Err(failure),
+        };
+        drop(tokio::fs::remove_file(&path).await);
+        imported
+    }
+
+    async fn import_file(&self, request: &ImportRequest, path: PathBuf) -> Result<DatasetInfo, Failure> {
+        let import = Import {
+            name: request.name.clone(),
+            path,
+            format: format(request)?,
+            options: ImportOptions::from_request(request.key.clone(), &request.columns, request.clamp)?,
+            policy: PolicyFile::new(&request.policy)?,
+            now: self.context.clock.unix_seconds(),
+        };
+        let datasets = self.context.datasets.clone();
+        let report = off_reactor(move || datasets.import(&import, &mut system_rng())).await??;
+        let record = &report.record;
+        let body = json!({
+            "dataset": record.name, "version": record.version, "rows": record.schema.rows,
+            "policy": record.policy.digest(), "text": "imported",
+        });
+        self.context.log(LogKind::Dataset, &body)?;
+        tracing::info!(dataset = %record.name, version = record.version, rows = record.schema.rows, "dataset imported");
+        self.own_info(record)
+    }
+
+    /// The jobs, newest first.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn jobs(&self) -> Result<Vec<JobSummary>, Failure> {
+        Ok(self.jobs.book().all()?.iter().map(|job| self.jobs.summary(job)).collect())
+    }
+
+    /// Submits a program.
+    ///
+    /// # Errors
+    /// The program is wrong, a dataset unknown, or this node's own policy forbids it.
+    pub async fn submit(&self, request: SubmitRequest) -> Result<JobSummary, Failure> {
+        let job = self.jobs.submit(request, "operator").await?;
+        Ok(self.jobs.summary(&job))
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// `JOB_UNKNOWN`.
+    pub fn job(&self, id: &str) -> Result<JobDetail, Failure> {
+        Ok(self.jobs.detail(&self.jobs.book().find(id)?))
+    }
+
+    /// One job, once it has left a state or the time is over.
+    ///
+    /// # Errors
+    /// `JOB_UNKNOWN`.
+    pub async fn watch_job(&self, id: &str, known: &str, wait: Duration) -> Result<JobDetail, Failure> {
+        let job = self.jobs.book().find(id)?;
+        Ok(self.jobs.detail(&self.jobs.book().leave(&job.id, known, wait).await?))
+    }
+
+    /// Approves a job that waits for the operator.
+    ///
+    /// # Errors
+    /// `APPROVAL_SCOPE`, `JOB_UNKNOWN`.
+    pub async fn approve_job(&self, id: &str) -> Result<JobDetail, Failure> {
+        Ok(self.jobs.detail(&self.jobs.approve(&self.jobs.book().find(id)?.id)?))
+    }
+
+    /// Refuses a job that waits for the operator.
+    ///
+    /// # Errors
+    /// `APPROVAL_SCOPE`, `JOB_UNKNOWN`.
+    pub async fn refuse_job(&self, id: &str, reason: &str) -> Result<JobDetail, Failure> {
+        Ok(self.jobs.detail(&self.jobs.refuse(&self.jobs.book().find(id)?.id, reason)?))
+    }
+
+    /// Cancels a job.
+    ///
+    /// # Errors
+    /// `JOB_RELEASED`, `STATE_ILLEGAL`, `JOB_UNKNOWN`.
+    pub async fn cancel_job(&self, id: &str) -> Result<JobDetail, Failure> {
+        let id = self.jobs.book().find(id)?.id;
+        Ok(self.jobs.detail(&self.jobs.cancel(&id, &self.context.config.name, "called off by an operator")?))
+    }
+
+    /// The answer of a job.
+    ///
+    /// # Errors
+    /// `JOB_RESULT_PENDING`, the job's failure, `JOB_NO_RESULT` where this node receives nothing.
+    pub fn job_result(&self, id: &str) -> Result<JobResult, Failure> {
+        self.jobs.result(&self.jobs.book().find(id)?)
+    }
+
+    /// The receipt of a job.
+    ///
+    /// # Errors
+    /// `RECEIPT_MISSING` while it is not signed by all parties.
+    pub async fn job_receipt(&self, id: &str) -> Result<serde_json::Value, Failure> {
+        self.jobs.receipt(&self.jobs.book().find(id)?.id, RECEIPT_WAIT).await
+    }
+
+    /// The log from an entry on.
+    ///
+    /// # Errors
+    /// None at present; the log is in memory.
+    pub fn log_lines(&self, from: u64) -> Result<Vec<LogLine>, Failure> {
+        let entries = self.context.log.entries_after(from.saturating_sub(1), LOG_PAGE);
+        Ok(entries
+            .into_iter()
+            .map(|entry| LogLine {
+                seq: entry.sequence,
+                at: entry.time,
+                kind: serde_json::to_value(entry.kind)
+                    .ok()
+                    .and_then(|k| k.as_str().map(str::to_owned))
+                    .unwrap_or_default(),
+                digest: entry.digest().to_string(),
+                text: entry.body,
+            })
+            .collect())
+    }
+
+    async fn answer_requests(self: Arc<Self>, mut requests: mpsc::Receiver<InboundRequest>) {
+        loop {
+            let request = tokio::select! {
+                () = self.stop.cancelled() => return,
+                request = requests.recv() => request,
+            };
+            let Some(request) = request else { return };
+            let node = Arc::clone(&self);
+            self.tasks.spawn(async move { node.answer_request(request).await });
+        }
+    }
+
+    async fn answer_request(self: Arc<Self>, request: InboundRequest) {
+        let InboundRequest { peer, protocol, bytes, responder } = request;
+        if protocol == Protocol::Pair {
+            // No answer closes the stream: a stranger that sends anything else learns nothing (CHK-110).
+            if let Some(answer) = self.context.pairing.answer(&self.context.network, peer, &bytes).await {
+                responder.answer(answer);
+            }
+            return;
+        }
+        let response = match decode::<Request>(&bytes) {
+            Err(error) => {
+                tracing::info!(peer = %peer.short(), code = "PROPOSAL_ENCODING", "a message does not read: {error}");
+                Response::Failed(PeerFailure::new(Code::new("PROPOSAL_ENCODING"), "The message does not read.", ""))
+            }
+            // Reviews infer and analyse programs and write to the store: off the reactor.
+            Ok(request) => {
+                let node = Arc::clone(&self);
+                off_reactor(move || node.answer_member(&peer, request)).await.unwrap_or_else(|_| uninvited())
+            }
+        };
+        match encode(&response) {
+            Ok(bytes) => responder.answer(bytes),
+            Err(error) => tracing::error!(peer = %peer.short(), "an answer is too large: {error}"),
+        }
+    }
+
+    fn answer_member(&self, peer: &PeerId, request: Request) -> Response {
+        match request {
+            Request::Catalogue => {
+                let name = self.context.name_of(peer).unwrap_or_default();
+                match self.context.catalogue_for(&name) {
+                    Ok(entries) => Response::Catalogue(entries),
+                    Err(failure) => Response::Failed(PeerFailure::from(&failure)),
+                }
+            }
+            request => self.jobs.answer(peer, request).unwrap_or_else(uninvited),
+        }
+    }
+
+    fn own_info(&self, record: &DatasetRecord) -> Result<DatasetInfo, Failure> {
+        Ok(DatasetInfo {
+            name: format!("{}/{}", self.context.config.name, record.name),
+            owner: self.context.config.name.clone(),
+            version: record.version,
+            rows: record.schema.rows,
+            key: record.schema.unique_key.clone(),
+            columns: record.schema.columns.clone(),
+            policy: record.policy.policy()?.summary(),
+        })
+    }
+}
+
+/// Streams an upload to a file.
+async fn receive(path: &std::path::Path, mut data: BodyDataStream) -> Result<(), Failure> {
+    let mut file = tokio::fs::File::create(path).await.map_err(|cause| import_failure(&cause))?;
+    let mut total = 0_u64;
+    while let Some(part) = data.next().await {
+        let part = part.map_err(|cause| {
+            Failure::new(Code::new("IMPORT_BROKEN"), format!("the upload broke off: {cause}"), "send it again.")
+        })?;
+        total += part.len() as u64;
+        if total > MAX_IMPORT_BYTES {
+            let message = format!("the file has more than {MAX_IMPORT_BYTES} bytes");
+            return Err(Failure::new(Code::new("API_LIMIT"), message, "split the table."));
+        }
+        file.write_all(&part).await.map_err(|cause| import_failure(&cause))?;
+    }
+    file.flush().await.map_err(|cause| import_failure(&cause))
+}
+
+fn import_failure(cause: &std::io::Error) -> Failure {
+    let code = if cause.kind() == std::io::ErrorKind::StorageFull { "STORE_FULL" } else { "STORE_IO" };
+    let next = "free space on the node's disk and import again; nothing was changed.";
+    Failure::new(Code::new(code), format!("the upload cannot be kept: {cause}"), next)
+}
+
+fn format(request: &ImportRequest) -> Result<Format, Failure> {
+    match request.format.as_str() {
+        "csv" => Ok(Format::Csv),
+        "parquet" => Ok(Format::Parquet),
+        other => {
+            let message = format!("{other:?} is no format of imports");
+            Err(Failure::new(Code::new("USAGE_FORMAT"), message, "use csv or parquet."))
+        }
+    }
+}
+
+fn parse_peer(text: &str) -> Result<PeerId, Failure> {
+    text.parse().map_err(|_| unknown_peer(text))
+}
+
+fn unknown_peer(text: &str) -> Failure {
+    Failure::new(Code::new("PEER_UNKNOWN"), format!("{text:?} is no peer of this node"), "see `tacit peer list`.")
+}
+
+/// Runs what blocks on a disk or computes for long where it holds up nothing else.
+async fn off_reactor<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|panic| {
+        let message = format!("a task stopped: {panic}");
+        Failure::new(Code::new("NODE_BUG"), message, "this is a bug: please report it with the log.")
+    })
+}
+
+fn uninvited() -> Response {
+    Response::Failed(PeerFailure::new(Code::new("PEER_REQUEST"), "This is not asked here.", ""))
+}
