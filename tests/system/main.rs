@@ -1,1 +1,3 @@
-fn main() {}
+//! Whole-system tests: the real binary over real sockets.
+
+mod demo;
