@@ -1,6 +1,6 @@
 //! `tacit node`: the daemon, from an opened directory to a graceful stop.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 pub fn run(dir: &Path) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // An error means that the process logs already.
-    drop(tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init());
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).try_init());
     crypto::install();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|cause| {
         Failure::new(Code::new("NODE_START"), format!("no threads: {cause}"), "check the limits of the system.")

@@ -37,7 +37,7 @@ const MAX_ANNOUNCED: usize = 64;
 /// Entries of the log in one answer.
 const LOG_PAGE: usize = 1_000;
 /// How often an issuer is asked that has not confirmed yet.
-const CONFIRM_EVERY: Duration = Duration::from_secs(30);
+const CONFIRM_EVERY: Duration = Duration::from_secs(5);
 /// How long a receipt may take to be settled before the API says that it is not yet.
 const RECEIPT_WAIT: Duration = Duration::from_secs(20);
 

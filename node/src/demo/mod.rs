@@ -76,22 +76,36 @@ struct Answers {
 /// Whatever went wrong first; both nodes are stopped then.
 pub fn run(options: &Options, json: bool) -> Result<(), Failure> {
     let story = Story::new(json);
-    let scratch;
-    let dir = match &options.keep {
+    let report = match &options.keep {
         Some(dir) => {
-            create(dir)?;
-            dir.as_path()
+            std::fs::create_dir(dir).map_err(|cause| file_failure(&dir.display().to_string(), &cause))?;
+            play(options, dir, &story)?
         }
         None => {
-            scratch = tempfile::tempdir().map_err(|cause| file_failure("a temporary directory", &cause))?;
-            scratch.path()
+            let failed = |cause: std::io::Error| file_failure("a temporary directory", &cause);
+            let scratch = tempfile::Builder::new().prefix("tacit-demo-").tempdir().map_err(failed)?;
+            let report = play(options, scratch.path(), &story)?;
+            leave_receipts(&scratch.keep(), &report).map_err(failed)?;
+            report
         }
     };
-    let report = play(options, dir, &story)?;
     if json {
         println!("{}", serde_json::to_string(&report).expect("a report serialises"));
     } else if options.keep.is_none() {
-        story.say("(The node directories are deleted now; --keep DIR keeps them with the tables and receipts.)");
+        story.say("(The nodes and tables are deleted now; --keep DIR keeps them too.)");
+    }
+    Ok(())
+}
+
+/// Deletes all of the demo's directory but the receipts, which the reader may want to verify.
+fn leave_receipts(dir: &Path, report: &Report) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path)?;
+        } else if !report.receipts.iter().any(|receipt| Path::new(receipt) == path) {
+            std::fs::remove_file(path)?;
+        }
     }
     Ok(())
 }
@@ -228,10 +242,6 @@ fn tell(story: &Story, report: &Report, job: &JobDetail) {
     job.learned.iter().for_each(|learned| story.say(&format!("  {}: {}", learned.party, learned.what)));
     story.say("\nReceipts, verified from the files alone (tacit receipt verify FILE)");
     report.receipts.iter().for_each(|path| story.say(&format!("  {path}")));
-}
-
-fn create(dir: &Path) -> Result<(), Failure> {
-    std::fs::create_dir(dir).map_err(|cause| file_failure(&dir.display().to_string(), &cause))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
