@@ -9,9 +9,12 @@ use tacit_protocol::{Code, PeerId};
 use crate::log::Log;
 use crate::network::hello::HelloBook;
 
+/// Says who is paired under a key.
+type NameOf = dyn Fn(&PeerId) -> Option<String> + Send + Sync;
+
 /// The peers and their logs' heads as far as this process has seen them.
 pub struct Heads {
-    organisation_of: Box<dyn Fn(&PeerId) -> Option<String> + Send + Sync>,
+    organisation_of: Box<NameOf>,
     log: Arc<Log>,
     seen: Mutex<BTreeMap<PeerId, LogHead>>,
 }

@@ -1,3 +1,9 @@
 //! Whole-system tests: the real binary over real sockets.
 
+mod approval;
+mod attacks;
+mod by_hand;
 mod demo;
+mod harness;
+mod refusals;
+mod restart;

@@ -17,7 +17,7 @@ mod settle;
 mod view;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tacit_protocol::job::{JobId, JobState};
@@ -174,9 +174,13 @@ impl Jobs {
 
     /// Breaks off the run of a job, if one is under way.
     fn interrupt(&self, id: &JobId) {
-        if let Some(token) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
+        if let Some(token) = self.running().get(id) {
             token.cancel();
         }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<JobId, CancellationToken>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of this node's next message about a job.

@@ -41,14 +41,17 @@ pub struct OwnData {
     pub policy: Policy,
 }
 
+/// Finds something that this node may know.
+pub type Lookup<'a, Key, Value> = dyn Fn(&Key) -> Option<Value> + 'a;
+
 /// What this node knows beside the proposal.
 pub struct Knowledge<'a> {
     /// This node.
     pub me: PeerId,
     /// Its datasets by name.
-    pub own: Box<dyn Fn(&str) -> Option<OwnData> + 'a>,
+    pub own: Box<Lookup<'a, str, OwnData>>,
     /// The name under which a peer is paired, or this node's own.
-    pub name_of: Box<dyn Fn(&PeerId) -> Option<String> + 'a>,
+    pub name_of: Box<Lookup<'a, PeerId, String>>,
     /// The jobs that count against the limits of policies.
     pub jobs: &'a [JobRecord],
     /// Unix seconds.

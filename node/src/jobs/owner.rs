@@ -28,14 +28,15 @@ impl Jobs {
             Ok(answer) => answer,
             Err(failure) => {
                 tracing::info!(peer = %from.short(), code = %failure.code, "proposal refused");
-                ProposalAnswer::Refused(failure)
+                ProposalAnswer::Refused(*failure)
             }
         }
     }
 
-    fn take_proposal(self: &Arc<Self>, from: &PeerId, proposal: Proposal) -> Result<ProposalAnswer, PeerFailure> {
-        let private = |failure: Failure| PeerFailure::from(&failure);
-        let refuse = |code, message: &str| PeerFailure::new(Code::new(code), message, "submit the job again.");
+    fn take_proposal(self: &Arc<Self>, from: &PeerId, proposal: Proposal) -> Result<ProposalAnswer, Box<PeerFailure>> {
+        let private = |failure: Failure| Box::new(PeerFailure::from(&failure));
+        let refuse =
+            |code, message: &str| Box::new(PeerFailure::new(Code::new(code), message, "submit the job again."));
         let id = proposal.job_id().map_err(|error| refuse("CONTRACT_FIELD", &error.to_string()))?;
         if !is_from(&proposal, from) {
             return Err(refuse("PROPOSAL_SIGNATURE", "the proposal names another proposer than its sender"));
@@ -208,10 +209,10 @@ impl Jobs {
             return Ok(Readiness::Busy { seconds: 2 });
         };
         let (jobs, id) = (Arc::clone(self), *id);
-        self.book.enter(&id, JobState::Aligning, "")?;
+        let running = self.begin_run(&id)?;
         self.tasks.spawn(async move {
             let _place = place;
-            if let Err(failure) = jobs.run(&job).await {
+            if let Err(failure) = jobs.run(&job, running).await {
                 drop(jobs.fail(&id, failure));
             }
             jobs.drive(id);

@@ -1,5 +1,6 @@
 //! The job at the node whose analyst asks.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,10 +109,11 @@ impl Jobs {
                 (me, data.version, data.schema)
             } else {
                 let peer = self.context.peer_named(owner).ok_or_else(unknown)?;
-                if !catalogues.contains_key(&peer) {
-                    catalogues.insert(peer, self.context.catalogue_of(&peer, owner).await?);
-                }
-                let entry = catalogues[&peer].iter().find(|entry| entry.dataset == dataset).ok_or_else(unknown)?;
+                let catalogue = match catalogues.entry(peer) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(free) => free.insert(self.context.catalogue_of(&peer, owner).await?),
+                };
+                let entry = catalogue.iter().find(|entry| entry.dataset == dataset).ok_or_else(unknown)?;
                 (peer, entry.version, entry.schema.clone())
             };
             owners.insert(peer, owner.to_owned());
@@ -297,8 +299,8 @@ impl Jobs {
     }
 
     async fn run_as_proposer(self: &Arc<Self>, job: &JobRecord, _place: OwnedSemaphorePermit) -> Result<Next, Failure> {
-        self.book.enter(&job.id, JobState::Aligning, "")?;
-        match self.run(job).await {
+        let running = self.begin_run(&job.id)?;
+        match self.run(job, running).await {
             Ok(()) => Ok(Next::Again),
             // A peer or a channel that went away, before anything was released: once more, from fresh randomness.
             Err(failure) if may_rerun(&failure.code) && job.rerun_of.is_none() => {

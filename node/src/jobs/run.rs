@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tacit_mpc::channel::noise::{Deadlines, Handshake, NoiseChannel, Role as NoiseRole};
@@ -50,17 +50,25 @@ pub(super) fn estimate(typed: &TypedProgram, derived: &Derived) -> Result<Plan, 
 }
 
 impl Jobs {
-    /// Runs a contracted job to its release. Afterwards its state says how it went on: an error past the release
-    /// barrier is not the run's to judge, but [`super::settle`]'s.
+    /// Enters `aligning` and marks the job as one whose run is under way in this process.
+    ///
+    /// # Errors
+    /// `STATE_ILLEGAL`, or a fault of the store.
+    pub(super) fn begin_run(self: &Arc<Self>, id: &JobId) -> Result<Running, Failure> {
+        // Marked first: whoever sees the state looks for the mark.
+        let running = Running { jobs: Arc::clone(self), id: *id, token: self.stop.child_token() };
+        self.running().insert(*id, running.token.clone());
+        self.book.enter(id, JobState::Aligning, "")?;
+        Ok(running)
+    }
+
+    /// Runs a job that [`Jobs::begin_run`] began, to its release. Afterwards its state says how it went on: an error
+    /// past the release barrier is not the run's to judge, but [`super::settle`]'s.
     ///
     /// # Errors
     /// What ended the run before the release.
-    pub(super) async fn run(self: &Arc<Self>, job: &JobRecord) -> Result<(), Failure> {
-        let token = self.stop.child_token();
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(job.id, token.clone());
-        let ran = self.run_until(job, &token).await;
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&job.id);
-        let failure = match ran {
+    pub(super) async fn run(self: &Arc<Self>, job: &JobRecord, running: Running) -> Result<(), Failure> {
+        let failure = match self.run_until(job, &running.token).await {
             Ok(()) => return Ok(()),
             Err(failure) => failure,
         };
@@ -74,7 +82,7 @@ impl Jobs {
 
     /// Whether a run of this job is under way in this process.
     pub(super) fn is_running(&self, id: &JobId) -> bool {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+        self.running().contains_key(id)
     }
 
     async fn run_until(self: &Arc<Self>, job: &JobRecord, token: &CancellationToken) -> Result<(), Failure> {
@@ -136,12 +144,15 @@ impl Jobs {
         let mut observer = |progress: Progress| self.observe(&job.id, progress);
         let mut barrier = |shares: &OutputShares| self.release_barrier(job, shares).map_err(refused_by_node);
         let mut hooks = Hooks { observer: &mut observer, clock: &|| begun.elapsed(), release_barrier: &mut barrier };
-        let outcome = session::run(&mut channel, &input, &mut system_rng(), &mut hooks)
-            .map_err(|error| engine_failure(error, peer()))?;
-        // The outputs are here; a channel that ends badly now changes nothing.
-        if let Err(error) = channel.finish() {
+        let ran = session::run(&mut channel, &input, &mut system_rng(), &mut hooks);
+        // What both sides conclude from the same messages (too few rows, a broken promise) ends in order too, so that
+        // the last of those messages arrives and the peer concludes the same.
+        if matches!(ran, Ok(_) | Err(tacit_mpc::Error::Refused { .. }))
+            && let Err(error) = channel.finish()
+        {
             tracing::warn!(job = %job.id.short(), "the channel did not end in order: {error}");
         }
+        let outcome = ran.map_err(|error| engine_failure(error, peer()))?;
         drop(lease);
         self.conclude(job, &outcome, program.rows, started)
     }
@@ -238,6 +249,19 @@ impl Jobs {
             if released.is_empty() { Ok(()) } else { job.enter(JobState::Finished, now, "") }
         })?;
         Ok(())
+    }
+}
+
+/// The mark of a run that is under way; dropping it takes the mark away.
+pub(super) struct Running {
+    jobs: Arc<Jobs>,
+    id: JobId,
+    token: CancellationToken,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.jobs.running().remove(&self.id);
     }
 }
 

@@ -69,8 +69,13 @@ impl Jobs {
 
     /// The program as text, and its plan once the terms are known.
     fn program_and_plan(&self, job: &JobRecord) -> (Vec<String>, Vec<PlanRow>) {
-        let parts = job.acceptance.as_ref().map_or(&[][..], |acceptance| &acceptance.datasets);
-        let rules = job.proposal.own.iter().chain(parts).map(|part| (part.name.clone(), part.rules.clone())).collect();
+        let parts = match (&job.acceptance, job.role) {
+            (Some(acceptance), _) => acceptance.datasets.clone(),
+            // The operator that is asked sees what its own policies make of the job.
+            (None, Role::Owner) => self.own_parts(&job.proposal, job.party).unwrap_or_default(),
+            (None, Role::Proposer) => Vec::new(),
+        };
+        let rules = job.proposal.own.iter().chain(&parts).map(|part| (part.name.clone(), part.rules.clone())).collect();
         let Ok(typed) = negotiate::typed(&job.proposal) else { return (Vec::new(), Vec::new()) };
         let program = typed.to_text().lines().map(str::to_owned).collect();
         let Ok(derived) = negotiate::derive(&job.proposal, &rules) else { return (program, Vec::new()) };
