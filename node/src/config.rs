@@ -1,9 +1,10 @@
 //! The configuration of a node: `node.toml` in its directory.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use clap::Args;
+use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use tacit_protocol::{Code, Failure};
 
@@ -99,30 +100,25 @@ impl Config {
     }
 }
 
-/// Three ports from `first` on, or three free ones.
+/// Three ports from `first` on, or three free ones in a row.
+///
+/// Free ones are looked for below the range from which systems take the ports of outgoing connections, so that none
+/// of those sits on one of them while the node is stopped.
 fn ports(first: u16) -> Result<[u16; 3], Failure> {
-    let failure = |cause: &dyn ToString| {
-        Failure::new(
-            Code::new("USAGE_PORT"),
-            format!("no three ports: {}", cause.to_string()),
-            "choose another --port.",
-        )
+    const TRIES: usize = 1_000;
+    let failure = |cause: &str| {
+        Failure::new(Code::new("USAGE_PORT"), format!("no three ports: {cause}"), "choose another --port.")
     };
+    let row = |first: u16| Some([first, first.checked_add(1)?, first.checked_add(2)?]);
     if first != 0 {
-        let last = first.checked_add(2).ok_or_else(|| failure(&"the numbers end at 65535"))?;
-        return Ok([first, first + 1, last]);
+        return row(first).ok_or_else(|| failure("the numbers end at 65535"));
     }
-    // Bound all at once, so that the three differ.
-    let listeners: Vec<_> = (0..3)
-        .map(|_| std::net::TcpListener::bind("127.0.0.1:0"))
-        .collect::<Result<_, _>>()
-        .map_err(|e| failure(&e))?;
-    let ports: Vec<u16> = listeners
-        .iter()
-        .map(|listener| listener.local_addr().map(|address| address.port()))
-        .collect::<Result<_, _>>()
-        .map_err(|cause| failure(&cause))?;
-    Ok([ports[0], ports[1], ports[2]])
+    let mut rng = crate::clock::system_rng();
+    let candidates = (0..TRIES).filter_map(|_| row(10_000 + u16::try_from(rng.next_u32() % 20_000).unwrap_or(0)));
+    let free =
+        |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok();
+    let found = candidates.into_iter().find(|ports| ports.iter().all(free));
+    found.ok_or_else(|| failure("none are free"))
 }
 
 #[cfg(test)]

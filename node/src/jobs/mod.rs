@@ -212,6 +212,8 @@ impl Jobs {
                 Ok(answer) => return Ok(answer),
                 Err(failure) if is_passing(&failure.code) && tokio::time::Instant::now() + RETRY < deadline => {
                     tokio::time::sleep(RETRY).await;
+                    // A peer that has just come back is not waited for any longer than that.
+                    drop(self.context.network.dial(job.peer).await);
                 }
                 Err(failure) => return Err(failure.at_step(step)),
             }
