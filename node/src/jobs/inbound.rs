@@ -7,7 +7,7 @@ use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::messages::{JobStatus, PeerFailure, Request, Response};
 use tacit_protocol::{Code, Failure};
 
-use super::record::JobRecord;
+use super::record::{JobRecord, Role};
 use super::{Jobs, status};
 
 impl Jobs {
@@ -50,6 +50,12 @@ impl Jobs {
                 Some(failure) => failure.to_failure(&job.peer_name()),
                 None => Failure::new(Code::new("JOB_ENDED"), format!("the peer says {}", theirs.state), ""),
             };
+            let runs = matches!(job.state, JobState::Aligning | JobState::Executing);
+            if job.role == Role::Proposer && runs && heard.code.as_str() == "JOB_INTERRUPTED" {
+                // The owner was restarted. The run ends here as well, and its end submits the job again.
+                self.interrupt(&job.id);
+                return Ok(status(&job));
+            }
             let job = self.end_with_peer(&job, theirs.state, heard)?;
             return Ok(status(&job));
         }

@@ -343,11 +343,17 @@ impl Jobs {
     }
 }
 
-/// Whether a failure is one of the path to the peer, not of the protocol (CHK-601: those are never retried).
+/// Whether a failure is one of the path to the peer or of a restart, not of the protocol (CHK-601: those are never
+/// retried).
 fn may_rerun(code: &Code) -> bool {
     matches!(
         code.as_str(),
-        "CHANNEL_CLOSED" | "CHANNEL_TRUNCATED" | "PEER_TIMEOUT" | "PEER_UNREACHABLE" | "PEER_STALLED"
+        "CHANNEL_CLOSED"
+            | "CHANNEL_TRUNCATED"
+            | "CHANNEL_UNKNOWN"
+            | "JOB_INTERRUPTED"
+            | "PEER_TIMEOUT"
+            | "PEER_UNREACHABLE"
     )
 }
 
