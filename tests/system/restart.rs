@@ -57,30 +57,80 @@ fn an_approval_given_while_the_proposer_is_away_arrives_later() {
     assert_right(&two.banque, &ended, CUSTOMERS);
 }
 
-#[test]
-fn a_run_whose_owner_is_killed_is_run_again() {
+/// Ends one node in the middle of a run and starts it again: the run fails on both sides with a code of the
+/// interruption, and the proposer runs the job again by itself.
+fn interrupted(victim: fn(&mut Two) -> &mut Organisation, end: fn(&mut Organisation)) {
     let mut two = with_many();
     let job = two.banque.submit(count_question()).expect("submitted");
-    two.maison.in_state(&job.id, &["aligning", "executing"]);
-    two.maison.kill();
-    two.maison.restart();
+    for node in [&two.maison, &two.banque] {
+        node.in_state(&job.id, &["aligning", "executing"]);
+    }
+    let node = victim(&mut two);
+    end(node);
+    node.restart();
+    for node in [&two.maison, &two.banque] {
+        let ended = node.ended(&job.id);
+        assert_eq!(ended.summary.state, "failed", "{}", node.name);
+        let failure = ended.failure.expect("a failed job says why");
+        let codes = ["JOB_INTERRUPTED", "CHANNEL_CLOSED", "CHANNEL_TRUNCATED", "PEER_TIMEOUT"];
+        assert!(codes.contains(&failure.code.as_str()), "{failure}");
+        assert!(failure.party.is_some() && failure.step.is_some() && !failure.next.is_empty(), "{failure:?}");
+    }
     let ended = two.banque.ended(&job.id);
-    assert_eq!(ended.summary.state, "failed");
     assert_right(&two.banque, &rerun(&two.banque, &ended), MANY);
-    assert_eq!(two.maison.ended(&job.id).summary.state, "failed", "both sides show the same");
+}
+
+#[test]
+fn a_run_whose_owner_is_killed_is_run_again() {
+    interrupted(|two| &mut two.maison, Organisation::kill);
 }
 
 #[test]
 fn a_run_whose_proposer_is_killed_is_run_again() {
-    let mut two = with_many();
+    interrupted(|two| &mut two.banque, Organisation::kill);
+}
+
+#[test]
+fn a_run_whose_owner_is_stopped_is_run_again() {
+    interrupted(|two| &mut two.maison, Organisation::stop);
+}
+
+#[test]
+fn a_run_whose_proposer_is_stopped_is_run_again() {
+    interrupted(|two| &mut two.banque, Organisation::stop);
+}
+
+#[test]
+fn a_decision_made_right_before_the_owners_death_reaches_the_proposer() {
+    let mut two = Two::with_tables(&SHOP_POLICY.replace(r#"approval = "auto""#, r#"approval = "ask""#));
     let job = two.banque.submit(count_question()).expect("submitted");
-    two.banque.in_state(&job.id, &["aligning", "executing"]);
-    two.banque.kill();
-    two.banque.restart();
+    two.banque.in_state(&job.id, &["awaiting_approval"]);
+    // The proposer does not hear of it: it is held.
+    two.banque.signal("STOP");
+    two.maison.client().approve(&job.id).expect("approved");
+    two.maison.kill();
+    two.maison.restart();
+    two.banque.signal("CONT");
     let ended = two.banque.ended(&job.id);
-    assert_eq!(ended.failure.as_ref().expect("why").code.as_str(), "JOB_INTERRUPTED");
-    assert_right(&two.banque, &rerun(&two.banque, &ended), MANY);
-    assert_eq!(two.maison.ended(&job.id).summary.state, "failed", "both sides show the same");
+    assert_right(&two.banque, &ended, CUSTOMERS);
+}
+
+#[test]
+fn a_receipt_is_settled_after_the_death_of_either_node_right_after_the_answer() {
+    let mut two = Two::with_tables(SHOP_POLICY);
+    for victim in
+        [|two: &mut Two| &mut two.banque, |two: &mut Two| &mut two.maison] as [fn(&mut Two) -> &mut Organisation; 2]
+    {
+        let job = two.banque.submit(count_question()).expect("submitted");
+        two.banque.ended(&job.id);
+        // It may be signed by both by now, by one or by none.
+        let node = victim(&mut two);
+        node.kill();
+        node.restart();
+        let receipt = until("the receipt is settled", || two.banque.client().receipt(&job.id).ok());
+        assert_eq!(two.maison.client().receipt(&job.id).expect("the same receipt"), receipt);
+        assert_eq!(two.maison.ended(&job.id).summary.state, "finished");
+    }
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Format {
 pub struct Import {
     /// The dataset's name.
     pub name: String,
-    /// The file. Whoever takes paths from others resolves them first, see [`super::resolve_import_path`].
+    /// The file: one of this node's own, never a path of a caller.
     pub path: PathBuf,
     /// Its format.
     pub format: Format,

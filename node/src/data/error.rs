@@ -163,12 +163,6 @@ pub enum DataError {
     /// The file changed while it was read.
     #[error("the file changed while it was imported")]
     FileChanged,
-    /// A path leaves the configured roots (CHK-904).
-    #[error("the path {path} is not inside a directory that files may be imported from")]
-    Path {
-        /// The path as given.
-        path: PathBuf,
-    },
     /// A dataset name is malformed.
     #[error("{0:?} is no dataset name: 1 to 64 of a-z, 0-9, '-' and '_', starting with a letter")]
     Name(String),
@@ -220,7 +214,6 @@ impl DataError {
             Self::UnknownColumn { .. } => "IMPORT_COLUMN",
             Self::Option(_) => "IMPORT_OPTION",
             Self::FileChanged => "IMPORT_FILE_CHANGED",
-            Self::Path { .. } => "API_PATH",
             Self::Name(_) => "DATASET_NAME",
             Self::Unknown(_) => "DATASET_UNKNOWN",
             Self::Conflict(_) => "DATASET_CONFLICT",
@@ -259,10 +252,6 @@ impl DataError {
             Self::UnknownColumn { .. } => "Check the spelling; names are case-sensitive.",
             Self::Option(_) => "Correct the option and repeat the command.",
             Self::FileChanged => "Import it again when nothing writes to it.",
-            Self::Path { .. } => {
-                "Move the file into a configured import directory, or add its directory to the \
-                 configuration. Links that lead out are not followed."
-            }
             Self::Name(_) => "Choose another name.",
             Self::Unknown(_) => "List the datasets with: tacit dataset list",
             Self::Conflict(_) => "Look at the dataset and repeat the command if it still applies.",

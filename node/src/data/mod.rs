@@ -13,14 +13,12 @@ mod datasets;
 mod error;
 mod options;
 mod parquet_file;
-mod path;
 mod profile;
 
 pub use column::{Column, ColumnValues, Keys};
 pub use datasets::{ColumnReport, DatasetRecord, Datasets, Format, Import, ImportReport, PolicyFile};
 pub use error::{DataError, Place};
 pub use options::{ColumnHint, ElementHint, ImportOptions};
-pub use path::resolve_import_path;
 
 use cell::Cell;
 

@@ -7,6 +7,7 @@ use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::messages::{JobStatus, PeerFailure, Request, Response};
 use tacit_protocol::{Code, Failure};
 
+use super::proposer::may_rerun;
 use super::record::{JobRecord, Role};
 use super::{Jobs, status};
 
@@ -51,9 +52,9 @@ impl Jobs {
                 None => Failure::new(Code::new("JOB_ENDED"), format!("the peer says {}", theirs.state), ""),
             };
             let runs = matches!(job.state, JobState::Aligning | JobState::Executing);
-            if job.role == Role::Proposer && runs && heard.code.as_str() == "JOB_INTERRUPTED" {
-                // The owner was restarted. The run ends here as well, and its end submits the job again.
-                self.interrupt(&job.id);
+            if job.role == Role::Proposer && runs && theirs.state == JobState::Failed && may_rerun(&heard.code) {
+                // The path broke, not the protocol: the task that runs the job ends it here and runs it again.
+                self.interrupt(id);
                 return Ok(status(&job));
             }
             let job = self.end_with_peer(&job, theirs.state, heard)?;

@@ -67,17 +67,24 @@ impl Jobs {
                 Some(acceptance) => self.sign(&job, acceptance).await,
             },
             JobState::AwaitingApproval => {
-                let job = self.book.leave(&job.id, job.state.name(), APPROVAL).await?;
-                if job.state == JobState::AwaitingApproval {
+                let asked = job.history.last().map_or(0, |entry| entry.at);
+                if self.book.now().saturating_sub(asked) > APPROVAL.as_secs() {
                     let message = "the owner's operator did not decide in time";
-                    return Err(Failure::new(
-                        Code::new("APPROVAL_MISSING"),
-                        message,
-                        "ask the owner and submit again.",
-                    )
-                    .by_party(job.peer_name()));
+                    let next = "ask the owner and submit again.";
+                    let failure = Failure::new(Code::new("APPROVAL_MISSING"), message, next);
+                    return Err(failure.by_party(job.peer_name()));
                 }
-                Ok(Next::Again)
+                let left = self.book.leave(&job.id, job.state.name(), self.patience()).await?;
+                if left.state != JobState::AwaitingApproval {
+                    return Ok(Next::Again);
+                }
+                // The owner's node may have stopped between its operator's decision and telling it: asked again, it
+                // answers as it has decided (CHK-203).
+                let request = Request::Propose(Box::new(job.proposal.clone()));
+                match self.ask_once(&job, "proposal", &request).await {
+                    Ok(Response::Proposal(answer)) => self.take_answer(&job.id, *answer),
+                    Ok(_) | Err(_) => Ok(Next::Again),
+                }
             }
             JobState::Contracted => self.start(&job).await,
             JobState::Aligning | JobState::Executing => self.rerun(&job, "this node stopped while the job ran"),
@@ -306,7 +313,8 @@ impl Jobs {
             Err(failure) if may_rerun(&failure.code) && job.rerun_of.is_none() => {
                 let state = self.book.get(&job.id)?.state;
                 if matches!(state, JobState::Aligning | JobState::Executing) {
-                    self.rerun_after(job, failure)
+                    // This node's own stop ends the task before it comes here: the peer broke off.
+                    self.rerun_after(job, failure.by_party(job.peer_name()))
                 } else {
                     Err(failure)
                 }
@@ -343,17 +351,17 @@ impl Jobs {
     }
 }
 
-/// Whether a failure is one of the path to the peer or of a restart, not of the protocol (CHK-601: those are never
-/// retried).
-fn may_rerun(code: &Code) -> bool {
+/// Whether a failure is one of the path to the peer, not of the protocol (CHK-601: those are never retried).
+pub(super) fn may_rerun(code: &Code) -> bool {
     matches!(
         code.as_str(),
-        "CHANNEL_CLOSED"
+        "JOB_INTERRUPTED"
+            | "CHANNEL_CLOSED"
             | "CHANNEL_TRUNCATED"
             | "CHANNEL_UNKNOWN"
-            | "JOB_INTERRUPTED"
             | "PEER_TIMEOUT"
             | "PEER_UNREACHABLE"
+            | "PEER_STALLED"
     )
 }
 

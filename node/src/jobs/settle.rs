@@ -14,6 +14,7 @@ use tacit_protocol::{Code, Failure};
 
 use super::record::{JobRecord, Role};
 use super::{Jobs, Next, RETRY, unexpected};
+use crate::context::OutputKind;
 
 /// The wait between two rounds of settling with a peer that is away, at most.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -159,7 +160,9 @@ impl Jobs {
             job.receipt = Some(signed);
             if job.state == JobState::Finished { Ok(()) } else { job.enter(JobState::Finished, now, "") }
         })?;
+        // The receiver has signed that it has its outputs: nothing is sent again.
         self.context.forget_secrets(&job.id)?;
+        self.context.forget_output(&job.id, OutputKind::Share)?;
         tracing::info!(job = %job.id.short(), peer = %job.peer.short(), "job settled");
         Ok(())
     }
