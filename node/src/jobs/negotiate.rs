@@ -455,3 +455,6 @@ fn receivers(proposal: &Proposal, program: &Program) -> Result<BTreeMap<String, 
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests;
