@@ -142,3 +142,15 @@ fn holds(gate: &Gate, trace: &Trace) -> bool {
         GateRule::ZeroOrAtLeast(least) => count == 0 || count >= least,
     }
 }
+
+/// The generator must not drift into programs that the engine refuses, which the tests above then pass over.
+#[test]
+fn most_generated_programs_are_computed_by_both() {
+    const CASES: u64 = 400;
+    let computed = (0..CASES).filter(|seed| {
+        let case = generate::case(*seed, 1 + (*seed % 24) as usize);
+        case.clear().is_ok() && case.plain().is_ok()
+    });
+    let share = 100 * computed.count() as u64 / CASES;
+    assert!(share >= 60, "only {share} % of the generated programs are computed");
+}

@@ -71,6 +71,7 @@ impl Node {
         self.tasks.spawn(async move { pairing.ask_again(&network, addresses, CONFIRM_EVERY, stop).await });
         let node = Arc::clone(self);
         self.tasks.spawn(async move { node.answer_requests(requests).await });
+        self.tasks.spawn(Arc::clone(&self.jobs).keep_retention());
         self.jobs.resume()
     }
 

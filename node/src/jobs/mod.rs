@@ -12,6 +12,7 @@ mod owner;
 mod proposer;
 pub mod record;
 mod result;
+mod retention;
 mod run;
 mod settle;
 mod view;

@@ -457,4 +457,4 @@ fn receivers(proposal: &Proposal, program: &Program) -> Result<BTreeMap<String, 
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -63,6 +63,8 @@ pub struct JobRecord {
     pub rerun_of: Option<JobId>,
     /// The job that repeats this one.
     pub rerun: Option<JobId>,
+    /// Whether its result was deleted because its time was over.
+    pub expired: bool,
     /// The number of this node's last message about it.
     pub sequence: u32,
 }
@@ -127,6 +129,7 @@ impl JobRecord {
             receipt: None,
             rerun_of: None,
             rerun: None,
+            expired: false,
             sequence: 0,
         }
     }

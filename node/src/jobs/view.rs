@@ -107,6 +107,11 @@ impl Jobs {
         let refuse = |code, message: String, next| Err(Failure::new(Code::new(code), message, next));
         match (&job.failure, job.state) {
             (Some(failure), _) => Err(failure.clone()),
+            (None, _) if job.expired => refuse(
+                "RESULT_EXPIRED",
+                "the result was deleted: this node's policy keeps results no longer".into(),
+                "submit the job again, or keep results longer: `retention.results_days`.",
+            ),
             (None, JobState::Finished) => {
                 refuse("JOB_NO_RESULT", "this organisation receives no output of the job".into(), "ask its receiver.")
             }

@@ -187,6 +187,20 @@ fn chk_211_limits_count_the_jobs_of_the_asker() {
     );
 }
 
+/// The record of a job that finished at a time, for the tests of other modules.
+pub(in crate::jobs) fn finished_job(at: u64) -> JobRecord {
+    let proposal = proposal();
+    let (id, party) = (proposal.job_id().expect("an id"), proposal.proposer);
+    let role = super::super::record::Role::Proposer;
+    let mut job = JobRecord::new(id, role, party, identity("maison").peer(), proposal, at - 10);
+    for state in [JobState::Negotiating, JobState::Contracted, JobState::Aligning, JobState::Executing] {
+        job.enter(state, at - 5, "").expect("legal");
+    }
+    job.enter(JobState::Releasing, at - 1, "").expect("legal");
+    job.enter(JobState::Finished, at, "").expect("legal");
+    job
+}
+
 /// A contract as the bank writes it, with what the shop accepted.
 fn contracted() -> (Contract, Proposal, Acceptance) {
     let proposal = proposal();

@@ -1,0 +1,80 @@
+//! How long this node keeps results: as long as the strictest policy of its own datasets in the job says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_protocol::Failure;
+use tacit_protocol::job::JobState;
+use tacit_protocol::log::LogKind;
+
+use super::Jobs;
+use super::record::JobRecord;
+use crate::context::OutputKind;
+
+/// How often results are looked over.
+const EVERY: Duration = Duration::from_secs(3_600);
+const DAY_SECONDS: u64 = 24 * 3_600;
+
+impl Jobs {
+    /// Deletes results whose time is over, now and from time to time, until the node stops.
+    pub async fn keep_retention(self: Arc<Self>) {
+        loop {
+            let jobs = Arc::clone(&self);
+            let looked = tokio::task::spawn_blocking(move || jobs.expire_results()).await;
+            if let Ok(Err(failure)) = looked {
+                tracing::error!(code = %failure.code, "results were not looked over: {failure}");
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    fn expire_results(&self) -> Result<(), Failure> {
+        let now = self.book.now();
+        for job in self.book.all()? {
+            let own = job.proposal.datasets.iter().filter(|dataset| dataset.owner == job.party);
+            let days = own.filter_map(|dataset| self.context.own_data(&dataset.dataset));
+            let days = days.map(|data| data.policy.retention().results_days).min();
+            if days.is_some_and(|days| is_over(&job, days, now)) {
+                self.context.log_job(&job, LogKind::Job, "the result was deleted: its time is over")?;
+                self.context.forget_output(&job.id, OutputKind::Result)?;
+                self.book.change(&job.id, |job, _| {
+                    job.expired = true;
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a finished job's result has been kept for so many days.
+fn is_over(job: &JobRecord, days: u32, now: u64) -> bool {
+    let ended = job.history.iter().find(|entry| entry.state == JobState::Finished).map(|entry| entry.at);
+    let end = ended.map(|ended| ended.saturating_add(u64::from(days) * DAY_SECONDS));
+    !job.expired && end.is_some_and(|end| now >= end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::negotiate::tests::finished_job;
+
+    #[test]
+    fn a_result_is_kept_for_its_days_and_expires_once() {
+        let mut job = finished_job(1_000);
+        assert!(!is_over(&job, 2, 1_000 + 2 * DAY_SECONDS - 1));
+        assert!(is_over(&job, 2, 1_000 + 2 * DAY_SECONDS));
+        job.expired = true;
+        assert!(!is_over(&job, 2, u64::MAX));
+    }
+
+    #[test]
+    fn a_job_that_has_not_finished_has_nothing_to_expire() {
+        let mut job = finished_job(1_000);
+        job.history.pop();
+        assert!(!is_over(&job, 1, u64::MAX));
+    }
+}
