@@ -14,7 +14,7 @@ use tacit_protocol::program::Program;
 use tacit_sdk::{Array, Client, ClientError, ProgramBuilder, Table};
 
 /// How long anything may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a command printed, and its exit code.
 pub(crate) struct Output {
@@ -48,7 +48,7 @@ impl Organisation {
         // A test does not wait a minute for a peer that is silent on purpose.
         let config = dir.join("node.toml");
         let text = std::fs::read_to_string(&config).expect("a configuration");
-        std::fs::write(&config, text.replace("peer_timeout_seconds = 60", "peer_timeout_seconds = 5"))
+        std::fs::write(&config, text.replace("peer_timeout_seconds = 60", "peer_timeout_seconds = 10"))
             .expect("written");
         let mut organisation = Self { name, dir, process: None, client: None };
         organisation.restart();
