@@ -34,6 +34,8 @@ use crate::setup::Files;
 const MAX_IMPORT_BYTES: u64 = 64 << 30;
 /// Announced imports whose bytes have not come.
 const MAX_ANNOUNCED: usize = 64;
+/// How long an announced import waits for its bytes, in seconds.
+const ANNOUNCED_SECONDS: u64 = 3600;
 /// Entries of the log in one answer.
 const LOG_PAGE: usize = 1_000;
 /// How often an issuer is asked that has not confirmed yet.
@@ -48,7 +50,8 @@ pub struct Node {
     jobs: Arc<Jobs>,
     tasks: TaskTracker,
     stop: CancellationToken,
-    announced: Mutex<HashMap<String, ImportRequest>>,
+    /// Announced imports by id, with the time of the announcement.
+    announced: Mutex<HashMap<String, (ImportRequest, u64)>>,
 }
 
 impl Node {
@@ -231,11 +234,13 @@ impl Node {
         system_rng().fill_bytes(&mut id);
         let id = data_encoding::HEXLOWER.encode(&id);
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.context.clock.unix_seconds();
+        announced.retain(|_, (_, at)| is_awaited(*at, now));
         if announced.len() >= MAX_ANNOUNCED {
             let message = format!("{MAX_ANNOUNCED} imports are announced whose bytes have not come");
-            return Err(Failure::new(Code::new("API_LIMIT"), message, "send their bytes, or restart the node."));
+            return Err(Failure::new(Code::new("API_LIMIT"), message, "send their bytes, or wait an hour."));
         }
-        announced.insert(id.clone(), request);
+        announced.insert(id.clone(), (request, now));
         Ok(ImportTicket { id })
     }
 
@@ -244,9 +249,12 @@ impl Node {
     /// # Errors
     /// `IMPORT_UNKNOWN`, what is wrong with the file, its policy or the store; nothing has changed then.
     pub async fn import(&self, id: &str, data: BodyDataStream) -> Result<DatasetInfo, Failure> {
-        let request = self.announced.lock().unwrap_or_else(PoisonError::into_inner).remove(id).ok_or_else(|| {
-            Failure::new(Code::new("IMPORT_UNKNOWN"), "this import is not announced", "announce it first.")
-        })?;
+        let announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let now = self.context.clock.unix_seconds();
+        let request =
+            announced.filter(|(_, at)| is_awaited(*at, now)).map(|(request, _)| request).ok_or_else(|| {
+                Failure::new(Code::new("IMPORT_UNKNOWN"), "this import is not announced", "announce it first.")
+            })?;
         // The id is one of ours, so it is a plain file name.
         let path = self.files.imports().join(id);
         let received = receive(&path, data).await;
@@ -437,6 +445,11 @@ impl Node {
             policy: record.policy.policy()?.summary(),
         })
     }
+}
+
+/// Whether an import that was announced then is still awaited.
+fn is_awaited(announced: u64, now: u64) -> bool {
+    now < announced.saturating_add(ANNOUNCED_SECONDS)
 }
 
 /// Streams an upload to a file.

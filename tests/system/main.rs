@@ -1,5 +1,6 @@
 //! Whole-system tests: the real binary over real sockets.
 
+mod api;
 mod approval;
 mod attacks;
 mod by_hand;

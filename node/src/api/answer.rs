@@ -1,9 +1,11 @@
 //! Failures as HTTP answers.
 
 use axum::Json;
+use axum::body::to_bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use tacit_protocol::{Code, ExitClass, Failure};
@@ -23,7 +25,9 @@ impl IntoResponse for ApiFailure {
             "TOKEN_INVALID" => StatusCode::UNAUTHORIZED,
             "API_ORIGIN" | "TOKEN_SCOPE" => StatusCode::FORBIDDEN,
             "API_LIMIT" => StatusCode::PAYLOAD_TOO_LARGE,
-            "API_ROUTE" | "JOB_UNKNOWN" | "DATASET_UNKNOWN" | "PEER_UNKNOWN" => StatusCode::NOT_FOUND,
+            "API_ROUTE" | "IMPORT_UNKNOWN" | "JOB_UNKNOWN" | "DATASET_UNKNOWN" | "PEER_UNKNOWN" => {
+                StatusCode::NOT_FOUND
+            }
             "JOB_RESULT_PENDING" | "STATE_ILLEGAL" | "API_REPLAY" => StatusCode::CONFLICT,
             _ => match self.0.code.exit_class() {
                 ExitClass::Usage => StatusCode::BAD_REQUEST,
@@ -34,6 +38,33 @@ impl IntoResponse for ApiFailure {
         };
         (status, Json(self.0)).into_response()
     }
+}
+
+/// The longest reason of the framework that is passed on.
+const REASON_BYTES: usize = 4096;
+
+/// Turns the framework's own error answers (paths and queries that do not parse, wrong methods, timeouts) into
+/// [`Failure`]s, so that callers meet one form of error only. The status stays.
+pub(super) async fn speak_in_failures(answer: Response) -> Response {
+    let status = answer.status();
+    let is_json = answer.headers().get(CONTENT_TYPE) == Some(&HeaderValue::from_static("application/json"));
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return answer;
+    }
+    let (code, next) = match status {
+        StatusCode::NOT_FOUND => ("API_ROUTE", "see /openapi.json."),
+        StatusCode::METHOD_NOT_ALLOWED => ("API_METHOD", "see /openapi.json."),
+        StatusCode::PAYLOAD_TOO_LARGE => ("API_LIMIT", "send less at once."),
+        StatusCode::GATEWAY_TIMEOUT => ("API_TIMEOUT", "ask again; what was begun goes on."),
+        status if status.is_client_error() => ("USAGE_REQUEST", "see the API's description at /openapi.json."),
+        _ => ("NODE_BUG", "this is a bug: please report it with the log."),
+    };
+    let body = to_bytes(answer.into_body(), REASON_BYTES).await.unwrap_or_default();
+    let reason = match std::str::from_utf8(&body) {
+        Ok(reason) if !reason.is_empty() => reason.to_owned(),
+        _ => format!("the call ended with {status}"),
+    };
+    (status, Json(Failure::new(Code::new(code), reason, next))).into_response()
 }
 
 /// A JSON body; what does not parse is answered with a [`Failure`] like everything else.

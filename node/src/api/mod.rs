@@ -75,6 +75,7 @@ fn router(node: Arc<Node>, tokens: Arc<Tokens>) -> Router {
     router
         .route("/openapi.json", get(|| async { axum::Json(description()) }))
         .fallback(unknown_route)
+        .layer(axum::middleware::map_response(answer::speak_in_failures))
         .layer(axum::middleware::from_fn_with_state(tokens, auth::require_token))
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_BYTES))

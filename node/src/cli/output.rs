@@ -8,6 +8,7 @@ use tacit_protocol::Failure;
 use tacit_protocol::api::{
     CellValue, DatasetInfo, Invitation, JobDetail, JobResult, JobSummary, LogLine, NodeStatus, Peer,
 };
+use time::OffsetDateTime;
 
 use crate::setup::Initialised;
 
@@ -92,8 +93,9 @@ pub(super) fn status(status: &NodeStatus) -> String {
 
 pub(super) fn invitation(invitation: &Invitation) -> String {
     format!(
-        "{}\n\nHand it to one organisation over a private way; it ends at unix time {}.\nThere: `tacit peer accept TICKET`.",
-        invitation.ticket, invitation.expires
+        "{}\n\nHand it to one organisation over a private way; it ends at {}.\nThere: `tacit peer accept TICKET`.",
+        invitation.ticket,
+        time(invitation.expires)
     )
 }
 
@@ -133,25 +135,29 @@ pub(super) fn dataset(dataset: &DatasetInfo) -> String {
 pub(super) fn job_table(jobs: &[JobSummary]) -> String {
     let mut table = table(&["JOB", "STATE", "FROM", "OUTPUTS"]);
     for job in jobs {
-        table.add_row([short(&job.id), &job.state, &job.proposer, &job.outputs.join(", ")]);
+        table.add_row([short(&job.id), &words(&job.state), &job.proposer, &job.outputs.join(", ")]);
     }
     or_hint(&table, "No jobs yet. Next: `tacit job submit PROGRAM.json`.")
 }
 
 pub(super) fn job_summary(job: &JobSummary) -> String {
-    format!("Job {} is {}. Next: `tacit job result {} --wait`.", job.id, job.state, short(&job.id))
+    format!("Job {} is {}. Next: `tacit job result {} --wait`.", job.id, words(&job.state), short(&job.id))
 }
 
 /// The job as `tacit job show` prints it.
 pub(super) fn job(job: &JobDetail) -> String {
-    let mut text =
-        format!("Job      {}\nState    {}\nFrom     {}\n", job.summary.id, job.summary.state, job.summary.proposer);
+    let mut text = format!(
+        "Job      {}\nState    {}\nFrom     {}\n",
+        job.summary.id,
+        words(&job.summary.state),
+        job.summary.proposer
+    );
     text += &format!("Parties  {}\n", job.parties.join(", "));
     if let Some(failure) = &job.failure {
         text += &format!("\nWhy it did not finish\n  party   {}\n", failure.party.as_deref().unwrap_or("unknown"));
         text += &format!(
             "  step    {}\n  code    {}\n",
-            failure.step.as_deref().unwrap_or(&job.summary.state),
+            words(failure.step.as_deref().unwrap_or(&job.summary.state)),
             failure.code
         );
         text += &format!("  cause   {}\n  next    {}\n", failure.message, failure.next);
@@ -170,7 +176,9 @@ pub(super) fn job(job: &JobDetail) -> String {
         text += &format!("\n{}\n", or_hint(&table, ""));
     }
     text += "\nHistory\n";
-    job.history.iter().for_each(|step| text += &format!("  {}  {}  {}\n", step.at, step.state, step.note));
+    job.history
+        .iter()
+        .for_each(|step| text += &format!("  {}  {}  {}\n", time(step.at), words(&step.state), step.note));
     if let Some(run) = &job.run {
         text += &format!(
             "\nRun\n  rows {}, overlap {}\n  sent {} bytes, received {} bytes, {} rounds\n",
@@ -206,12 +214,47 @@ pub(super) fn result(result: &JobResult) -> String {
 pub(super) fn log_table(lines: &[LogLine]) -> String {
     let mut table = table(&["SEQ", "AT", "KIND", "WHAT"]);
     for line in lines {
-        table.add_row([line.seq.to_string(), line.at.to_string(), line.kind.clone(), line.text.clone()]);
+        table.add_row([line.seq.to_string(), time(line.at), line.kind.clone(), line.text.clone()]);
     }
     or_hint(&table, "The log is empty.")
+}
+
+/// A time of the API, in RFC 3339 and UTC; the number itself where it is beyond the calendar.
+fn time(unix_seconds: u64) -> String {
+    let time = i64::try_from(unix_seconds).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    time.map_or_else(
+        || unix_seconds.to_string(),
+        |at| {
+            let (hour, minute, second) = at.to_hms();
+            format!("{}T{hour:02}:{minute:02}:{second:02}Z", at.date())
+        },
+    )
+}
+
+/// A name of the API, such as that of a state, as people write it.
+fn words(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// The part of a job id that people type.
 fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_rfc_3339_and_utc() {
+        assert_eq!(time(0), "1970-01-01T00:00:00Z");
+        assert_eq!(time(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(time(1_709_164_800), "2024-02-29T00:00:00Z");
+        assert_eq!(time(u64::MAX), u64::MAX.to_string());
+    }
+
+    #[test]
+    fn states_are_written_in_words() {
+        assert_eq!(words("awaiting_approval"), "awaiting approval");
+    }
 }

@@ -164,3 +164,6 @@ impl Book {
 fn unknown(id: &str) -> Failure {
     Failure::new(Code::new("JOB_UNKNOWN"), format!("there is no job {id}"), "see `tacit job list`.")
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ use super::{Jobs, Next};
 
 /// How long an acceptance holds, in seconds.
 const ACCEPTANCE_SECONDS: u64 = 600;
+/// Jobs of one peer that may be under way here at a time.
+const OPEN_JOBS: usize = 64;
 /// How long an operator may think.
 const APPROVAL: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -48,6 +50,11 @@ impl Jobs {
             return Ok(stored_answer(&known));
         }
         let jobs = self.book.all().map_err(private)?;
+        // CHK-114: what one peer keeps here is bounded. Nothing is written of a proposal beyond the bound.
+        if jobs.iter().filter(|job| job.peer == *from && !job.state.is_final()).count() >= OPEN_JOBS {
+            let message = format!("{OPEN_JOBS} jobs of this organisation are under way at the owner");
+            return Err(refuse("PEER_RATE", &message));
+        }
         let review = negotiate::review(&proposal, &self.context.knowledge(&jobs));
         let me = self.context.identity.peer();
         let party = proposal.parties.iter().position(|party| party.peer == me);

@@ -80,7 +80,8 @@ fn bank() -> BTreeMap<&'static str, OwnData> {
     BTreeMap::from([("accounts", data(BANK, "balance"))])
 }
 
-fn proposal() -> Proposal {
+/// The bank asks the shop for one number.
+pub(in crate::jobs) fn proposal() -> Proposal {
     let program = ProgramBuilder::new();
     let joined = program.table("maison/customers").join(&program.table("banque/accounts"), "id");
     let selected = joined.column("frequency").gt(2) & joined.column("balance").gt(100);
