@@ -670,7 +670,7 @@ mod tests {
         let refusals: Vec<Refusal> = (0..40).map(|n| refusal(&format!("clause {n}"))).collect();
         let failure = PeerFailure::refused(&refusals);
         assert_eq!(failure.refusals.len(), PeerFailure::MAX_REFUSALS);
-        assert_eq!(failure.to_failure("Maison").to_string(), "POLICY_VENUE (Maison): clause 0: cause Next: change");
+        assert_eq!(failure.to_failure("Maison").to_string(), "POLICY_VENUE (Maison): clause 0: cause. Next: change");
         assert_eq!(PeerFailure::refused(&[]).code.as_str(), "PROPOSAL_REFUSED");
         let own = Failure::new(Code::new("STORE_FULL"), "/var/lib/tacit is full", "free 3 GB").at_step("aligning");
         let public = PeerFailure::from(&own);

@@ -23,7 +23,7 @@ pub trait HelloBook: Send + Sync + 'static {
     /// Judges where the peer's log stands (CHK-113), and may remember it.
     ///
     /// # Errors
-    /// `LOG_FORK` or `BUDGET_ROLLBACK`.
+    /// `LOG_FORK`.
     fn check_head(&self, peer: &PeerId, head: &LogHead) -> Result<(), Code>;
 }
 
