@@ -51,6 +51,16 @@ fn operations_between_two_processes_are_right_and_metered() {
 }
 
 #[test]
+fn a_simulated_link_delays_the_run() {
+    let report = &measured(&["--op", "lt", "--n", "100", "--runs", "1", "--wan", "60,1000"])[0];
+    check(report, "lt", 100, 1);
+    assert_eq!(report["link"], "60 ms, 1000 Mbit/s");
+    // A comparison takes two messages at least that follow from each other.
+    assert!(report["rounds"].as_u64() >= Some(2), "{report}");
+    assert!(report["wall_s"].as_f64() >= Some(0.06), "{report}");
+}
+
+#[test]
 fn every_operation_keeps_the_bound_of_its_plan() {
     let reports = measured(&["--n", "64", "--shape", "5,7,3", "--runs", "2"]);
     let names: Vec<&str> = reports.iter().filter_map(|report| report["op"].as_str()).collect();

@@ -1,9 +1,12 @@
 //! What the command and the two processes that it starts say to each other: one JSON object a line.
 
 use std::io::{BufRead, Write};
+use std::str::FromStr;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tacit_mpc::channel::Link;
 use tacit_protocol::{Code, Digest, Failure};
 
 use super::measure::Spent;
@@ -19,8 +22,51 @@ pub(super) struct Task {
     pub(super) bits: Option<u32>,
     pub(super) runs: u32,
     pub(super) mode: Mode,
+    /// What lies between the parties; none: loopback.
+    pub(super) link: Option<WanLink>,
     /// Equal on both sides and new for each pair of processes.
     pub(super) session: Digest,
+}
+
+/// A simulated link between the parties.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct WanLink {
+    /// Milliseconds there and back.
+    pub(super) round_trip_ms: f64,
+    /// Millions of bits a second each way.
+    pub(super) mbit: f64,
+}
+
+impl WanLink {
+    /// What the channel makes of it.
+    pub(super) fn link(self) -> Link {
+        Link {
+            round_trip: Duration::from_secs_f64(self.round_trip_ms / 1e3),
+            bits_per_second: (self.mbit * 1e6) as u64,
+        }
+    }
+}
+
+impl FromStr for WanLink {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Result<Vec<f64>, _> = text.split(',').map(str::parse).collect();
+        match numbers.as_deref() {
+            Ok(&[round_trip_ms, mbit])
+                if (0.0..=60_000.0).contains(&round_trip_ms) && (0.001..=1e6).contains(&mbit) =>
+            {
+                Ok(Self { round_trip_ms, mbit })
+            }
+            _ => Err("a round trip of 0 to 60000 ms and a rate of 0.001 to 1000000 Mbit/s, by a comma".into()),
+        }
+    }
+}
+
+impl std::fmt::Display for WanLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ms, {} Mbit/s", self.round_trip_ms, self.mbit)
+    }
 }
 
 /// What a measured run begins with.

@@ -20,7 +20,7 @@ use clap::Args;
 use tacit_protocol::{Digest, Failure};
 
 use case::BITS;
-use messages::{Mode, Task};
+use messages::{Mode, Task, WanLink};
 use operation::Operation;
 use report::Report;
 
@@ -49,6 +49,9 @@ pub struct Options {
     /// Threads of each party's engine; as many as there are cores by default.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_024))]
     threads: Option<u32>,
+    /// A simulated link between the parties: milliseconds there and back, and Mbit/s each way.
+    #[arg(long, value_name = "RTT_MS,MBIT")]
+    wan: Option<WanLink>,
     /// Set up anew in each run, and count it; without this, a set-up and one run come before the measured runs.
     #[arg(long)]
     cold: bool,
@@ -111,10 +114,11 @@ fn measure(options: &Options, operation: Operation) -> Result<Report, Failure> {
         bits: operation.bits(options.bits),
         runs: options.runs,
         mode: if options.cold { Mode::Cold } else { Mode::Warm },
+        link: options.wan,
         session: Digest::from_bytes([0; 32]),
     };
     let parties = pair::run(&task, options.threads)?;
-    Ok(Report::new(&task, "loopback".into(), &parties))
+    Ok(Report::new(&task, &parties))
 }
 
 /// One party of a measurement: what the command starts of itself.
@@ -128,6 +132,14 @@ pub fn run_party() -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_is_a_round_trip_and_a_rate() {
+        assert_eq!("40,100".parse(), Ok(WanLink { round_trip_ms: 40.0, mbit: 100.0 }));
+        for wrong in ["40", "40,0", "-1,100", "40,100,1", "NaN,1", "a,b"] {
+            assert!(wrong.parse::<WanLink>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_shape_is_three_sizes() {

@@ -68,7 +68,10 @@ fn connect(task: &Task, from: &mut impl BufRead, to: &mut impl Write) -> Result<
         remote: *peer.key.as_bytes(),
         prologue: *prologue(task.session, initiator, responder).as_bytes(),
     };
-    Ok(NoiseChannel::connect(socket, &handshake, DEADLINES)?)
+    Ok(match task.link {
+        None => NoiseChannel::connect(socket, &handshake, DEADLINES)?,
+        Some(link) => NoiseChannel::connect_over(link.link(), socket, &handshake, DEADLINES)?,
+    })
 }
 
 /// What the channel of a measurement is bound to: never the same as that of a job.
