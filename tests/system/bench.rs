@@ -86,6 +86,24 @@ fn a_cold_run_includes_its_setup_and_wider_ranges_cost_more() {
 }
 
 #[test]
+fn a_run_whose_correlations_were_made_before_it_makes_none() {
+    // So many that the run that is not measured leaves none over.
+    let arguments = ["--op", "lt", "--n", "30000", "--runs", "1"];
+    let warm = &measured(&arguments)[0];
+    let ready = &measured(&[&arguments[..], &["--offline-ready"]].concat())[0];
+    for report in [warm, ready] {
+        check(report, "lt", 30_000, 1);
+    }
+    assert_eq!((&warm["offline_bytes"], &ready["mode"]), (&Value::Null, &"offline-ready".into()));
+    let offline = ready["offline_bytes"].as_u64().expect("bytes");
+    assert!(offline > 0);
+    assert!(bytes(ready).iter().sum::<u64>() < bytes(warm).iter().sum());
+    // Somebody who asks for both contradicts himself.
+    let output = bench(&["--cold", "--offline-ready"]);
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true));
+}
+
+#[test]
 fn an_operation_that_the_engine_lacks_is_refused_before_anything_is_measured() {
     for (operations, reason) in [("lt,sigmoid", "yet"), ("lt,frobnicate", "no operation")] {
         let output = bench(&["--op", operations, "--json"]);

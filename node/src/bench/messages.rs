@@ -77,6 +77,8 @@ pub(super) enum Mode {
     Warm,
     /// Nothing: each run sets up a session of its own.
     Cold,
+    /// As [`Mode::Warm`], with the correlations that it will use made before it.
+    OfflineReady,
 }
 
 /// A party's answer to its task: how to reach it.
@@ -110,6 +112,8 @@ pub(super) struct PartyReport {
     pub(super) runs: Vec<Spent>,
     /// The set-up of the session; with [`Mode::Cold`], the mean over the runs, which include it.
     pub(super) setup: Spent,
+    /// With [`Mode::OfflineReady`], what making the correlations of a run took, as the mean over the runs.
+    pub(super) offline: Option<Spent>,
     /// The most memory that was resident from the set-up to the end of the last run.
     pub(super) peak_bytes: Option<u64>,
     /// The width of the declared ranges, as `--bits` means it.

@@ -13,6 +13,7 @@ mod operation;
 mod pair;
 mod party;
 mod report;
+mod stock;
 
 use std::str::FromStr;
 
@@ -55,6 +56,19 @@ pub struct Options {
     /// Set up anew in each run, and count it; without this, a set-up and one run come before the measured runs.
     #[arg(long)]
     cold: bool,
+    /// Make the correlations of each run before it, as idle nodes would; what that takes is told apart.
+    #[arg(long, conflicts_with = "cold")]
+    offline_ready: bool,
+}
+
+impl Options {
+    fn mode(&self) -> Mode {
+        match (self.cold, self.offline_ready) {
+            (true, _) => Mode::Cold,
+            (false, true) => Mode::OfflineReady,
+            (false, false) => Mode::Warm,
+        }
+    }
 }
 
 /// The sizes of a matrix product.
@@ -113,7 +127,7 @@ fn measure(options: &Options, operation: Operation) -> Result<Report, Failure> {
         shape: operation.shape(options.n, options.shape.0),
         bits: operation.bits(options.bits),
         runs: options.runs,
-        mode: if options.cold { Mode::Cold } else { Mode::Warm },
+        mode: options.mode(),
         link: options.wan,
         session: Digest::from_bytes([0; 32]),
     };

@@ -8,6 +8,7 @@ use rand_core::CryptoRng;
 use serde::Serialize;
 use tacit_mpc::channel::Channel;
 use tacit_mpc::channel::noise::{Deadlines, Handshake, NoiseChannel, Role, StaticKey};
+use tacit_mpc::correlations::Correlations;
 use tacit_mpc::ot::SoftSpoken;
 use tacit_mpc::plan::Plan;
 use tacit_mpc::psi;
@@ -22,6 +23,7 @@ use super::keys;
 use super::measure::{Counters, Mark, Metered, Spent, forget_peak, peak_memory};
 use super::messages::{self, Accuracy, Ended, Mode, PartyReport, Peer, Ready, Task, broken};
 use super::operation::Operation;
+use super::stock::Stock;
 use crate::clock::system_rng;
 
 /// How long a party waits for the other, which may be busy with a long computation, and for everything.
@@ -123,8 +125,8 @@ impl Bench<'_> {
         };
         let mut rng = system_rng();
         forget_peak();
-        let (setup, runs, shares) = match self.task.mode {
-            Mode::Warm => self.warm(channel, &work, &mut rng)?,
+        let Measured { setup, offline, runs, shares } = match self.task.mode {
+            Mode::Warm | Mode::OfflineReady => self.warm(channel, &work, &mut rng)?,
             Mode::Cold => self.cold(channel, &work, &mut rng)?,
         };
         let peak_bytes = peak_memory();
@@ -140,34 +142,34 @@ impl Bench<'_> {
             _ => None,
         };
         let bits = if self.task.operation.compares() { self.task.bits } else { Some(case.operand_bits()) };
-        Ok(PartyReport { runs, setup, peak_bytes, bits, accuracy })
+        Ok(PartyReport { runs, setup, offline, peak_bytes, bits, accuracy })
     }
 
     /// One set-up, one run that is not measured, then the measured ones.
-    fn warm(
-        &self,
-        channel: &mut dyn Channel,
-        work: &Work<'_>,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<(Spent, Vec<Spent>, OutputShares), Failure> {
-        let (mut correlations, setup) = self.establish(channel, 0, rng)?;
+    fn warm(&self, channel: &mut dyn Channel, work: &Work<'_>, rng: &mut dyn CryptoRng) -> Result<Measured, Failure> {
+        let (correlations, setup) = self.establish(channel, 0, rng)?;
+        let ahead = self.task.mode == Mode::OfflineReady;
+        let mut correlations = Stock::new(correlations);
+        correlations.record(ahead);
         let (_, mut shares) = self.execute(channel, work, &mut correlations)?;
-        let mut runs = Vec::new();
+        correlations.record(false);
+        let (mut offline, mut runs) = (Vec::new(), Vec::new());
         for _ in 0..self.task.runs {
+            if ahead {
+                meet(channel)?;
+                let start = Mark::now(&self.counters);
+                correlations.fill(channel)?;
+                offline.push(start.until(Mark::now(&self.counters)));
+            }
             let (spent, next) = self.execute(channel, work, &mut correlations)?;
             runs.push(spent);
             shares = next;
         }
-        Ok((setup, runs, shares))
+        Ok(Measured { setup, offline: ahead.then(|| mean(&offline)), runs, shares })
     }
 
     /// Every run sets up for itself.
-    fn cold(
-        &self,
-        channel: &mut dyn Channel,
-        work: &Work<'_>,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<(Spent, Vec<Spent>, OutputShares), Failure> {
+    fn cold(&self, channel: &mut dyn Channel, work: &Work<'_>, rng: &mut dyn CryptoRng) -> Result<Measured, Failure> {
         let mut once = |run: u32| -> Result<_, Failure> {
             let (mut correlations, setup) = self.establish(channel, run, rng)?;
             let (spent, shares) = self.execute(channel, work, &mut correlations)?;
@@ -181,7 +183,7 @@ impl Bench<'_> {
             runs.push(spent);
             shares = next;
         }
-        Ok((mean(&setups), runs, shares))
+        Ok(Measured { setup: mean(&setups), offline: None, runs, shares })
     }
 
     /// Sets up the correlations of a run, from the moment at which both parties are there.
@@ -200,11 +202,11 @@ impl Bench<'_> {
 
     /// One run of the operation, as a job computes it. What is measured begins when the inputs are in place: a job's
     /// columns become shares without a message.
-    fn execute(
+    fn execute<C: Correlations>(
         &self,
         channel: &mut dyn Channel,
         work: &Work<'_>,
-        correlations: &mut SoftSpoken,
+        correlations: &mut C,
     ) -> Result<(Spent, OutputShares), Failure> {
         let (mut start, mut end) = (None, None);
         let mut observer = |progress: Progress| {
@@ -231,7 +233,7 @@ impl Bench<'_> {
         let mut rng = system_rng();
         forget_peak();
         let (mut runs, mut wrong) = (Vec::new(), 0);
-        let unmeasured = u32::from(self.task.mode == Mode::Warm);
+        let unmeasured = u32::from(self.task.mode != Mode::Cold);
         for run in 0..self.task.runs + unmeasured {
             let session = digest("tacit/bench/psi/1", &(self.task.session, run));
             meet(channel)?;
@@ -247,11 +249,21 @@ impl Bench<'_> {
         Ok(PartyReport {
             runs,
             setup: Spent::default(),
+            offline: None,
             peak_bytes: peak_memory(),
             bits: None,
             accuracy: Some(accuracy),
         })
     }
+}
+
+/// What the runs of a program gave.
+struct Measured {
+    setup: Spent,
+    offline: Option<Spent>,
+    runs: Vec<Spent>,
+    /// The result of the last run.
+    shares: OutputShares,
 }
 
 /// What every run of a program shares.

@@ -37,6 +37,10 @@ pub(super) struct Report {
     max_error: f64,
     /// How large the plan says that it can be; none: without bound.
     error_bound: Option<f64>,
+    /// Mean seconds and payload bytes, both ways together, of making a run's correlations before it; none where they
+    /// are made within the run.
+    offline_s: Option<f64>,
+    offline_bytes: Option<u64>,
     /// Seconds of the set-up.
     setup_s: f64,
     /// Payload bytes of the set-up, both ways together.
@@ -71,6 +75,8 @@ impl Report {
             rounds: zero.runs.iter().chain(&one.runs).map(|run| run.rounds).max().unwrap_or(0),
             max_error: accuracy.clone().map(|accuracy| accuracy.max_error).fold(0.0, f64::max),
             error_bound: accuracy.try_fold(0.0, |all: f64, accuracy| Some(all.max(accuracy.error_bound?))),
+            offline_s: zero.offline.zip(one.offline).map(|(zero, one)| zero.wall_s.max(one.wall_s)),
+            offline_bytes: zero.offline.zip(one.offline).map(|(zero, one)| zero.sent + one.sent),
             setup_s: zero.setup.wall_s.max(one.setup.wall_s),
             setup_bytes: zero.setup.sent + one.setup.sent,
             peak_bytes: [zero.peak_bytes, one.peak_bytes],
@@ -143,6 +149,9 @@ pub(super) fn print_table(reports: &[Report]) {
         let mode = match report.mode {
             Mode::Warm => "after a set-up and one run that is not measured",
             Mode::Cold => "each run with its set-up",
+            Mode::OfflineReady => {
+                "after a set-up, one run that is not measured, and the making of each run's correlations"
+            }
         };
         print_line(&format!(
             "\nMedian of {} runs over {}, {mode}; error against plain arithmetic.",
