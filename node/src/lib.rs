@@ -4,6 +4,7 @@
 //! the shell that hands them in. It is a library so that simulations run the real node.
 
 pub mod api;
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;

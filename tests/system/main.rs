@@ -3,6 +3,7 @@
 mod api;
 mod approval;
 mod attacks;
+mod bench;
 mod by_hand;
 mod demo;
 mod deviating;

@@ -3,10 +3,12 @@
 mod memory;
 pub mod noise;
 mod recorder;
+mod throttled;
 
 pub use memory::{MemoryChannel, pair, pair_with_deadline};
 pub use noise::NoiseChannel;
 pub use recorder::{Event, Recorder};
+pub use throttled::Link;
 
 use crate::error::Result;
 

@@ -1,5 +1,20 @@
-//! The ideal functionality of random OT, that tests hold the protocols against: for each transfer two messages that
-//! differ, and to the receiver the one of its choice bit.
+//! The ideal functionalities that tests hold the protocols against. Correlated OT: a key each for the sender, and for
+//! the receiver that key plus its choice times the offset. Random OT: two messages that differ, and for the receiver
+//! the one of its choice bit.
+
+use std::collections::HashSet;
+
+/// Asserts that what both parties hold are correlated transfers under an offset, and that no key occurs twice.
+pub(crate) fn check_correlated(offset: u128, keys: &[u128], received: &[u128]) {
+    assert_eq!(offset & 1, 1);
+    assert_eq!(keys.len(), received.len());
+    for (i, (key, received)) in keys.iter().zip(received).enumerate() {
+        assert_eq!(key & 1, 0, "transfer {i}");
+        let choice = received & 1;
+        assert_eq!(*received, key ^ offset & 0u128.wrapping_sub(choice), "transfer {i}");
+    }
+    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len(), "a key occurs twice");
+}
 
 /// Asserts that what both parties hold are random transfers, and that no message occurs twice.
 pub(crate) fn check_random(sent: &[[u128; 2]], choices: &[u64], received: &[u128]) {

@@ -1,11 +1,11 @@
-//! The ideal functionality of random transfers, for tests: both parties derive the same transfers from one seed.
+//! The ideal functionality of correlated transfers, for tests: both parties derive the same transfers from one seed.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use tacit_protocol::PartyId;
 
 use crate::channel::Channel;
-use crate::correlations::Correlations;
+use crate::correlations::{Correlations, Pads};
 use crate::error::Result;
 
 /// One party's view of the transfers in both directions.
@@ -13,36 +13,54 @@ pub(crate) struct Ideal {
     party: PartyId,
     /// By the party that offers.
     streams: [ChaCha8Rng; 2],
+    offsets: [u128; 2],
+    pads: Pads,
     /// How many transfers were handed out, by the party that offers.
     pub(crate) used: [u64; 2],
 }
 
 impl Ideal {
     pub(crate) fn new(party: PartyId, seed: u64) -> Self {
-        let stream = |direction: u64| ChaCha8Rng::seed_from_u64(seed ^ direction << 63);
-        Self { party, streams: [stream(0), stream(1)], used: [0; 2] }
+        let mut streams = [0, 1].map(|direction: u64| ChaCha8Rng::seed_from_u64(seed ^ direction << 63));
+        let offsets = streams.each_mut().map(|stream| word(stream) | 1);
+        let context = |sender: PartyId| [sender.0; 32];
+        let pads = Pads::new(&context(party), &context(party.other()));
+        Self { party, streams, offsets, pads, used: [0; 2] }
     }
 
-    fn draw(&mut self, offerer: PartyId, n: usize) -> (Vec<[u128; 2]>, Vec<u64>) {
-        self.used[offerer.index()] += n as u64;
+    /// A key and a choice for each transfer that `offerer` offers.
+    fn draw(&mut self, offerer: PartyId, into: &mut [u128], view: impl Fn(u128, u128) -> u128) {
+        self.used[offerer.index()] += into.len() as u64;
         let stream = &mut self.streams[offerer.index()];
-        let mut word = || u128::from(stream.next_u64()) << 64 | u128::from(stream.next_u64());
-        let pairs = (0..n).map(|_| [word(), word()]).collect();
-        let mut choices: Vec<u64> = (0..n.div_ceil(64)).map(|_| word() as u64).collect();
-        crate::share::clear_tail(&mut choices, n);
-        (pairs, choices)
+        for transfer in into {
+            let drawn = word(stream);
+            *transfer = view(drawn & !1, drawn & 1);
+        }
     }
 }
 
+fn word(stream: &mut ChaCha8Rng) -> u128 {
+    u128::from(stream.next_u64()) << 64 | u128::from(stream.next_u64())
+}
+
 impl Correlations for Ideal {
-    fn send_random(&mut self, _channel: &mut dyn Channel, n: usize) -> Result<Vec<[u128; 2]>> {
-        Ok(self.draw(self.party, n).0)
+    fn offset(&self) -> u128 {
+        self.offsets[self.party.index()]
     }
 
-    fn receive_random(&mut self, _channel: &mut dyn Channel, n: usize) -> Result<(Vec<u64>, Vec<u128>)> {
-        let (pairs, choices) = self.draw(self.party.other(), n);
-        let chosen =
-            pairs.iter().enumerate().map(|(i, pair)| pair[(choices[i / 64] >> (i % 64) & 1) as usize]).collect();
-        Ok((choices, chosen))
+    fn pads(&mut self) -> &mut Pads {
+        &mut self.pads
+    }
+
+    fn send_correlated(&mut self, _channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
+        self.draw(self.party, into, |key, _| key);
+        Ok(())
+    }
+
+    fn receive_correlated(&mut self, _channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
+        let offerer = self.party.other();
+        let offset = self.offsets[offerer.index()];
+        self.draw(offerer, into, |key, choice| key ^ offset & 0u128.wrapping_sub(choice));
+        Ok(())
     }
 }

@@ -4,25 +4,63 @@
 
 use std::time::{Duration, Instant};
 
+use tacit_protocol::PartyId;
+
 use super::TwoParty;
 use super::ideal::Ideal;
 use super::tests::{part, run};
 use crate::arithmetic::{Division, divide};
 use crate::backend::{Backend, MatrixShape};
 use crate::channel::Channel;
-use crate::correlations::Correlations;
+use crate::correlations::{Correlations, Pads};
 use crate::error::Result;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement};
 
 /// Transfers from a short list made once, so that only the protocol above them is timed. Not random.
 struct Stock {
+    offset: u128,
+    pads: Pads,
+    keys: Vec<u128>,
+    received: Vec<u128>,
     pairs: Vec<[u128; 2]>,
     choices: Vec<u64>,
     chosen: Vec<u128>,
 }
 
+impl Stock {
+    fn new(channel: &mut dyn Channel, party: PartyId) -> Self {
+        let n = super::cross::TILE;
+        let mut ideal = Ideal::new(party, 3);
+        let (mut keys, mut received) = (vec![0; n], vec![0; n]);
+        ideal.send_correlated(channel, &mut keys).expect("ideal");
+        ideal.receive_correlated(channel, &mut received).expect("ideal");
+        let pairs = ideal.send_random(channel, n).expect("ideal");
+        let (choices, chosen) = ideal.receive_random(channel, n).expect("ideal");
+        let pads = Pads::new(&[party.0; 32], &[party.other().0; 32]);
+        Self { offset: ideal.offset(), pads, keys, received, pairs, choices, chosen }
+    }
+}
+
 impl Correlations for Stock {
+    fn offset(&self) -> u128 {
+        self.offset
+    }
+
+    fn pads(&mut self) -> &mut Pads {
+        &mut self.pads
+    }
+
+    fn send_correlated(&mut self, _channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
+        into.copy_from_slice(&self.keys[..into.len()]);
+        Ok(())
+    }
+
+    fn receive_correlated(&mut self, _channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
+        into.copy_from_slice(&self.received[..into.len()]);
+        Ok(())
+    }
+
     fn send_random(&mut self, _channel: &mut dyn Channel, n: usize) -> Result<Vec<[u128; 2]>> {
         Ok(self.pairs[..n].to_vec())
     }
@@ -39,20 +77,8 @@ fn measure<R: Ring>(what: &str, n: usize, operation: impl Fn(&mut dyn Backend<R>
         let values: Vec<R> = (0..n).map(|i| R::from_i128(i as i128 + 1)).collect();
         let x = part(engine, Placement::Shared, &values, 2);
         let bits = Bits::constant(true, n).shared(engine);
-        let mut ideal = Ideal::new(engine.party, 3);
-        let stock = match engine.first() {
-            true => {
-                let pairs = ideal.send_random(engine.channel(), super::cross::TILE).expect("ideal");
-                let (choices, chosen) = ideal.receive_random(engine.channel(), super::cross::TILE).expect("ideal");
-                Stock { pairs, choices, chosen }
-            }
-            false => {
-                let (choices, chosen) = ideal.receive_random(engine.channel(), super::cross::TILE).expect("ideal");
-                let pairs = ideal.send_random(engine.channel(), super::cross::TILE).expect("ideal");
-                Stock { pairs, choices, chosen }
-            }
-        };
         let party = engine.party;
+        let stock = Stock::new(engine.channel(), party);
         let mut stocked = TwoParty::<R, _>::new(party, engine.channel(), stock);
         let start = Instant::now();
         operation(&mut stocked, &x, &bits);

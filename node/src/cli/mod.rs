@@ -1,5 +1,5 @@
-//! The command line. Every command but `init`, `node`, `demo`, `receipt verify` and `completions` is a call of the
-//! API of the node that runs in the directory.
+//! The command line. Every command but `init`, `node`, `demo`, `bench`, `receipt verify` and `completions` is a call of
+//! the API of the node that runs in the directory.
 
 mod dataset;
 mod doctor;
@@ -16,7 +16,7 @@ use tacit_protocol::{Code, Failure};
 use tacit_sdk::Client;
 
 use crate::config::InitOptions;
-use crate::{daemon, demo, setup};
+use crate::{bench, daemon, demo, setup};
 use output::Output;
 
 /// Compute joint answers with organisations that may not pool their data.
@@ -74,6 +74,11 @@ enum Command {
     },
     /// Two organisations on this machine answer one joint question, from generated tables to verified receipts.
     Demo(demo::Options),
+    /// Measure the engine's operations between two processes on this machine.
+    Bench(bench::Options),
+    /// One party of `tacit bench`, which starts it.
+    #[command(hide = true)]
+    BenchParty,
     /// Print the completions of a shell.
     Completions {
         /// The shell.
@@ -116,6 +121,8 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Receipt(command) => receipt::run(&dir, command, output)?,
         Command::Log { from } => output.list(&client()?.log(from)?, output::log_table),
         Command::Demo(options) => demo::run(&options, arguments.json)?,
+        Command::Bench(options) => bench::run(&options, arguments.json)?,
+        Command::BenchParty => bench::run_party()?,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tacit", &mut std::io::stdout());
         }

@@ -3,10 +3,12 @@
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use snow::StatelessTransportState;
 
 use super::queue::{End, Queue};
+use crate::channel::throttled::{Direction, Link};
 
 /// Bytes of an authentication tag.
 const TAG: usize = 16;
@@ -24,6 +26,8 @@ const FRAMES_A_WRITE: usize = 8;
 pub(super) struct Lane {
     transport: StatelessTransportState,
     max_frames: u64,
+    /// What delays the frames that arrive; none: nothing.
+    link: Option<Link>,
     pub(super) outbox: Queue,
     pub(super) inbox: Queue,
     wire_sent: AtomicU64,
@@ -31,8 +35,10 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(transport: StatelessTransportState, max_frames: u64, outbox: Queue, inbox: Queue) -> Self {
-        Self { transport, max_frames, outbox, inbox, wire_sent: AtomicU64::new(0), wire_received: AtomicU64::new(0) }
+    pub(super) fn new(transport: StatelessTransportState, max_frames: u64, link: Option<Link>, queue: usize) -> Self {
+        let (outbox, inbox) = (Queue::new(queue), Queue::new(queue));
+        let (wire_sent, wire_received) = Default::default();
+        Self { transport, max_frames, link, outbox, inbox, wire_sent, wire_received }
     }
 
     /// Bytes sent and received, with headers and tags.
@@ -83,6 +89,7 @@ impl Lane {
         let mut ciphertext = vec![0; MAX_CIPHERTEXT];
         let mut payload = vec![0; MAX_CIPHERTEXT];
         let mut counter = 0;
+        let mut link = self.link.map(Direction::new);
         // CHK-403: strict counters; the first frame that is not authentic and the next ends everything.
         let end = loop {
             let ciphertext = match read_frame(&mut reader, &mut ciphertext) {
@@ -90,6 +97,7 @@ impl Lane {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => break End::Cut,
                 Err(error) => break End::Broken(error.kind()),
             };
+            let due = link.as_mut().map(|link| link.arrival(2 + ciphertext.len(), Instant::now()));
             self.wire_received.fetch_add(2 + ciphertext.len() as u64, Ordering::Relaxed);
             if counter == self.max_frames {
                 break End::WornOut;
@@ -101,7 +109,7 @@ impl Lane {
             if length == 0 {
                 break End::Finished;
             }
-            if !self.inbox.push_from_work(payload[..length].to_vec()) {
+            if !self.inbox.push_from_work(payload[..length].to_vec(), due) {
                 return;
             }
         };

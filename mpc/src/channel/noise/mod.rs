@@ -26,11 +26,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::{Channel, Meter, Traffic};
+use super::{Channel, Link, Meter, Traffic};
 use crate::error::{Error, Result};
 use crate::params::CHANNEL_MAX_FRAMES;
 use lane::{Lane, MAX_PAYLOAD};
-use queue::{End, Patience, Queue};
+use queue::{End, Patience};
 
 pub use handshake::{Handshake, Role, StaticKey};
 
@@ -86,7 +86,21 @@ impl NoiseChannel {
     /// `CHANNEL_KEY` if the peer's key is not the announced one, `CHANNEL_BINDING` if it has another prologue or
     /// speaks something else (CHK-401), `PEER_TIMEOUT` and `CHANNEL_CLOSED`.
     pub fn connect(socket: TcpStream, handshake: &Handshake<'_>, deadlines: Deadlines) -> Result<Self> {
-        Self::connect_with(socket, handshake, deadlines, CHANNEL_MAX_FRAMES)
+        Self::connect_with(socket, handshake, deadlines, CHANNEL_MAX_FRAMES, None)
+    }
+
+    /// The same with a simulated [`Link`] between the parties, for measurements. Each side delays what it receives, so
+    /// both ask for the same.
+    ///
+    /// # Errors
+    /// As [`NoiseChannel::connect`].
+    pub fn connect_over(
+        link: Link,
+        socket: TcpStream,
+        handshake: &Handshake<'_>,
+        deadlines: Deadlines,
+    ) -> Result<Self> {
+        Self::connect_with(socket, handshake, deadlines, CHANNEL_MAX_FRAMES, Some(link))
     }
 
     fn connect_with(
@@ -94,11 +108,12 @@ impl NoiseChannel {
         handshake: &Handshake<'_>,
         deadlines: Deadlines,
         max_frames: u64,
+        link: Option<Link>,
     ) -> Result<Self> {
         let until = Instant::now() + deadlines.total;
         let transport = handshake.run(&socket, deadlines.silence.min(deadlines.total))?;
         let socket = Arc::new(socket);
-        let lane = Arc::new(Lane::new(transport, max_frames, Queue::new(QUEUE_BYTES), Queue::new(QUEUE_BYTES)));
+        let lane = Arc::new(Lane::new(transport, max_frames, link, QUEUE_BYTES));
         let spawn = |name: &str, run: fn(&Lane, &TcpStream)| {
             let (lane, socket) = (Arc::clone(&lane), Arc::clone(&socket));
             let failed = |source| Error::Closed { step: handshake::STEP, source };

@@ -34,9 +34,16 @@ pub(super) struct Patience {
     pub(super) until: Instant,
 }
 
+/// A frame in the queue.
+struct Frame {
+    payload: Vec<u8>,
+    /// When it may be popped; none: at once.
+    due: Option<Instant>,
+}
+
 #[derive(Default)]
 struct State {
-    frames: VecDeque<Vec<u8>>,
+    frames: VecDeque<Frame>,
     bytes: usize,
     /// Frames that were popped and are not done with.
     in_work: usize,
@@ -70,19 +77,25 @@ impl Queue {
             state = self.wait(state, patience)?;
         }
         state.bytes += cost;
-        state.frames.push_back(frame);
+        state.frames.push_back(Frame { payload: frame, due: None });
         self.change(state);
         Ok(())
     }
 
-    /// Takes the next frame, after waiting for one. What was queued before the end is handed out first.
+    /// Takes the next frame, after waiting for one, and for the time when it is due. What was queued before the end is
+    /// handed out first.
     pub(super) fn pop(&self, patience: Patience) -> Result<Vec<u8>, End> {
         let mut state = self.lock();
         loop {
+            let due = state.frames.front().and_then(|frame| frame.due).filter(|due| *due > Instant::now());
+            if let Some(due) = due {
+                state = self.wait_until(state, due, patience)?;
+                continue;
+            }
             if let Some(frame) = state.frames.pop_front() {
-                state.bytes -= frame.len() + FRAME_OVERHEAD;
+                state.bytes -= frame.payload.len() + FRAME_OVERHEAD;
                 self.change(state);
-                return Ok(frame);
+                return Ok(frame.payload);
             }
             if let Some(end) = state.end {
                 return Err(end);
@@ -100,7 +113,7 @@ impl Queue {
             }
             if !state.frames.is_empty() {
                 let count = most.min(state.frames.len());
-                let frames: Vec<_> = state.frames.drain(..count).collect();
+                let frames: Vec<_> = state.frames.drain(..count).map(|frame| frame.payload).collect();
                 state.bytes -= frames.iter().map(|frame| frame.len() + FRAME_OVERHEAD).sum::<usize>();
                 state.in_work = count;
                 self.change(state);
@@ -117,8 +130,8 @@ impl Queue {
         self.change(state);
     }
 
-    /// Adds a frame without a limit to the wait; `false` once the queue has ended.
-    pub(super) fn push_from_work(&self, frame: Vec<u8>) -> bool {
+    /// Adds a frame, to be popped when it is due, without a limit to the wait; `false` once the queue has ended.
+    pub(super) fn push_from_work(&self, frame: Vec<u8>, due: Option<Instant>) -> bool {
         let cost = frame.len() + FRAME_OVERHEAD;
         let mut state = self.lock();
         while state.end.is_none() && !state.frames.is_empty() && state.bytes + cost > self.capacity {
@@ -128,7 +141,7 @@ impl Queue {
             return false;
         }
         state.bytes += cost;
-        state.frames.push_back(frame);
+        state.frames.push_back(Frame { payload: frame, due });
         self.change(state);
         true
     }
@@ -171,6 +184,22 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// Waits until the next frame is due, or for a change. A frame under way is no silence of the peer's.
+    fn wait_until<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        due: Instant,
+        patience: Patience,
+    ) -> Result<MutexGuard<'a, State>, End> {
+        let now = Instant::now();
+        if now >= patience.until {
+            return Err(End::Overdue);
+        }
+        let limit = due.min(patience.until).saturating_duration_since(now);
+        let (state, _) = self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner);
+        Ok(state)
+    }
+
     /// Waits for any change.
     fn wait<'a>(&self, state: MutexGuard<'a, State>, patience: Patience) -> Result<MutexGuard<'a, State>, End> {
         let left = patience.until.saturating_duration_since(Instant::now());
@@ -185,5 +214,37 @@ impl Queue {
             (true, true) => Err(End::Overdue),
             (true, false) => Err(End::Silent(limit)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENT: Duration = Duration::from_secs(60);
+
+    fn patience(total: Duration) -> Patience {
+        Patience { silence: PATIENT, until: Instant::now() + total }
+    }
+
+    #[test]
+    fn a_frame_is_popped_when_it_is_due_and_not_before() {
+        let queue = Queue::new(1_000);
+        let due = Instant::now() + Duration::from_millis(5);
+        assert!(queue.push_from_work(vec![1], Some(due)));
+        // Frames stay in order, however early the later one is due.
+        assert!(queue.push_from_work(vec![2], None));
+        queue.end(End::Finished);
+        assert_eq!(queue.pop(patience(PATIENT)), Ok(vec![1]));
+        assert!(Instant::now() >= due);
+        assert_eq!(queue.pop(patience(PATIENT)), Ok(vec![2]));
+        assert_eq!(queue.pop(patience(PATIENT)), Err(End::Finished));
+    }
+
+    #[test]
+    fn the_deadline_of_the_work_comes_before_a_frame_that_is_due_later() {
+        let queue = Queue::new(1_000);
+        assert!(queue.push_from_work(vec![1], Some(Instant::now() + PATIENT)));
+        assert_eq!(queue.pop(patience(Duration::ZERO)), Err(End::Overdue));
     }
 }

@@ -41,8 +41,8 @@ fn handshakes(keys: &[StaticKey; 2]) -> [Handshake<'_>; 2] {
 fn connect(a: &Handshake<'_>, b: &Handshake<'_>, max_frames: u64) -> (Result<NoiseChannel>, Result<NoiseChannel>) {
     let (dialled, accepted) = sockets();
     thread::scope(|scope| {
-        let other = scope.spawn(|| NoiseChannel::connect_with(accepted, b, PATIENT, max_frames));
-        let mine = NoiseChannel::connect_with(dialled, a, PATIENT, max_frames);
+        let other = scope.spawn(|| NoiseChannel::connect_with(accepted, b, PATIENT, max_frames, None));
+        let mine = NoiseChannel::connect_with(dialled, a, PATIENT, max_frames, None);
         (mine, other.join().expect("no panic"))
     })
 }
@@ -87,6 +87,30 @@ fn after(expected: usize, wire: impl FnOnce(&StatelessTransportState) -> Vec<u8>
     socket.write_all(&wire(&transport)).expect("the channel reads");
     drop(socket);
     channel.receive(&mut vec![0; expected]).expect_err("the peer deviated")
+}
+
+#[test]
+fn over_a_simulated_link_each_way_takes_half_a_round_trip_and_its_turn() {
+    let keys = keys();
+    let [a, b] = handshakes(&keys);
+    let (dialled, accepted) = sockets();
+    let link = Link { round_trip: Duration::from_millis(10), bits_per_second: 80_000_000 };
+    let (mut a, mut b) = thread::scope(|scope| {
+        let other = scope.spawn(|| NoiseChannel::connect_over(link, accepted, &b, PATIENT));
+        let mine = NoiseChannel::connect_over(link, dialled, &a, PATIENT).expect("both agree");
+        (mine, other.join().expect("no panic").expect("both agree"))
+    });
+    let start = Instant::now();
+    let mut got = vec![0; 20_000];
+    a.send(&[1; 20_000]).and_then(|()| a.flush()).expect("honest");
+    b.receive(&mut got).expect("honest");
+    assert_eq!(got, [1; 20_000]);
+    // 20,000 bytes pass in 2 ms.
+    assert!(start.elapsed() >= Duration::from_millis(7));
+    b.send(&[2]).and_then(|()| b.flush()).expect("honest");
+    a.receive(&mut got[..1]).expect("honest");
+    assert_eq!(got[0], 2);
+    assert!(start.elapsed() >= Duration::from_millis(12));
 }
 
 #[test]

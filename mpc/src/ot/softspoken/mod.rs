@@ -1,25 +1,25 @@
-//! SoftSpoken OT extension: any number of random OTs in both directions, from 128 base OTs each way.
+//! SoftSpoken OT extension: any number of correlated OTs in both directions, from 128 base OTs each way.
 //!
 //! *Source*: Roy, "SoftSpokenOT: Quieter OT Extension from Small-Field Silent VOLE in the Minicrypt Model", ePrint
 //! 2022/192: small-field VOLE (§3.1), puncturable PRF with its malicious check (§6), subspace VOLE with the repetition
-//! code and its consistency check (§4), random OT by hashing (§5). We differ in that the challenge of the consistency
+//! code and its consistency check (§4). We differ in that the challenge of the consistency
 //! check is a hash of the transcript (Fiat-Shamir) in place of a coin of the verifier, which saves a round a batch
-//! and is why the universal hash has 128 bits; and in that the hash is a polynomial one (POLYVAL).
+//! and is why the universal hash has 128 bits; in that the hash is a polynomial one (POLYVAL); and in that bit 0 of the
+//! offset is 1, so that bit 0 of a row can hold the choice ([`crate::correlations`]).
 //!
-//! *Security*: malicious, 128 bits computational; the checks are always on. A deviating receiver may guess 4-bit
+//! *Security*: malicious, 127 bits computational; the checks are always on. A deviating receiver may guess 4-bit
 //! digits of the offset, and is caught unless all its guesses are right, as in the paper. A failed check destroys the
 //! session's secrets (CHK-601); nothing is retried on them. Secret-independent time and memory access; the offset,
 //! seeds and columns are zeroised.
 //!
 //! *Cost*: set-up two simultaneous exchanges, 13.4 KB a direction, about 25 ms a core. Extension one flight from
 //! receiver to sender: 31 bits a transfer, plus 2.6 KB a batch of at most 65,536 (3.92 B a transfer on long runs). Per
-//! transfer and side about 4 AES blocks of tree, 2 to 4 of hash, one field multiplication.
+//! transfer and side about 4 AES blocks of tree and one field multiplication.
 //!
-//! *Shapes and units*: transfers come in blocks of 128, column-major until they are hashed: column `c` of a batch
+//! *Shapes and units*: transfers come in blocks of 128, column-major until they are handed out: column `c` of a batch
 //! holds bit `c` of each row; row `j` of the sender is row `j` of the receiver plus, where its choice is 1, the offset.
 
 mod check;
-mod pool;
 mod receiver;
 mod sender;
 mod transpose;
@@ -31,12 +31,11 @@ use tacit_protocol::PartyId;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::channel::Channel;
-use crate::correlations::Correlations;
+use crate::correlations::{Correlations, Pads};
 use crate::error::{Error, Result};
 use crate::hash::domain_hash;
 use crate::ot::base;
 use crate::params::{SOFTSPOKEN_MAX_BLOCKS, SOFTSPOKEN_MIN_BLOCKS, SOFTSPOKEN_TREES};
-use pool::ReceivedPool;
 use receiver::Receiver;
 use sender::Sender;
 
@@ -46,13 +45,14 @@ const BLOCK: usize = 128;
 const STEP_SETUP: &str = "OT set-up";
 const STEP_EXTENSION: &str = "OT extension";
 
-/// Random OTs in both directions between two parties.
+/// Correlated OTs in both directions between two parties.
 pub struct SoftSpoken {
     /// `None` once something has failed.
     roles: Option<(Sender, Receiver)>,
-    /// Transfers made and not yet asked for, last first.
-    sent: Vec<[u128; 2]>,
-    received: ReceivedPool,
+    pads: Pads,
+    /// Transfers made and not yet asked for.
+    sent: Vec<u128>,
+    received: Vec<u128>,
 }
 
 impl SoftSpoken {
@@ -68,7 +68,8 @@ impl SoftSpoken {
         rng: &mut dyn CryptoRng,
     ) -> Result<Self> {
         channel.enter(STEP_SETUP);
-        let offset = Zeroizing::new(draw_blocks::<1>(rng));
+        let mut offset = Zeroizing::new(draw_blocks::<1>(rng));
+        offset[0] |= 1;
         let roots = Zeroizing::new(draw_blocks::<SOFTSPOKEN_TREES>(rng));
         // The extension turns the base OTs round: who will send transfers receives them here.
         let sending = base::Domain::new(session_id, party.other());
@@ -92,8 +93,9 @@ impl SoftSpoken {
         channel.receive(&mut peer_tree_message)?;
         let punctured = tree::puncture(&send_context, offset[0], &chosen_pads, &peer_tree_message, STEP_SETUP)?;
 
+        let pads = Pads::new(&send_context, &receive_context);
         let roles = (Sender::new(punctured, offset[0], send_context), Receiver::new(&full, receive_context));
-        Ok(Self { roles: Some(roles), sent: Vec::new(), received: ReceivedPool::default() })
+        Ok(Self { roles: Some(roles), pads, sent: Vec::new(), received: Vec::new() })
     }
 
     /// Runs one extension; any failure destroys both directions (CHK-601).
@@ -111,34 +113,41 @@ impl SoftSpoken {
 }
 
 impl Correlations for SoftSpoken {
-    fn send_random(&mut self, channel: &mut dyn Channel, n: usize) -> Result<Vec<[u128; 2]>> {
-        let kept = self.sent.len().saturating_sub(n);
-        let mut handed = Vec::with_capacity(n);
-        handed.extend(self.sent.drain(kept..));
-        while handed.len() < n {
-            let missing = n - handed.len();
-            let mut batch = self.extend(|sender, _| sender.extend(channel, tiles(missing)))?;
-            if batch.len() > missing {
-                self.sent = batch.split_off(missing);
-            }
-            handed.append(&mut batch);
-        }
-        Ok(handed)
+    fn offset(&self) -> u128 {
+        self.roles.as_ref().map_or(0, |(sender, _)| sender.offset())
     }
 
-    fn receive_random(&mut self, channel: &mut dyn Channel, n: usize) -> Result<(Vec<u64>, Vec<u128>)> {
-        let mut handed = self.received.take_last(n);
-        while handed.len() < n {
-            let missing = n - handed.len();
-            let (choices, messages) = self.extend(|_, receiver| receiver.extend(channel, tiles(missing)))?;
-            let mut batch = ReceivedPool::new(choices, messages);
-            if batch.len() > missing {
-                self.received = batch.take_last(batch.len() - missing);
-            }
-            handed.append(batch);
-        }
-        Ok(handed.into_parts())
+    fn pads(&mut self) -> &mut Pads {
+        &mut self.pads
     }
+
+    fn send_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
+        let mut missing = hand_out(&mut self.sent, into);
+        while !missing.is_empty() {
+            self.sent = self.extend(|sender, _| sender.extend(channel, tiles(missing.len())))?;
+            missing = hand_out(&mut self.sent, missing);
+        }
+        Ok(())
+    }
+
+    fn receive_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
+        let mut missing = hand_out(&mut self.received, into);
+        while !missing.is_empty() {
+            self.received = self.extend(|_, receiver| receiver.extend(channel, tiles(missing.len())))?;
+            missing = hand_out(&mut self.received, missing);
+        }
+        Ok(())
+    }
+}
+
+/// Moves transfers from the end of `pool` to the start of `into`, and tells what is still to be filled.
+fn hand_out<'a>(pool: &mut Vec<u128>, into: &'a mut [u128]) -> &'a mut [u128] {
+    let kept = pool.len().saturating_sub(into.len());
+    let (filled, missing) = into.split_at_mut(pool.len() - kept);
+    filled.copy_from_slice(&pool[kept..]);
+    pool[kept..].zeroize();
+    pool.truncate(kept);
+    missing
 }
 
 impl Drop for SoftSpoken {
@@ -175,6 +184,8 @@ mod tests {
 
     use super::*;
     use crate::channel::{self, Event, MemoryChannel, Recorder, Traffic};
+    use crate::correlations::double;
+    use crate::hash::CorrelationRobust;
     use crate::ot::ideal;
 
     const SESSION: [u8; 32] = [8; 32];
@@ -233,6 +244,64 @@ mod tests {
         seen.dedup();
         assert_eq!(seen.len(), count, "no message is handed out twice");
         assert_eq!(a.traffic().sent, b.traffic().received);
+    }
+
+    #[test]
+    fn correlated_and_random_transfers_are_handed_out_once_in_any_mixture() {
+        let sizes = [5, 1000, 8192, 1, 70_000];
+        let ((zero, _), (one, _)) = both(channel::pair(), |c, party| {
+            let mut ots = establish(c, party, 10).expect("honest");
+            let mut all = vec![0; sizes.iter().sum()];
+            let mut rest = &mut all[..];
+            for n in sizes {
+                let (into, later) = rest.split_at_mut(n);
+                rest = later;
+                if party == PartyId::ZERO {
+                    ots.send_correlated(c, into).expect("honest");
+                    ots.send_random(c, n).expect("honest");
+                } else {
+                    ots.receive_correlated(c, into).expect("honest");
+                    ots.receive_random(c, n).expect("honest");
+                }
+            }
+            (ots.offset(), all)
+        });
+        ideal::check_correlated(zero.0, &zero.1, &one.1);
+        assert_ne!(zero.0, one.0);
+    }
+
+    #[test]
+    fn a_digit_opens_one_message_of_four() {
+        let n = 500;
+        let ((zero, _), (one, _)) = both(channel::pair(), |c, party| {
+            let mut ots = establish(c, party, 11).expect("honest");
+            let (mut low, mut high) = (vec![0; n], vec![0; n]);
+            for part in [&mut low, &mut high] {
+                match party {
+                    PartyId::ZERO => ots.send_correlated(c, part).expect("honest"),
+                    _ => ots.receive_correlated(c, part).expect("honest"),
+                }
+            }
+            let key: Vec<u128> = low.iter().zip(&high).map(|(low, high)| low ^ double(*high)).collect();
+            let offset = ots.offset();
+            let multiples = [0, offset, double(offset), offset ^ double(offset)];
+            let digits: Vec<u128> = low.iter().zip(&high).map(|(low, high)| low & 1 | (high & 1) << 1).collect();
+            let message = |multiple: u128, hash: &CorrelationRobust| {
+                let mut message: Vec<u128> = key.iter().map(|key| key ^ multiple).collect();
+                hash.hash(0, &mut message);
+                message
+            };
+            let messages = match party {
+                PartyId::ZERO => multiples.map(|multiple| message(multiple, ots.pads().sending())).to_vec(),
+                _ => vec![message(0, ots.pads().receiving())],
+            };
+            (messages, digits)
+        });
+        for (i, (chosen, digit)) in one.0[0].iter().zip(&one.1).enumerate() {
+            for (j, messages) in zero.0.iter().enumerate() {
+                assert_eq!(messages[i] == *chosen, j as u128 == *digit, "transfer {i}, message {j}");
+            }
+        }
     }
 
     #[test]

@@ -9,24 +9,21 @@ use super::vole::Vole;
 use super::{BLOCK, STEP_EXTENSION};
 use crate::channel::Channel;
 use crate::error::Result;
-use crate::hash::CorrelationRobust;
 
 /// This party's state as the receiver.
 pub(super) struct Receiver {
     vole: Vole,
     context: [u8; 32],
-    hash: CorrelationRobust,
     next_row: u64,
 }
 
 impl Receiver {
     pub(super) fn new(seeds: &Seeds, context: [u8; 32]) -> Self {
-        let hash = CorrelationRobust::new("random OT", &context);
-        Self { vole: Vole::full(seeds), context, hash, next_row: 0 }
+        Self { vole: Vole::full(seeds), context, next_row: 0 }
     }
 
-    /// Makes `tiles` tiles of transfers and hands their choices (two words a block) and messages out.
-    pub(super) fn extend(&mut self, channel: &mut dyn Channel, tiles: usize) -> Result<(Vec<u64>, Vec<u128>)> {
+    /// Makes `tiles` tiles of transfers and hands out what it receives, with the choice as bit 0.
+    pub(super) fn extend(&mut self, channel: &mut dyn Channel, tiles: usize) -> Result<Vec<u128>> {
         channel.enter(STEP_EXTENSION);
         let usable = tiles * TILE;
         let blocks = usable + 1;
@@ -39,15 +36,16 @@ impl Receiver {
         channel.send(&challenge.answer(u, &expansion.columns, blocks))?;
         channel.flush()?;
 
-        let mut messages = vec![0; usable * BLOCK];
+        let mut received = vec![0; usable * BLOCK];
         let mut rows = Zeroizing::new([0; TILE * BLOCK]);
-        for (tile, messages) in messages.chunks_exact_mut(TILE * BLOCK).enumerate() {
+        for (tile, (received, u)) in received.chunks_exact_mut(TILE * BLOCK).zip(u.chunks_exact(TILE)).enumerate() {
             transpose::rows(&expansion.columns, blocks, tile * TILE, &mut rows);
-            self.hash.hash(self.next_row.into(), &mut rows[..]);
-            messages.copy_from_slice(&rows[..]);
-            self.next_row += (TILE * BLOCK) as u64;
+            for (i, (received, row)) in received.iter_mut().zip(rows.iter()).enumerate() {
+                *received = row & !1 | u[i / BLOCK] >> (i % BLOCK) & 1;
+            }
         }
-        Ok((bytemuck::cast_slice(&u[..usable]).to_vec(), messages))
+        self.next_row += (usable * BLOCK) as u64;
+        Ok(received)
     }
 }
 

@@ -9,7 +9,6 @@ use super::vole::Vole;
 use super::{BLOCK, STEP_EXTENSION};
 use crate::channel::Channel;
 use crate::error::{Error, Result};
-use crate::hash::CorrelationRobust;
 use crate::params::{SOFTSPOKEN_FIELD_BITS, SOFTSPOKEN_TREES};
 
 /// This party's state as the sender.
@@ -17,21 +16,25 @@ pub(super) struct Sender {
     vole: Vole,
     offset: u128,
     context: [u8; 32],
-    hash: CorrelationRobust,
     next_row: u64,
 }
 
 impl Sender {
     pub(super) fn new(seeds: Seeds, offset: u128, context: [u8; 32]) -> Self {
-        let hash = CorrelationRobust::new("random OT", &context);
-        Self { vole: Vole::punctured(seeds, offset), offset, context, hash, next_row: 0 }
+        Self { vole: Vole::punctured(seeds, offset), offset, context, next_row: 0 }
     }
 
-    /// Makes `tiles` tiles of transfers and hands their messages out.
+    /// The offset.
+    pub(super) fn offset(&self) -> u128 {
+        self.offset
+    }
+
+    /// Makes `tiles` tiles of transfers and hands their keys out, with bit 0 cleared: it belongs to the bit of the
+    /// offset that is 1 always.
     ///
     /// # Errors
     /// `PROTOCOL_OT_CHECK` if the receiver's columns are not consistent (CHK-601).
-    pub(super) fn extend(&mut self, channel: &mut dyn Channel, tiles: usize) -> Result<Vec<[u128; 2]>> {
+    pub(super) fn extend(&mut self, channel: &mut dyn Channel, tiles: usize) -> Result<Vec<u128>> {
         channel.enter(STEP_EXTENSION);
         let usable = tiles * TILE;
         let blocks = usable + 1;
@@ -53,22 +56,16 @@ impl Sender {
             return Err(Error::deviation("PROTOCOL_OT_CHECK", STEP_EXTENSION, "the OT columns are not consistent"));
         }
 
-        let mut messages = vec![[0; 2]; usable * BLOCK];
-        let mut zeros = Zeroizing::new([0; TILE * BLOCK]);
-        let mut ones = Zeroizing::new([0; TILE * BLOCK]);
-        for (tile, messages) in messages.chunks_exact_mut(TILE * BLOCK).enumerate() {
-            transpose::rows(&columns, blocks, tile * TILE, &mut zeros);
-            for (one, zero) in ones.iter_mut().zip(zeros.iter()) {
-                *one = zero ^ self.offset;
+        let mut keys = vec![0; usable * BLOCK];
+        let mut rows = Zeroizing::new([0; TILE * BLOCK]);
+        for (tile, keys) in keys.chunks_exact_mut(TILE * BLOCK).enumerate() {
+            transpose::rows(&columns, blocks, tile * TILE, &mut rows);
+            for (key, row) in keys.iter_mut().zip(rows.iter()) {
+                *key = row & !1;
             }
-            self.hash.hash(self.next_row.into(), &mut zeros[..]);
-            self.hash.hash(self.next_row.into(), &mut ones[..]);
-            for ((message, zero), one) in messages.iter_mut().zip(zeros.iter()).zip(ones.iter()) {
-                *message = [*zero, *one];
-            }
-            self.next_row += (TILE * BLOCK) as u64;
         }
-        Ok(messages)
+        self.next_row += (usable * BLOCK) as u64;
+        Ok(keys)
     }
 }
 

@@ -1,0 +1,247 @@
+//! What is measured: a program of one operation on arrays that neither party knows.
+//!
+//! Each operand is the sum (for bools the exclusive or) of a column of each party, which are its additive shares: the
+//! engine sees values that are secret from both parties. The columns are drawn from a fixed seed, so that each party
+//! can draw the other's too when the result is checked.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng, SeedableRng};
+use tacit_mpc::inputs::{LocalTable, LocalTables};
+use tacit_protocol::program::plain::{PlainColumn, PlainData, PlainTable};
+use tacit_protocol::program::release::{ReleaseSpec, ReleasedOutput};
+use tacit_protocol::program::types::Dataset;
+use tacit_protocol::program::{Dim, NodeId, SliceAxis, TypedProgram, infer};
+use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
+use tacit_protocol::{Code, Failure, Number, PartyId};
+use tacit_sdk::{Array, ProgramBuilder};
+
+use super::operation::Operation;
+
+/// The seed of the drawn numbers.
+const SEED: u64 = 1;
+/// The one column of each dataset.
+const COLUMN: &str = "part";
+const PARTIES: [PartyId; 2] = [PartyId::ZERO, PartyId::ONE];
+/// Lattice steps in 1.
+const UNIT: i64 = 1 << Element::FLOAT_STEP_BITS;
+
+/// What `--bits` may be: the numbers have 18 binary digits behind the point, and a column's cells are words.
+pub(super) const BITS: std::ops::RangeInclusive<i64> = 24..=64;
+
+/// A program of one operation with its inputs.
+pub(super) struct Case {
+    pub(super) typed: TypedProgram,
+    pub(super) release: ReleaseSpec,
+    operands: Vec<Operand>,
+    /// The last node that is an input; those behind it are the operation.
+    last_input: NodeId,
+}
+
+/// One operand: two columns of one kind, which make its cells together.
+struct Operand {
+    name: &'static str,
+    cells: u64,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Bools,
+    /// Numbers, drawn evenly from `drawn` by each party, of whom each declares `declared`; both in lattice steps.
+    Numbers {
+        drawn: (i64, i64),
+        declared: (i64, i64),
+    },
+}
+
+impl Kind {
+    /// Numbers between these two, in the range that they need.
+    fn between(lo: f64, hi: f64) -> Self {
+        let half = |bound: f64| (bound * UNIT as f64 / 2.0) as i64;
+        Self::Numbers { drawn: (half(lo), half(hi)), declared: (half(lo), half(hi)) }
+    }
+
+    /// The same in a declared range of so many bits.
+    fn declared(self, bits: Option<u32>) -> Self {
+        let (Self::Numbers { drawn, .. }, Some(bits)) = (self, bits) else { return self };
+        // A party's part has one bit less than the sum of both.
+        let half = 1_i64 << (bits - 2);
+        let (lo, hi) = (-half, half - UNIT);
+        Self::Numbers { drawn: (drawn.0.clamp(lo, hi), drawn.1.clamp(lo, hi)), declared: (lo, hi) }
+    }
+}
+
+impl Case {
+    /// The program of an operation on arrays of this shape. `bits` is the width of the differences where numbers are
+    /// compared, else of the operands; none: what the drawn numbers need.
+    pub(super) fn new(operation: Operation, shape: &[u64], bits: Option<u32>) -> Result<Self, Failure> {
+        let width = if operation.compares() { bits.map(|bits| bits - 1) } else { bits };
+        let numbers = Kind::between(-50.0, 50.0).declared(width);
+        let operand = |name, cells, kind| Operand { name, cells, kind };
+        let operands = match (operation, shape) {
+            (Operation::Matmul, [rows, inner, columns]) => {
+                let numbers = Kind::between(-2.0, 2.0).declared(width);
+                vec![operand("a", rows * inner, numbers), operand("b", inner * columns, numbers)]
+            }
+            (Operation::Mul | Operation::Lt, [n]) => vec![operand("a", *n, numbers), operand("b", *n, numbers)],
+            (Operation::Eq, [n]) => {
+                // Few numbers, so that many are equal.
+                let few = Kind::Numbers { drawn: (0, 3), declared: (0, 3) }.declared(width);
+                vec![operand("a", *n, few), operand("b", *n, few)]
+            }
+            (Operation::Div, [n]) => {
+                vec![operand("a", *n, numbers), operand("b", *n, Kind::between(0.5, 100.0))]
+            }
+            (Operation::Max | Operation::Argmax | Operation::Sum, [n]) => vec![operand("a", *n, numbers)],
+            (Operation::Where, [n]) => {
+                vec![operand("c", *n, Kind::Bools), operand("a", *n, numbers), operand("b", *n, numbers)]
+            }
+            _ => return Err(bug(format!("{} has no program of shape {shape:?}", operation.name()))),
+        };
+        let program = ProgramBuilder::new();
+        let values: Vec<Array> = operands.iter().map(|operand| secret(&program, operand)).collect();
+        let values = match shape {
+            [rows, inner, columns] => vec![matrix(&values[0], *rows, *inner), matrix(&values[1], *inner, *columns)],
+            _ => values,
+        };
+        let last_input = values.iter().map(Array::id).max().expect("every operation has an operand");
+        let result = match (operation, &values[..]) {
+            (Operation::Mul, [a, b]) => a * b,
+            (Operation::Lt, [a, b]) => a.lt(b),
+            (Operation::Eq, [a, b]) => a.equal(b),
+            (Operation::Div, [a, b]) => a / b,
+            (Operation::Matmul, [a, b]) => a.matmul(b),
+            (Operation::Max, [a]) => a.max(),
+            (Operation::Argmax, [a]) => a.argmax(),
+            (Operation::Sum, [a]) => a.sum(),
+            (Operation::Where, [c, a, b]) => c.choose(a, b),
+            _ => return Err(bug(format!("{} has other operands", operation.name()))),
+        };
+        let value = result.id();
+        program.release("result", &result);
+        let typed = infer(&program.build(), &datasets(&operands)?).map_err(|error| bug(error.to_string()))?;
+        let output = ReleasedOutput {
+            name: "result".into(),
+            value,
+            receivers: vec![PartyId::ZERO],
+            gates: Vec::new(),
+            grid: None,
+        };
+        let release = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
+        Ok(Self { typed, release, operands, last_input })
+    }
+
+    /// Whether a step of the plan makes the inputs: it is for a node before the operation.
+    pub(super) fn is_input(&self, node: Option<NodeId>) -> bool {
+        node.is_some_and(|node| node <= self.last_input)
+    }
+
+    /// The widest operand, in bits.
+    pub(super) fn operand_bits(&self) -> u32 {
+        let magnitude = |bound: i64| {
+            let bound = 2 * i128::from(bound);
+            if bound < 0 { !bound } else { bound }
+        };
+        let width = |operand: &Operand| match operand.kind {
+            Kind::Bools => 1,
+            Kind::Numbers { declared: (lo, hi), .. } => 129 - magnitude(lo).max(magnitude(hi)).leading_zeros(),
+        };
+        self.operands.iter().map(width).max().unwrap_or(0)
+    }
+
+    /// A party's own columns, as a job would find them.
+    pub(super) fn local(&self, party: PartyId) -> Result<LocalTables, Failure> {
+        let mut tables = LocalTables::new();
+        for operand in &self.operands {
+            let rows = usize::try_from(operand.cells).map_err(|error| bug(error.to_string()))?;
+            let mut table = LocalTable::new(rows);
+            table.insert(&operand.schema()?, &operand.part(party))?;
+            tables.insert(operand.dataset(party), table);
+        }
+        Ok(tables)
+    }
+
+    /// The columns of both parties, for the plain evaluator.
+    pub(super) fn plain(&self) -> BTreeMap<String, PlainTable> {
+        let of = |operand: &Operand, party| {
+            let columns = BTreeMap::from([(COLUMN.to_owned(), operand.part(party))]);
+            (operand.dataset(party), PlainTable { columns })
+        };
+        self.operands.iter().flat_map(|operand| PARTIES.map(|party| of(operand, party))).collect()
+    }
+}
+
+impl Operand {
+    fn dataset(&self, owner: PartyId) -> String {
+        format!("party-{}/{}", owner.index(), self.name)
+    }
+
+    fn schema(&self) -> Result<ColumnSchema, Failure> {
+        let (element, range) = match self.kind {
+            Kind::Bools => (Element::Bool, None),
+            Kind::Numbers { declared: (lo, hi), .. } => {
+                (Element::Float64, Some(Range { lo: number(lo)?, hi: number(hi)? }))
+            }
+        };
+        Ok(ColumnSchema { name: COLUMN.into(), element, range, nullable: false })
+    }
+
+    /// A party's column, the same each time.
+    fn part(&self, party: PartyId) -> PlainColumn {
+        let place = self.name.bytes().next().map_or(0, u64::from);
+        let mut rng = ChaCha12Rng::seed_from_u64(SEED << 16 | place << 8 | u64::from(party.0));
+        let cells = 0..self.cells;
+        match self.kind {
+            Kind::Bools => PlainData::Bool(cells.map(|_| rng.next_u32() & 1 == 1).collect()),
+            Kind::Numbers { drawn: (lo, hi), .. } => {
+                let span = u128::from(hi.abs_diff(lo)) + 1;
+                let mut draw = || lo + ((u128::from(rng.next_u64()) * span) >> 64) as i64;
+                PlainData::Float64(cells.map(|_| draw() as f64 / UNIT as f64).collect())
+            }
+        }
+        .into()
+    }
+}
+
+fn datasets(operands: &[Operand]) -> Result<BTreeMap<String, Dataset>, Failure> {
+    let mut datasets = BTreeMap::new();
+    for operand in operands {
+        for owner in PARTIES {
+            let schema = TableSchema { columns: vec![operand.schema()?], rows: operand.cells, unique_key: None };
+            datasets.insert(operand.dataset(owner), Dataset { owner, schema });
+        }
+    }
+    Ok(datasets)
+}
+
+/// An operand: the parties' columns, cut to a size that does not depend on either table, and put together.
+fn secret(program: &ProgramBuilder, operand: &Operand) -> Array {
+    let all = SliceAxis { start: Dim::fixed(0), stop: Dim::fixed(operand.cells), step: 1 };
+    let [zero, one] =
+        PARTIES.map(|party| program.table(&operand.dataset(party)).column(COLUMN).slice(vec![all.clone()]));
+    match operand.kind {
+        Kind::Bools => zero ^ one,
+        Kind::Numbers { .. } => zero + one,
+    }
+}
+
+fn matrix(cells: &Array, rows: u64, columns: u64) -> Array {
+    cells.reshape(vec![Dim::fixed(rows), Dim::fixed(columns)])
+}
+
+/// A bound in lattice steps as a number, exactly.
+fn number(steps: i64) -> Result<Number, Failure> {
+    let mut steps = i128::from(steps);
+    let mut binary = Element::FLOAT_STEP_BITS;
+    while binary > 0 && steps % 2 == 0 {
+        (steps, binary) = (steps / 2, binary - 1);
+    }
+    let scale = u8::try_from(binary).unwrap_or(u8::MAX);
+    Number::new(steps * 5_i128.pow(binary), scale).ok_or_else(|| bug(format!("the range bound {steps} is no number")))
+}
+
+fn bug(cause: String) -> Failure {
+    Failure::new(Code::new("BENCH_CASE"), cause, "this is a bug: please report it.")
+}

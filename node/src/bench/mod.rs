@@ -1,0 +1,165 @@
+//! `tacit bench`: what the engine's operations cost, between two processes over the real channel.
+//!
+//! The command starts itself twice for each operation, once a party. The two connect over loopback by the channel of
+//! jobs (Noise, on keys that are made for the measurement and bound to its purpose), and compute the operation as a
+//! job would: a program, lowered by the planner and run by the executor on values that are secret from both. What is
+//! timed is the operation alone. Each process is fresh, so that its peak of memory is that of one operation.
+
+mod case;
+mod keys;
+mod measure;
+mod messages;
+mod operation;
+mod pair;
+mod party;
+mod report;
+mod stock;
+
+use std::str::FromStr;
+
+use clap::Args;
+use tacit_protocol::{Digest, Failure};
+
+use case::BITS;
+use messages::{Mode, Task, WanLink};
+use operation::Operation;
+use report::Report;
+
+/// The most cells of one value of a plan.
+const MAX_CELLS: u64 = 1 << 28;
+
+/// The options of `tacit bench`.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// The operations, by commas: mul, lt, eq, div, matmul, max, argmax, where, sum, psi. All of them by default.
+    #[arg(long = "op", value_name = "OP", value_delimiter = ',')]
+    operations: Vec<String>,
+    /// The cells of a vector, and the keys of each party for psi.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=MAX_CELLS))]
+    n: u64,
+    /// The sizes of matmul: rows, inner, columns.
+    #[arg(long, default_value = "128,128,128", value_name = "M,K,N")]
+    shape: MatrixShape,
+    /// The width of the declared ranges, 24 to 64: of the differences where numbers are compared (40 by default), of
+    /// the operands elsewhere (by default what the drawn numbers need: about ±50 with 18 binary digits behind the point).
+    #[arg(long, value_parser = clap::value_parser!(u32).range(BITS))]
+    bits: Option<u32>,
+    /// Measured runs of each operation, of which the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    runs: u32,
+    /// Threads of each party's engine; as many as there are cores by default.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    threads: Option<u32>,
+    /// A simulated link between the parties: milliseconds there and back, and Mbit/s each way.
+    #[arg(long, value_name = "RTT_MS,MBIT")]
+    wan: Option<WanLink>,
+    /// Set up anew in each run, and count it; without this, a set-up and one run come before the measured runs.
+    #[arg(long)]
+    cold: bool,
+    /// Make the correlations of each run before it, as idle nodes would; what that takes is told apart.
+    #[arg(long, conflicts_with = "cold")]
+    offline_ready: bool,
+}
+
+impl Options {
+    fn mode(&self) -> Mode {
+        match (self.cold, self.offline_ready) {
+            (true, _) => Mode::Cold,
+            (false, true) => Mode::OfflineReady,
+            (false, false) => Mode::Warm,
+        }
+    }
+}
+
+/// The sizes of a matrix product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct MatrixShape([u64; 3]);
+
+impl FromStr for MatrixShape {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sizes: Result<Vec<u64>, _> = text.split(',').map(str::parse).collect();
+        let sizes = sizes.ok().and_then(|sizes| <[u64; 3]>::try_from(sizes).ok());
+        let within = |a: u64, b: u64| a > 0 && b > 0 && a.checked_mul(b).is_some_and(|cells| cells <= MAX_CELLS);
+        match sizes {
+            Some([rows, inner, columns]) if within(rows, inner) && within(inner, columns) && within(rows, columns) => {
+                Ok(Self([rows, inner, columns]))
+            }
+            _ => Err(format!("three sizes by commas, above 0, with at most {MAX_CELLS} cells in each matrix")),
+        }
+    }
+}
+
+/// Measures and prints, operation by operation.
+///
+/// # Errors
+/// `USAGE_BENCH_OP` for an operation that the engine does not have, before anything is measured, `BENCH_PROCESS` when
+/// the processes cannot be started, and the engine's own.
+pub fn run(options: &Options, json: bool) -> Result<(), Failure> {
+    let operations = match &options.operations[..] {
+        [] => Operation::ALL.to_vec(),
+        names => names.iter().map(|name| name.parse()).collect::<Result<_, Failure>>()?,
+    };
+    let mut reports = Vec::new();
+    let mut failed = None;
+    for operation in operations {
+        match measure(options, operation) {
+            Ok(report) if json => report.print_json(),
+            Ok(report) => reports.push(report),
+            Err(failure) => {
+                failed = Some(failure.at_step(operation.name()));
+                break;
+            }
+        }
+    }
+    if !reports.is_empty() {
+        report::print_table(&reports);
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Runs one operation between two new processes.
+fn measure(options: &Options, operation: Operation) -> Result<Report, Failure> {
+    let task = Task {
+        party: 0,
+        operation,
+        shape: operation.shape(options.n, options.shape.0),
+        bits: operation.bits(options.bits),
+        runs: options.runs,
+        mode: options.mode(),
+        link: options.wan,
+        session: Digest::from_bytes([0; 32]),
+    };
+    let parties = pair::run(&task, options.threads)?;
+    Ok(Report::new(&task, &parties))
+}
+
+/// One party of a measurement: what the command starts of itself.
+///
+/// # Errors
+/// When the command that started it is gone.
+pub fn run_party() -> Result<(), Failure> {
+    party::run(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_a_round_trip_and_a_rate() {
+        assert_eq!("40,100".parse(), Ok(WanLink { round_trip_ms: 40.0, mbit: 100.0 }));
+        for wrong in ["40", "40,0", "-1,100", "40,100,1", "NaN,1", "a,b"] {
+            assert!(wrong.parse::<WanLink>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_shape_is_three_sizes() {
+        assert_eq!("2,3,4".parse(), Ok(MatrixShape([2, 3, 4])));
+        for wrong in ["2,3", "0,1,1", "1,1,1,1", "a,1,1", "100000,1,100000", "99999999999999999999,1,1"] {
+            assert!(wrong.parse::<MatrixShape>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The operations that can be measured, and what each is measured on.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use tacit_protocol::{Code, Failure};
+
+/// An operation that the engine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Operation {
+    Mul,
+    Lt,
+    Eq,
+    Div,
+    Matmul,
+    Max,
+    Argmax,
+    Where,
+    Sum,
+    Psi,
+}
+
+/// What the engine does not compute yet; asking for one says so.
+const NOT_YET: [&str; 7] = ["exp", "log", "sqrt", "sigmoid", "sort", "linreg", "logreg"];
+
+/// The width that comparisons are measured at unless `--bits` says otherwise.
+const DEFAULT_COMPARED_BITS: u32 = 40;
+
+impl Operation {
+    /// All of them, in the order of the help text.
+    pub(super) const ALL: [Self; 10] = [
+        Self::Mul,
+        Self::Lt,
+        Self::Eq,
+        Self::Div,
+        Self::Matmul,
+        Self::Max,
+        Self::Argmax,
+        Self::Where,
+        Self::Sum,
+        Self::Psi,
+    ];
+
+    /// Its name on the command line and in reports.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Mul => "mul",
+            Self::Lt => "lt",
+            Self::Eq => "eq",
+            Self::Div => "div",
+            Self::Matmul => "matmul",
+            Self::Max => "max",
+            Self::Argmax => "argmax",
+            Self::Where => "where",
+            Self::Sum => "sum",
+            Self::Psi => "psi",
+        }
+    }
+
+    /// The sizes that it is measured on, of those for vectors and for a matrix product.
+    pub(super) fn shape(self, cells: u64, matrix: [u64; 3]) -> Vec<u64> {
+        match self {
+            Self::Matmul => matrix.to_vec(),
+            _ => vec![cells],
+        }
+    }
+
+    /// The cells of its first operand.
+    pub(super) fn cells(self, shape: &[u64]) -> u64 {
+        shape.iter().take(2).product()
+    }
+
+    /// Whether the numbers are compared, so that the width that counts is that of a difference.
+    pub(super) fn compares(self) -> bool {
+        matches!(self, Self::Lt | Self::Eq | Self::Max | Self::Argmax)
+    }
+
+    /// The width that is asked for, or the operation's own default; none: that of the numbers drawn.
+    pub(super) fn bits(self, asked: Option<u32>) -> Option<u32> {
+        asked.or(self.compares().then_some(DEFAULT_COMPARED_BITS))
+    }
+}
+
+impl FromStr for Operation {
+    type Err = Failure;
+
+    fn from_str(name: &str) -> Result<Self, Failure> {
+        if let Some(operation) = Self::ALL.into_iter().find(|operation| operation.name() == name) {
+            return Ok(operation);
+        }
+        let cause = if NOT_YET.contains(&name) {
+            format!("the engine does not compute {name} yet, so it cannot be measured.")
+        } else {
+            format!("there is no operation {name:?} to measure.")
+        };
+        let names: Vec<&str> = Self::ALL.iter().map(|operation| operation.name()).collect();
+        Err(Failure::new(Code::new("USAGE_BENCH_OP"), cause, format!("choose of {}.", names.join(", "))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        for operation in Operation::ALL {
+            assert_eq!(operation.name().parse::<Operation>().expect("a name"), operation);
+        }
+    }
+
+    #[test]
+    fn an_operation_that_is_not_there_is_refused_with_the_difference_said() {
+        let later = "sigmoid".parse::<Operation>().expect_err("not yet");
+        let never = "frobnicate".parse::<Operation>().expect_err("never");
+        for refusal in [&later, &never] {
+            assert_eq!(refusal.code.as_str(), "USAGE_BENCH_OP");
+        }
+        assert!(later.message.contains("yet") && !never.message.contains("yet"));
+    }
+}
