@@ -6,8 +6,9 @@ pub const COMPUTATIONAL_SECURITY: usize = 128;
 /// Statistical security, in bits: what a check or a mask may fail by.
 pub const STATISTICAL_SECURITY: usize = 40;
 
-/// SoftSpoken's `k`: each tree has `2^k` leaves, and an OT costs `128 / k` bits minus one tree's share.
-pub const SOFTSPOKEN_FIELD_BITS: usize = 4;
+/// SoftSpoken's `k`: each tree has `2^k` leaves, and an OT costs `128 / k` bits minus one tree's share. Eight, for it
+/// makes only the transfers that silent OT starts from, or that are too few for it: there bytes count more than AES.
+pub const SOFTSPOKEN_FIELD_BITS: usize = 8;
 
 /// SoftSpoken's number of trees: `k` bits of the offset each.
 pub const SOFTSPOKEN_TREES: usize = COMPUTATIONAL_SECURITY / SOFTSPOKEN_FIELD_BITS;
