@@ -225,32 +225,17 @@ mod tests {
     use rand_core::SeedableRng;
 
     use super::*;
-    use crate::channel::{self, Event, MemoryChannel, Recorder, Traffic};
+    use crate::channel::{self, Event, Recorder, Traffic};
     use crate::correlations::double;
     use crate::hash::CorrelationRobust;
     use crate::ot::ideal;
+    use crate::ot::testing::{Tampering, both};
 
     const SESSION: [u8; 32] = [8; 32];
 
     fn establish<C: Channel>(channel: &mut C, party: PartyId, seed: u64) -> Result<SoftSpoken> {
         let mut rng = ChaCha12Rng::seed_from_u64(seed + u64::from(party.0));
         SoftSpoken::establish(channel, party, SESSION, &mut rng)
-    }
-
-    /// Runs both parties on two channels, each on a thread.
-    fn both<C: Channel, T: Send>(
-        (mut zero, mut one): (C, C),
-        run: impl Fn(&mut C, PartyId) -> T + Sync,
-    ) -> ((T, C), (T, C)) {
-        thread::scope(|scope| {
-            let run = &run;
-            let other = scope.spawn(move || {
-                let outcome = run(&mut one, PartyId::ONE);
-                (outcome, one)
-            });
-            let outcome = run(&mut zero, PartyId::ZERO);
-            ((outcome, zero), other.join().expect("party 1 does not panic"))
-        })
     }
 
     type Transfers = (Vec<Vec<[u128; 2]>>, Vec<(Vec<u64>, Vec<u128>)>);
@@ -393,51 +378,13 @@ mod tests {
         assert!(sent < 2 * n as u64, "{sent} bytes");
     }
 
-    /// A channel whose party flips a bit of the byte at `at` of all that it sends.
-    struct Tampering {
-        channel: MemoryChannel,
-        at: u64,
-        bit: u8,
-    }
-
-    impl Channel for Tampering {
-        fn send(&mut self, bytes: &[u8]) -> Result<()> {
-            let first = self.channel.traffic().sent;
-            let mut bytes = bytes.to_vec();
-            if let Some(byte) = self.at.checked_sub(first).and_then(|at| bytes.get_mut(at as usize)) {
-                *byte ^= self.bit;
-            }
-            self.channel.send(&bytes)
-        }
-
-        fn flush(&mut self) -> Result<()> {
-            self.channel.flush()
-        }
-
-        fn receive(&mut self, into: &mut [u8]) -> Result<()> {
-            self.channel.receive(into)
-        }
-
-        fn traffic(&self) -> Traffic {
-            self.channel.traffic()
-        }
-
-        fn enter(&mut self, step: &'static str) {
-            self.channel.enter(step);
-        }
-
-        fn step(&self) -> &'static str {
-            self.channel.step()
-        }
-    }
-
     /// What the honest party 0 ends with when party 1 tampers at a byte, in a run in which party 1 receives.
     fn against_tampering(at: u64, bit: u8) -> (Result<Vec<[u128; 2]>>, Option<Error>) {
         let (a, b) = channel::pair();
         thread::scope(|scope| {
             scope.spawn(move || {
                 // The channel drops with this thread, so that party 0 never waits for what will not come.
-                let mut channel = Tampering { channel: b, at, bit };
+                let mut channel = Tampering::new(b, at, bit);
                 let mut ots = establish(&mut channel, PartyId::ONE, 9).ok()?;
                 ots.receive_random(&mut channel, 128).ok()
             });
