@@ -1,5 +1,6 @@
 //! The worked example of `docs/spec/wire.md`, and its table of messages, against the code.
 
+use tacit_protocol::canonical::Nonce;
 use tacit_protocol::codec::encode;
 use tacit_protocol::messages::{Hello, LogHead, MESSAGE_LIMIT, PeerText, Request, STRANGER_LIMIT};
 use tacit_protocol::{Digest, codec};
@@ -12,6 +13,7 @@ fn greeting() -> Request {
         newest: 1,
         build: PeerText::new("tacit 0.1.0"),
         organisation: "maison".into(),
+        epoch: Nonce::from_bytes([0x5c; 16]),
         now: 1_764_028_800,
         log: LogHead { sequence: 3, digest: Digest::from_bytes([0xab; 32]) },
     })

@@ -175,10 +175,11 @@ fn chk_401_a_channel_with_another_key_or_for_another_job_is_not_opened() {
     let (two, rogue) = against_a_rogue();
     let (other, _) = rogue.started(count_question());
     let foreign = other.contract.prologue(0, other.proposal.proposer, other.proposal.proposer.other());
-    let cases: [(Option<StaticKey>, Option<[u8; 32]>, &[&str]); 2] = [
-        (Some(StaticKey::generate(&mut system_rng())), None, &["CHANNEL_KEY"]),
+    let (other_key, other_job) = (StaticKey::generate(&mut system_rng()), *foreign.as_bytes());
+    let cases = [
+        (Some(other_key), None, &["CHANNEL_KEY"][..]),
         // Attack 40: whose side finds it first depends on who dialled.
-        (None, Some(*foreign.as_bytes()), &["CHANNEL_BINDING", "CHANNEL_CLOSED"]),
+        (None, Some(other_job), &["CHANNEL_BINDING", "CHANNEL_CLOSED"][..]),
     ];
     for (key, prologue, codes) in cases {
         let (accepted, session) = rogue.started(count_question());
