@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
-use tacit_protocol::{Code, Failure};
+use tacit_protocol::{Code, Failure, address};
 
 /// The file's name.
 pub const FILE: &str = "node.toml";
@@ -24,7 +24,8 @@ pub struct Config {
     pub announce: Vec<String>,
     /// Where to listen for the data plane of two-party jobs. Its port must be reachable by peers.
     pub data_listen: SocketAddr,
-    /// The data plane's address as peers reach it, `host:port`, if it is not `data_listen`.
+    /// The data plane's address as peers reach it, as a multiaddress over TCP, if it is not `data_listen`: for nodes
+    /// behind a gateway. An example: `/dns/data.maison.example/tcp/7701`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_announce: Option<String>,
     /// Where the API listens, on the loopback interface.
@@ -88,10 +89,20 @@ impl Config {
             let message = format!("cannot read {}: {cause}", path.display());
             Failure::new(Code::new("API_NO_NODE"), message, "create the node with `tacit init --name NAME`.")
         })?;
-        toml::from_str(&text).map_err(|cause| {
+        let wrong = |cause: &dyn std::fmt::Display| {
             let message = format!("{}: {cause}", path.display());
-            Failure::new(Code::new("USAGE_CONFIG"), message, "mend the file; the book lists the keys.")
-        })
+            Failure::new(
+                Code::new("USAGE_CONFIG"),
+                message,
+                "mend the file; one that `tacit init` makes shows the form of each key.",
+            )
+        };
+        let config: Self = toml::from_str(&text).map_err(|cause| wrong(&cause))?;
+        match config.data_announce.as_deref().map(address::parse) {
+            Some(Err(error)) => Err(wrong(&format_args!("`data_announce`: {error}"))),
+            Some(Ok(parsed)) if parsed.quic => Err(wrong(&"`data_announce`: the data plane runs over TCP")),
+            Some(Ok(_)) | None => Ok(config),
+        }
     }
 
     /// The text of the file.
@@ -143,6 +154,23 @@ mod tests {
         let failure = Config::read(dir.path()).expect_err("a refusal");
         assert_eq!(failure.code.as_str(), "USAGE_CONFIG");
         assert!(failure.message.contains("allow_loopbak"), "{failure}");
+    }
+
+    #[test]
+    fn the_announced_data_address_is_a_multiaddress_over_tcp() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let read = |announced: &str| {
+            let config =
+                Config { data_announce: Some(announced.into()), ..Config::initial(&options(7700)).expect("ports") };
+            std::fs::write(dir.path().join(FILE), config.to_toml()).expect("written");
+            Config::read(dir.path())
+        };
+        assert!(read("/dns/data.maison.example/tcp/7701").is_ok());
+        for wrong in ["data.maison.example:7701", "/ip4/203.0.113.7/udp/7701/quic-v1", ""] {
+            let failure = read(wrong).expect_err("a refusal");
+            assert_eq!(failure.code.as_str(), "USAGE_CONFIG", "{wrong}");
+            assert!(failure.message.contains("data_announce"), "{failure}");
+        }
     }
 
     #[test]

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::identity::ed25519;
+use tacit_protocol::canonical::Nonce;
 use tacit_protocol::identity::Identity;
 use tacit_protocol::{Code, Failure};
 use tacit_sdk::client::{ADDRESS_FILE, TOKEN_FILE};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -22,7 +25,7 @@ use crate::heads::Heads;
 use crate::keys::{IdentitySeed, NodeKey};
 use crate::log::Log;
 use crate::network::hello::NodeGreeter;
-use crate::network::{self, AddressPolicy, NetworkConfig, transport};
+use crate::network::{self, AddressPolicy, InboundRequest, NetworkConfig, transport};
 use crate::node::Node;
 use crate::pairing::Pairing;
 use crate::setup::Files;
@@ -52,7 +55,75 @@ pub fn run(dir: &Path) -> Result<(), Failure> {
 
 async fn serve(dir: &Path) -> Result<(), Failure> {
     let files = Files::of(dir);
-    let config = Config::read(dir)?;
+    let Opened { context, requests, tasks } = open(&files).await?;
+    let stop = CancellationToken::new();
+    let node = Node::new(context.clone(), files, stop.clone());
+    node.start(requests).await?;
+
+    let listener = api::listen(context.config.api_listen).await?;
+    let address = listener.local_addr().map_err(|cause| file_failure(dir, &cause))?;
+    let tokens =
+        Arc::new(Tokens::new(&ed25519::Keypair::generate(), context.identity.peer().to_string(), address.port()));
+    write_private(&dir.join(TOKEN_FILE), &tokens.issue("operator", Role::Operator, context.clock.unix_seconds())?)?;
+    write_private(&dir.join(ADDRESS_FILE), &address.to_string())?;
+    tracing::info!(
+        api = %address, data = %context.data_plane.local_address(), "node of {} ready", context.config.name
+    );
+
+    let api = tokio::spawn(api::serve(listener, node.clone(), tokens.clone(), stop.clone()));
+    let renewal = tokio::spawn(renew_token(dir.join(TOKEN_FILE), tokens, context.clone(), stop.clone()));
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = signalled() => stop.cancel(),
+    }
+    tracing::info!("stopping");
+    let stopped = tokio::time::timeout(STOP_PATIENCE, async {
+        node.join().await;
+        drop(api.await);
+        drop(renewal.await);
+        tasks.stop(&context).await;
+    });
+    if stopped.await.is_err() {
+        tracing::warn!("some tasks did not end in time; their jobs go on at the next start");
+    }
+    context.store.flush()?;
+    drop(std::fs::remove_file(dir.join(ADDRESS_FILE)));
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// A node's directory, opened: its parts work and its ports listen, and nobody answers its peers yet.
+pub struct Opened {
+    /// What the parts of the node share.
+    pub context: Arc<Context>,
+    /// What peers ask.
+    pub requests: mpsc::Receiver<InboundRequest>,
+    /// What listens.
+    pub tasks: Listening,
+}
+
+/// The tasks of the control plane and the data plane.
+pub struct Listening {
+    network: JoinHandle<()>,
+    data: JoinHandle<()>,
+}
+
+impl Listening {
+    /// Closes both planes.
+    pub async fn stop(self, context: &Context) {
+        context.data_plane.stop();
+        drop(self.data.await);
+        drop(context.network.stop().await);
+        drop(self.network.await);
+    }
+}
+
+/// Opens a node's directory.
+///
+/// # Errors
+/// `USAGE_CONFIG`, what is wrong with the store or the journals, or a port that is taken.
+pub async fn open(files: &Files) -> Result<Opened, Failure> {
+    let config = Config::read(&files.dir)?;
     let node_key = NodeKey::read_file(&files.key())?;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(&files.store())?);
     let identity = Identity::from_seed(IdentitySeed::load(&*store, &node_key)?.expose());
@@ -74,7 +145,8 @@ async fn serve(dir: &Path) -> Result<(), Failure> {
     let keypair = identity.to_libp2p();
     let paired = pairing.clone();
     let heads = Heads::new(move |peer| paired.organisation_of(peer), log.clone());
-    let greeter = NodeGreeter::new(config.name.clone(), clock.clone(), Arc::new(heads));
+    let epoch = Nonce::random(&mut system_rng());
+    let greeter = NodeGreeter::new(config.name.clone(), epoch, clock.clone(), Arc::new(heads));
     let settings = NetworkConfig { addresses, ..NetworkConfig::default() };
     let network = network::spawn(
         &keypair,
@@ -94,53 +166,19 @@ async fn serve(dir: &Path) -> Result<(), Failure> {
     }
     let (data_plane, data_task) = DataPlane::start(config.data_listen, DataPlaneLimits::default(), addresses).await?;
 
-    let stop = CancellationToken::new();
     let context = Arc::new(Context::new(Parts {
         config,
         identity,
         node_key,
         store,
         clock,
-        network: handle.clone(),
-        data_plane: data_plane.clone(),
+        network: handle,
+        data_plane,
         datasets,
         pairing,
         log,
     }));
-    let node = Node::new(context.clone(), files.clone(), stop.clone());
-    node.start(requests).await?;
-
-    let listener = api::listen(context.config.api_listen).await?;
-    let address = listener.local_addr().map_err(|cause| file_failure(dir, &cause))?;
-    let tokens =
-        Arc::new(Tokens::new(&ed25519::Keypair::generate(), context.identity.peer().to_string(), address.port()));
-    write_private(&dir.join(TOKEN_FILE), &tokens.issue("operator", Role::Operator, context.clock.unix_seconds())?)?;
-    write_private(&dir.join(ADDRESS_FILE), &address.to_string())?;
-    tracing::info!(api = %address, data = %data_plane.local_address(), "node of {} ready", context.config.name);
-
-    let api = tokio::spawn(api::serve(listener, node.clone(), tokens.clone(), stop.clone()));
-    let renewal = tokio::spawn(renew_token(dir.join(TOKEN_FILE), tokens, context.clone(), stop.clone()));
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = signalled() => stop.cancel(),
-    }
-    tracing::info!("stopping");
-    let stopped = tokio::time::timeout(STOP_PATIENCE, async {
-        node.join().await;
-        drop(api.await);
-        drop(renewal.await);
-        data_plane.stop();
-        drop(data_task.await);
-        drop(handle.stop().await);
-        drop(network_task.await);
-    });
-    if stopped.await.is_err() {
-        tracing::warn!("some tasks did not end in time; their jobs go on at the next start");
-    }
-    context.store.flush()?;
-    drop(std::fs::remove_file(dir.join(ADDRESS_FILE)));
-    tracing::info!("stopped");
-    Ok(())
+    Ok(Opened { context, requests, tasks: Listening { network: network_task, data: data_task } })
 }
 
 /// Writes a fresh token before the old one ends.

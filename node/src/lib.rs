@@ -15,6 +15,8 @@ pub mod data;
 pub mod data_plane;
 pub mod demo;
 pub mod generator;
+#[cfg(test)]
+mod golden;
 pub mod heads;
 pub mod jobs;
 pub mod keys;

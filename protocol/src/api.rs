@@ -133,7 +133,6 @@ pub struct DatasetInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The columns.
-    #[schema(value_type = Vec<Object>)]
     pub columns: Vec<ColumnSchema>,
     /// The policy in one paragraph.
     pub policy: String,
@@ -143,7 +142,7 @@ pub struct DatasetInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitRequest {
-    /// The program.
+    /// The program, as its JSON file has it: `version`, `nodes`, `blocks`, `outputs`.
     #[schema(value_type = Object)]
     pub program: Program,
     /// What the answer is for, as policies may demand.
@@ -187,7 +186,6 @@ pub struct JobDetail {
     pub history: Vec<Transition>,
     /// Why it failed or was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object)]
     pub failure: Option<Failure>,
     /// The job that repeats this one after an interruption.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::canonical::CanonicalError;
 use crate::codec::CodecError;
@@ -19,8 +20,9 @@ use crate::terms::TermsError;
 use crate::ticket::TicketError;
 
 /// A stable error code such as `POLICY_RECEIVER`. Codes are part of the API: they are documented and never reused.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, pattern = "^[A-Z0-9_]{1,48}$", example = "POLICY_RECEIVER")]
 pub struct Code(Cow<'static, str>);
 
 impl Code {
@@ -110,7 +112,7 @@ impl ExitClass {
 ///
 /// # Security
 /// `message` and `next` go to the node's own operator.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// The stable code.
     pub code: Code,
@@ -154,7 +156,8 @@ impl std::fmt::Display for Failure {
         }
         write!(f, ": {}", self.message)?;
         if !self.next.is_empty() {
-            write!(f, " Next: {}", self.next)?;
+            let stop = if self.message.ends_with(['.', '!', '?']) { "" } else { "." };
+            write!(f, "{stop} Next: {}", self.next)?;
         }
         Ok(())
     }

@@ -169,6 +169,8 @@ pub struct Hello {
     pub build: PeerText,
     /// The sender's organisation.
     pub organisation: String,
+    /// Drawn when the sender's process started: a new one says that nothing of an earlier process is alive.
+    pub epoch: Nonce,
     /// The sender's clock.
     pub now: u64,
     /// The head of the sender's log.
@@ -330,6 +332,17 @@ pub struct JobStatus {
     pub step: Option<PeerText>,
     /// Why it failed, was refused or cancelled.
     pub failure: Option<PeerFailure>,
+}
+
+impl JobStatus {
+    /// Why the job ended at that party without a result; none while it goes on there, or where it finished. `party` is
+    /// the party's name.
+    pub fn end(&self, party: &str) -> Option<Failure> {
+        let ended = matches!(self.state, JobState::Failed | JobState::Refused | JobState::Cancelled);
+        let stated = self.failure.as_ref().map(|failure| failure.to_failure(party));
+        let unstated = || Failure::new(Code::new("JOB_ENDED"), format!("the peer says {}", self.state), "");
+        ended.then(|| stated.unwrap_or_else(unstated))
+    }
 }
 
 /// The answer to a receipt.
@@ -522,6 +535,7 @@ mod tests {
             newest: 3,
             build: PeerText::new("tacit 0.1.0"),
             organisation: "Banque".into(),
+            epoch: Nonce::from_bytes([6; 16]),
             now: NOW,
             log: crate::log::EMPTY,
         }
@@ -656,7 +670,7 @@ mod tests {
         let refusals: Vec<Refusal> = (0..40).map(|n| refusal(&format!("clause {n}"))).collect();
         let failure = PeerFailure::refused(&refusals);
         assert_eq!(failure.refusals.len(), PeerFailure::MAX_REFUSALS);
-        assert_eq!(failure.to_failure("Maison").to_string(), "POLICY_VENUE (Maison): clause 0: cause Next: change");
+        assert_eq!(failure.to_failure("Maison").to_string(), "POLICY_VENUE (Maison): clause 0: cause. Next: change");
         assert_eq!(PeerFailure::refused(&[]).code.as_str(), "PROPOSAL_REFUSED");
         let own = Failure::new(Code::new("STORE_FULL"), "/var/lib/tacit is full", "free 3 GB").at_step("aligning");
         let public = PeerFailure::from(&own);

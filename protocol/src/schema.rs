@@ -2,6 +2,7 @@
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Number;
 
@@ -9,7 +10,7 @@ use crate::Number;
 ///
 /// Numbers are kept as integers in units of the type's *lattice step*: 1 for `Int64`, `10^-scale` for `Decimal`,
 /// [`Element::FLOAT_STEP_BITS`] binary digits for `Float64`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Element {
     /// True or false.
@@ -55,16 +56,18 @@ impl Element {
 }
 
 /// A closed range of numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize, ToSchema)]
 pub struct Range {
     /// The least value.
+    #[schema(value_type = String, example = "-10.50")]
     pub lo: Number,
     /// The largest value.
+    #[schema(value_type = String, example = "5000.25")]
     pub hi: Number,
 }
 
 /// One column of a dataset.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize, ToSchema)]
 pub struct ColumnSchema {
     /// Its name, unique in the dataset.
     pub name: String,

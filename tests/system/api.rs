@@ -17,8 +17,8 @@ struct Call<'a> {
     body: Vec<u8>,
 }
 
-/// The status and the code of a call's failure.
-fn refused(address: &str, call: Call<'_>) -> (u16, String) {
+/// The status and the body of a call's answer.
+fn answered(address: &str, call: &Call<'_>) -> (u16, String) {
     let agent: Agent = Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
     let mut request = Request::builder().method(call.method).uri(format!("http://{address}{}", call.path));
     if let Some(token) = call.token {
@@ -27,12 +27,18 @@ fn refused(address: &str, call: Call<'_>) -> (u16, String) {
     for (name, value) in call.headers {
         request = request.header(*name, *value);
     }
-    let mut answer = agent.run(request.body(call.body).expect("a request")).expect("an answer");
+    let mut answer = agent.run(request.body(call.body.clone()).expect("a request")).expect("an answer");
     let mut body = String::new();
     answer.body_mut().as_reader().read_to_string(&mut body).expect("text");
+    (answer.status().as_u16(), body)
+}
+
+/// The status and the code of a call's failure.
+fn refused(address: &str, call: Call<'_>) -> (u16, String) {
+    let (status, body) = answered(address, &call);
     let failure: Failure =
         serde_json::from_str(&body).unwrap_or_else(|_| panic!("{}: no failure: {body:?}", call.path));
-    (answer.status().as_u16(), failure.code.to_string())
+    (status, failure.code.to_string())
 }
 
 #[test]
@@ -51,9 +57,15 @@ fn chk_901_to_904_every_refusal_of_the_api_is_a_failure_with_its_code() {
 
     check(Call { token: None, ..get("/v1/status") }, 401, "TOKEN_INVALID");
     check(Call { token: Some("x.y.z"), ..get("/v1/status") }, 401, "TOKEN_INVALID");
+    check(Call { token: None, ..get("/v1/openapi.json") }, 401, "TOKEN_INVALID");
     check(Call { token: None, ..get("/v1/nothing") }, 401, "TOKEN_INVALID");
     check(Call { headers: &[("host", "evil.example")], ..get("/v1/status") }, 403, "API_ORIGIN");
     check(Call { headers: &[("origin", "http://evil.example")], ..get("/v1/status") }, 403, "API_ORIGIN");
+
+    // The node describes its API as the specification does.
+    let (status, description) = answered(&address, &get("/v1/openapi.json"));
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    assert_eq!((status, value(&description)), (200, value(include_str!("../../docs/spec/openapi.json"))));
 
     check(get("/v1/nothing"), 404, "API_ROUTE");
     check(get("/v1/stop"), 405, "API_METHOD");

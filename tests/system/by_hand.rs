@@ -1,8 +1,8 @@
 //! The README's quick start: two organisations, by the command line alone.
 
 use crate::harness::{
-    CUSTOMERS, OWN_POLICY, Organisation, SHOP_POLICY, accounts, count_answer, count_question, customers, path, tacit,
-    until,
+    CUSTOMERS, OWN_POLICY, Organisation, SHOP_POLICY, Two, accounts, count_answer, count_question, customers, path,
+    tacit, until,
 };
 
 #[test]
@@ -85,9 +85,36 @@ fn two_organisations_answer_a_question_by_the_command_line() {
     assert!(good(banque.cli(&["doctor"])).contains("maison is connected"));
     assert!(good(banque.cli(&["status"])).contains("banque"));
     assert!(good(maison.cli(&["log"])).contains("release"));
-    assert!(good(tacit(&["completions", "bash"])).contains("tacit"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(good(tacit(&["completions", shell])).contains("receipt"), "{shell}");
+    }
     maison.stop();
     let away = maison.cli(&["status"]);
     assert_eq!(away.code, 1);
     assert!(away.stderr.contains("API_NO_NODE"), "{}", away.stderr);
+}
+
+/// What `tacit job show` prints of a job that did not finish: party, step, code, cause and the next action.
+#[test]
+fn a_job_that_did_not_finish_shows_who_where_why_and_what_next() {
+    let two = Two::with_tables(&SHOP_POLICY.replace(r#"receivers = ["banque"]"#, "receivers = []"));
+    let program = two.dir.path().join("program.json");
+    std::fs::write(&program, count_question().to_json()).expect("written");
+    let submitted = two.banque.cli(&["job", "submit", path(&program), "--wait"]);
+    assert_eq!(submitted.code, 3, "{}", submitted.stderr);
+    let id = two.banque.client().jobs().expect("jobs")[0].id.clone();
+    for node in [&two.banque, &two.maison] {
+        let shown = node.cli(&["job", "show", &id[..8]]);
+        assert_eq!(shown.code, 0, "{}", shown.stderr);
+        let line = |name: &str| {
+            let found = shown.stdout.lines().find_map(|line| line.strip_prefix(&format!("  {name:8}")));
+            found.unwrap_or_else(|| panic!("{}: no {name}: {}", node.name, shown.stdout)).trim().to_owned()
+        };
+        assert_eq!((line("party").as_str(), line("code").as_str()), ("maison", "POLICY_RECEIVER"), "{}", node.name);
+        assert!(line("cause").contains("receivers"), "{}", shown.stdout);
+        assert!(!line("step").is_empty() && !line("next").is_empty(), "{}", shown.stdout);
+        let json = node.cli(&["--json", "job", "show", &id[..8]]).stdout;
+        let job: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(job["failure"]["code"], "POLICY_RECEIVER");
+    }
 }

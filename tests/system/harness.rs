@@ -96,6 +96,14 @@ impl Organisation {
         assert!(status.success());
     }
 
+    /// The memory that its process holds, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let id = self.process.as_ref().expect("a process").id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a Linux process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     pub(crate) fn client(&self) -> &Client {
         self.client.as_ref().expect("a running node")
     }

@@ -1,345 +1,738 @@
-//! Random programs over two small datasets, with random data in the declared ranges.
+//! Random programs over two small datasets.
+//!
+//! The generator knows the row counts, the ranges and the values of what it builds, so that nearly all its programs
+//! are ones that the engine must answer; a few are meant to be refused, each in a known way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng, SeedableRng};
 use tacit_protocol::PartyId;
-use tacit_protocol::program::plain::{PlainColumn, PlainData, PlainTable};
-use tacit_protocol::program::release::{Gate, GateRule, Literal, ReleaseSpec, ReleasedOutput};
-use tacit_protocol::program::types::{Dataset, ValueType};
+use tacit_protocol::program::infer::find_column;
+use tacit_protocol::program::plain::{self, PlainTable, Trace};
+use tacit_protocol::program::types::{ArrayType, Dataset, Validity, ValueType};
 use tacit_protocol::program::{
     Alignment, Binary, Block, BlockId, Carried, Dim, Node, NodeId, Op, Output, Program, Reduction, SliceAxis,
     TypedProgram, Unary, infer,
 };
-use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
+use tacit_protocol::schema::Element;
+use tacit_protocol::{Number, PartyId as Party};
 
-use super::{Case, number};
+use super::explain::Widths;
+use super::{Case, number, release, tables};
 
-/// Draws of a seeded generator.
-pub struct Draw(ChaCha20Rng);
+pub use super::draw::Draw;
 
-impl Draw {
-    pub fn new(seed: u64) -> Self {
-        Self(ChaCha20Rng::seed_from_u64(seed))
-    }
-
-    /// A number below `bound`.
-    pub fn below(&mut self, bound: usize) -> usize {
-        (self.0.next_u64() % bound.max(1) as u64) as usize
-    }
-
-    fn chance(&mut self, of: usize) -> bool {
-        self.below(of) == 0
-    }
-
-    fn between(&mut self, lo: i64, hi: i64) -> i64 {
-        lo + self.below((hi - lo + 1) as usize) as i64
-    }
-
-    fn of<T: Clone>(&mut self, values: &[T]) -> T {
-        values[self.below(values.len())].clone()
-    }
+/// How a case is meant to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// With results.
+    Ordinary,
+    /// `OUT_OF_RANGE`: a promise on a range does not hold.
+    Breaking,
+    /// `PROGRAM_ALIGNMENT`: it has a join that the engine lacks.
+    Unaligned,
+    /// With whatever follows from sizes and ranges that were not looked at.
+    Wild,
 }
 
-fn column(name: &str, element: Element, range: Option<(&str, &str)>, nullable: bool) -> ColumnSchema {
-    let range = range.map(|(lo, hi)| Range { lo: number(lo), hi: number(hi) });
-    ColumnSchema { name: name.into(), element, range, nullable }
-}
+/// The widest values of ordinary programs. The engine computes with 126 bits.
+const WIDE: u32 = 110;
+/// The most cells of an array.
+const CELLS: u64 = 400;
 
-/// A dataset with a column of each kind.
-fn dataset(owner: PartyId, rows: u64, nullable: bool) -> Dataset {
-    let labels = ["red", "green", "blue"].map(String::from).to_vec();
-    let columns = vec![
-        column("id", Element::Key, None, false),
-        column("n", Element::Int64, Some(("-50", "60")), nullable),
-        column("price", Element::Decimal { scale: 2 }, Some(("-10", "1000.5")), nullable),
-        column("x", Element::Float64, Some(("-8", "8")), false),
-        column("flag", Element::Bool, None, nullable),
-        column("colour", Element::Category { labels }, None, false),
-    ];
-    Dataset { owner, schema: TableSchema { columns, rows, unique_key: Some("id".into()) } }
-}
-
-fn table(draw: &mut Draw, schema: &TableSchema) -> PlainTable {
-    let rows = schema.rows as usize;
-    // Keys from a small pool, so that joins are empty, partial or whole.
-    let mut pool: Vec<usize> = (0..rows + rows / 2 + 1).collect();
-    let mut keys = Vec::with_capacity(rows);
-    for _ in 0..rows {
-        let place = draw.below(pool.len());
-        keys.push(format!("key{}", pool.swap_remove(place)).into_bytes());
-    }
-    let mut columns = BTreeMap::new();
-    for column in &schema.columns {
-        let data = match &column.element {
-            Element::Key => PlainData::Key(keys.clone()),
-            Element::Int64 => PlainData::Int64((0..rows).map(|_| draw.between(-50, 60)).collect()),
-            Element::Decimal { .. } => {
-                PlainData::Decimal((0..rows).map(|_| i128::from(draw.between(-1_000, 100_050))).collect())
-            }
-            Element::Float64 => PlainData::Float64(
-                (0..rows).map(|_| draw.between(-(8 << 18), 8 << 18) as f64 / f64::from(1 << 18)).collect(),
-            ),
-            Element::Bool => PlainData::Bool((0..rows).map(|_| draw.chance(2)).collect()),
-            _ => PlainData::Category((0..rows).map(|_| draw.below(3) as u32).collect()),
-        };
-        let validity = column.nullable.then(|| (0..rows).map(|_| !draw.chance(4)).collect());
-        columns.insert(column.name.clone(), PlainColumn { data, validity });
-    }
-    PlainTable { columns }
-}
-
-/// A random case: the program keeps what inference takes of `length` random operations.
+/// A random case; about one in ten is no ordinary one.
 pub fn case(seed: u64, length: usize) -> Case {
-    let mut draw = Draw::new(seed);
-    let sizes: [u64; 2] = std::array::from_fn(|_| [0, 1, 2, 5, 9, 17][draw.below(6)]);
-    let nullable = draw.chance(2);
-    let datasets = BTreeMap::from([
-        ("left/a".to_owned(), dataset(PartyId::ZERO, sizes[0], nullable)),
-        ("right/b".to_owned(), dataset(PartyId::ONE, sizes[1], nullable)),
-    ]);
-    let tables = datasets.iter().map(|(name, dataset)| (name.clone(), table(&mut draw, &dataset.schema))).collect();
+    let kind = match Draw::new(!seed).below(48) {
+        0 => Kind::Breaking,
+        1 => Kind::Unaligned,
+        2 => Kind::Wild,
+        _ => Kind::Ordinary,
+    };
+    case_of(kind, seed, length)
+}
+
+/// A random case of a kind: the program keeps what is as it is meant to be of `length` random operations.
+pub fn case_of(kind: Kind, seed: u64, length: usize) -> Case {
+    let mut generator = Generator::new(kind, seed);
+    for _ in 0..length {
+        generator.grow();
+    }
+    if kind == Kind::Breaking {
+        generator.break_a_promise();
+    }
+    generator.finish()
+}
+
+/// A program on its way.
+struct Generator {
+    draw: Draw,
+    kind: Kind,
+    datasets: BTreeMap<String, Dataset>,
+    tables: BTreeMap<String, PlainTable>,
+    program: Program,
+    typed: TypedProgram,
+    trace: Trace,
+    joined: NodeId,
+}
+
+impl Generator {
+    fn new(kind: Kind, seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let sizes: [u64; 2] = std::array::from_fn(|_| draw.of(&[0, 1, 2, 5, 9, 12, 17]));
+        let nullable = draw.chance(2);
+        let mut datasets = BTreeMap::from([
+            ("left/a".to_owned(), tables::dataset(Party::ZERO, sizes[0], nullable)),
+            ("right/b".to_owned(), tables::dataset(PartyId::ONE, sizes[1], nullable)),
+        ]);
+        if kind == Kind::Unaligned {
+            datasets.insert("left/c".into(), tables::dataset(Party::ZERO, 5, false));
+        }
+        let tables: BTreeMap<_, _> =
+            datasets.iter().map(|(name, dataset)| (name.clone(), tables::table(&mut draw, &dataset.schema))).collect();
+        let (program, joined) = joined(&mut draw, kind);
+        let typed = infer(&program, &datasets).expect("loads, joins and columns");
+        let trace = plain::trace(&typed, &tables).expect("the tables keep to their schemas");
+        Self { draw, kind, datasets, tables, program, typed, trace, joined }
+    }
+
+    /// Appends a random operation on what is there. What does not fit its types, or is not as the kind wants it, is
+    /// left out and another one drawn.
+    fn grow(&mut self) {
+        if self.kind == Kind::Wild && self.draw.chance(3) {
+            self.widen();
+        }
+        for _ in 0..12 {
+            let mut next = self.program.clone();
+            if self.operation(&mut next).is_some() && self.keep(next) {
+                return;
+            }
+        }
+    }
+
+    /// A product of the two widest arrays, or the quotient of the widest by any other.
+    fn widen(&mut self) {
+        let mut all = self.arrays(|array| is_numeric(&array.element));
+        all.sort_by_key(|node| self.array(*node).range.bits());
+        let Some(widest) = all.pop() else { return };
+        let (Some(other), divide) = (self.draw.any(&all[all.len() / 2..]), self.draw.chance(2)) else { return };
+        let mut next = self.program.clone();
+        let function = if divide { Binary::Divide } else { Binary::Multiply };
+        next.push(Op::Binary { function, left: widest, right: other });
+        self.keep(next);
+    }
+
+    fn keep(&mut self, next: Program) -> bool {
+        let Ok(typed) = infer(&next, &self.datasets) else { return false };
+        if self.kind == Kind::Wild {
+            self.program = next;
+            self.typed = typed;
+            if let Ok(trace) = plain::trace(&self.typed, &self.tables) {
+                self.trace = trace;
+            }
+            return true;
+        }
+        let rows = self.trace.rows();
+        let widths = Widths { typed: &typed, rows };
+        let first = self.program.nodes.len();
+        let fresh = (first..next.nodes.len()).map(|place| NodeId(place as u32));
+        let small = |array: &ArrayType| {
+            let sizes = array.shape.iter().map(|dim| dim.evaluate(rows).unwrap_or(u64::MAX));
+            sizes.fold(1, u64::saturating_mul) <= CELLS
+        };
+        let fits = |node: NodeId| widths.of_node(node) <= WIDE && typed.array(node).is_none_or(small);
+        if !fresh.clone().all(fits) {
+            return false;
+        }
+        // A choice by rounded numbers may fall otherwise in the engine, so nothing can be compared behind it.
+        let undecided = undecided(&typed);
+        if fresh.clone().any(|node| undecided.contains(&node)) && !self.draw.chance(12) {
+            return false;
+        }
+        let Ok(trace) = plain::trace(&typed, &self.tables) else { return false };
+        (self.program, self.typed, self.trace) = (next, typed, trace);
+        true
+    }
+
+    /// Ends the program with a promise that does not hold, where it has a value that one can be broken for.
+    fn break_a_promise(&mut self) {
+        let candidates = self.arrays(|array| is_numeric(&array.element) && !array.public);
+        let undecided = undecided(&self.typed);
+        for _ in 0..20 {
+            let Some(value) = self.draw.any(&candidates) else { return };
+            let cells: Vec<i128> =
+                self.trace.array(value).expect("an array").as_lattice().into_iter().flatten().collect();
+            let (Some(most), false) = (cells.iter().max(), undecided.contains(&value)) else { continue };
+            let array = self.typed.array(value).expect("an array");
+            // An exact value is one step beyond, a rounded one far beyond.
+            let far = if array.element == Element::Float64 { 1 << 20 } else { 1 };
+            let hi = most - far;
+            if hi < array.range.lo {
+                continue;
+            }
+            let Some((lo, hi)) = ends(&array.element, array.range.lo, hi) else { continue };
+            let mut next = self.program.clone();
+            next.push(Op::Assume { value, lo, hi });
+            if let Ok(typed) = infer(&next, &self.datasets) {
+                (self.program, self.typed) = (next, typed);
+                return;
+            }
+        }
+    }
+
+    fn finish(mut self) -> Case {
+        let release = release::release(&mut self.draw, &mut self.program, &self.typed, self.trace.rows(), self.joined);
+        Case::new(self.datasets, self.tables, &self.program, release)
+    }
+
+    fn array(&self, node: NodeId) -> &ArrayType {
+        self.typed.array(node).expect("an array")
+    }
+
+    fn shape(&self, node: NodeId) -> Vec<Dim> {
+        self.array(node).shape.clone()
+    }
+
+    fn size(&self, dim: &Dim) -> u64 {
+        dim.evaluate(self.trace.rows()).unwrap_or(0)
+    }
+
+    /// The arrays that a condition holds for.
+    fn arrays(&self, wanted: impl Fn(&ArrayType) -> bool) -> Vec<NodeId> {
+        let types = self.typed.main().types.iter().enumerate();
+        let arrays = types.filter(|(_, value)| matches!(value, ValueType::Array(array) if wanted(array)));
+        arrays.map(|(place, _)| NodeId(place as u32)).collect()
+    }
+
+    /// One of them. The later half is twice as likely, so that programs grow deep.
+    fn any(&mut self, wanted: impl Fn(&ArrayType) -> bool) -> Option<NodeId> {
+        let all = self.arrays(wanted);
+        let from = if self.draw.chance(2) { all.len() / 2 } else { 0 };
+        self.draw.any(&all[from..])
+    }
+
+    fn numeric(&mut self) -> Option<NodeId> {
+        self.any(|array| is_numeric(&array.element))
+    }
+
+    /// A number that is computed from columns of both owners.
+    fn mixed(&mut self) -> Option<NodeId> {
+        let all = self.arrays(|array| is_numeric(&array.element));
+        let mixed: Vec<NodeId> = all.into_iter().filter(|node| self.owners(*node).len() > 1).collect();
+        self.draw.any(&mixed)
+    }
+
+    /// The owners of the columns that a node is computed from.
+    fn owners(&self, node: NodeId) -> BTreeSet<PartyId> {
+        let op = &self.program.nodes[node.index()].op;
+        let of = op.operands().into_iter().flat_map(|operand| match op {
+            Op::Column { .. } => BTreeSet::new(),
+            _ => self.owners(operand),
+        });
+        let own = match op {
+            Op::Column { table, column } => {
+                let table = self.typed.table(*table).expect("a table");
+                find_column(table, column).map(|place| table.columns[place].owner)
+            }
+            _ => None,
+        };
+        of.chain(own).collect()
+    }
+
+    fn bool(&mut self) -> Option<NodeId> {
+        self.any(|array| array.element == Element::Bool)
+    }
+
+    /// An array that goes with `node`: of its shape, or of another one, which may broadcast.
+    fn beside(&mut self, node: NodeId, wanted: impl Fn(&ArrayType) -> bool) -> Option<NodeId> {
+        let shape = self.shape(node);
+        let broadcasts = |array: &ArrayType| {
+            let (long, short) =
+                if array.shape.len() > shape.len() { (&array.shape, &shape) } else { (&shape, &array.shape) };
+            let one = Dim::fixed(1);
+            long[long.len() - short.len()..].iter().zip(short).all(|(a, b)| a == b || *a == one || *b == one)
+        };
+        let other = self.draw.chance(3);
+        self.any(|array| wanted(array) && if other { broadcasts(array) } else { array.shape == shape })
+    }
+
+    /// A public array of one number, or a small one of several that broadcasts to `shape`.
+    fn constant(&mut self, next: &mut Program, shape: &[Dim]) -> NodeId {
+        let fixed: Option<Vec<u64>> = shape.iter().rev().take(2).rev().map(Dim::as_fixed).collect();
+        if let (Some(shape), true) = (fixed, self.draw.chance(3)) {
+            let cells = shape.iter().product::<u64>();
+            let element = self.draw.of(&[Element::Int64, Element::Decimal { scale: 1 }, Element::Float64]);
+            let texts: &[&str] =
+                if element == Element::Int64 { &["-2", "0", "1", "5"] } else { &["-0.5", "0", "1", "2.5", "0.3"] };
+            let values = (0..cells).map(|_| number(texts[self.draw.below(texts.len())])).collect();
+            return next.push(Op::Constant { element, shape, values });
+        }
+        let (element, text) = self.draw.of(&[
+            (Element::Int64, "3"),
+            (Element::Int64, "-7"),
+            (Element::Int64, "0"),
+            (Element::Decimal { scale: 2 }, "12.25"),
+            (Element::Decimal { scale: 1 }, "-0.5"),
+            (Element::Float64, "0.3"),
+            (Element::Float64, "2.5"),
+            (Element::Bool, "1"),
+        ]);
+        let shape = if self.draw.chance(3) { shape.to_vec() } else { Vec::new() };
+        next.push(Op::Full { element, shape, value: number(text) })
+    }
+
+    fn other_number(&mut self, next: &mut Program, beside: NodeId) -> Option<NodeId> {
+        if self.draw.chance(3) {
+            let shape = self.shape(beside);
+            return Some(self.constant(next, &shape));
+        }
+        self.beside(beside, |array| is_numeric(&array.element) || array.element == Element::Bool)
+    }
+
+    fn operation(&mut self, next: &mut Program) -> Option<()> {
+        use Binary::*;
+        match self.draw.below(20) {
+            0..=2 => {
+                let function = self.draw.of(&[Add, Subtract, Multiply, Multiply, Divide]);
+                let left = if self.draw.chance(2) { self.numeric()? } else { self.mixed()? };
+                let right = self.other_number(next, left)?;
+                let (left, right) = if self.draw.chance(4) { (right, left) } else { (left, right) };
+                next.push(Op::Binary { function, left, right });
+            }
+            3..=4 => self.comparison(next)?,
+            5 => {
+                let left = self.bool()?;
+                let right = self.beside(left, |array| array.element == Element::Bool)?;
+                next.push(Op::Binary { function: self.draw.of(&[And, Or, Xor]), left, right });
+            }
+            6 => {
+                let (function, value) =
+                    if self.draw.chance(2) { (Unary::Not, self.bool()?) } else { (Unary::Negate, self.numeric()?) };
+                next.push(Op::Unary { function, value });
+            }
+            7 => {
+                let condition = self.bool()?;
+                let bools = self.draw.chance(4);
+                let kind = move |array: &ArrayType| {
+                    (array.element == Element::Bool) == bools && is_number_like(&array.element)
+                };
+                let then = self.beside(condition, kind)?;
+                let otherwise = if bools || self.draw.chance(2) {
+                    self.beside(condition, kind)?
+                } else {
+                    let shape = self.shape(condition);
+                    self.constant(next, &shape)
+                };
+                next.push(Op::Where { condition, then, otherwise });
+            }
+            8..=10 => self.reduction(next)?,
+            11 => self.product(next)?,
+            12 => self.reshape(next)?,
+            13 => {
+                let value = self.any(|array| array.shape.len() > 1).or_else(|| self.numeric())?;
+                let mut axes: Vec<u8> = (0..self.shape(value).len() as u8).collect();
+                if self.draw.chance(2) {
+                    axes.reverse();
+                } else if !axes.is_empty() {
+                    axes.rotate_left(1);
+                }
+                next.push(Op::Transpose { value, axes });
+            }
+            14 => {
+                let value = self.any(|array| !array.shape.is_empty())?;
+                let axes = self.shape(value).iter().map(|size| self.part(size)).collect();
+                next.push(Op::Slice { value, axes });
+            }
+            15 => {
+                let value = self.any(|array| is_numeric(&array.element) || array.element == Element::Bool)?;
+                let element = self.draw.of(&[Element::Int64, Element::Decimal { scale: 4 }, Element::Float64]);
+                next.push(Op::Cast { value, element });
+            }
+            16 => self.concatenation(next)?,
+            17 => self.of_sizes(next)?,
+            18 => self.promise(next)?,
+            _ => match self.draw.chance(3) {
+                true => self.filtered(next)?,
+                false => self.repeat(next)?,
+            },
+        }
+        Some(())
+    }
+
+    fn comparison(&mut self, next: &mut Program) -> Option<()> {
+        use Binary::*;
+        let function = self.draw.of(&[Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual]);
+        let (left, right) = match self.draw.below(6) {
+            0 => {
+                let left = self.any(|array| array.element == Element::Date)?;
+                let right = match self.draw.chance(2) {
+                    true => next.push(Op::Full { element: Element::Int64, shape: vec![], value: number("19000") }),
+                    false => self.beside(left, |array| array.element == Element::Date)?,
+                };
+                (left, right)
+            }
+            1 => {
+                let category = |array: &ArrayType| matches!(array.element, Element::Category { .. });
+                let left = self.any(category)?;
+                let right = match self.draw.chance(2) {
+                    true => next.push(Op::Full { element: Element::Int64, shape: vec![], value: number("1") }),
+                    false => self.beside(left, category)?,
+                };
+                next.push(Op::Binary { function: self.draw.of(&[Equal, NotEqual]), left, right });
+                return Some(());
+            }
+            2 => {
+                let left = self.bool()?;
+                (left, self.beside(left, |array| array.element == Element::Bool)?)
+            }
+            _ => {
+                let left = self.numeric()?;
+                (left, self.other_number(next, left)?)
+            }
+        };
+        next.push(Op::Binary { function, left, right });
+        Some(())
+    }
+
+    fn reduction(&mut self, next: &mut Program) -> Option<()> {
+        use Reduction::*;
+        let function = self.draw.of(&[Sum, Mean, Count, Min, Max, Argmax]);
+        let value = match (function, self.draw.below(4)) {
+            (Count | Min | Max, 0) => self.any(|array| array.element == Element::Date)?,
+            (_, 1) => self.bool()?,
+            // Few different values, so that several are the largest.
+            (_, 2) => self.any(|array| array.element == Element::Int64 && array.range.hi - array.range.lo <= 2)?,
+            _ => self.numeric()?,
+        };
+        let rank = self.shape(value).len();
+        let axes = match rank {
+            0 => Vec::new(),
+            _ if function == Argmax || self.draw.chance(2) => vec![self.draw.below(rank) as u8],
+            _ => Vec::new(),
+        };
+        let mask = match self.draw.chance(2) {
+            true => self.beside(value, |array| array.element == Element::Bool),
+            false => None,
+        };
+        next.push(Op::Reduce { function, value, axes, keep_dims: self.draw.chance(2), mask });
+        Some(())
+    }
+
+    fn product(&mut self, next: &mut Program) -> Option<()> {
+        let number = |array: &ArrayType| is_numeric(&array.element) || array.element == Element::Bool;
+        match self.draw.below(3) {
+            0 => {
+                let left = self.any(|array| number(array) && (1..=2).contains(&array.shape.len()))?;
+                let inner = self.shape(left).last().cloned()?;
+                let right =
+                    self.any(|array| number(array) && array.shape.len() <= 2 && array.shape.first() == Some(&inner))?;
+                next.push(Op::MatMul { left, right });
+            }
+            1 => {
+                // Columns side by side, times their own transpose or a public matrix.
+                let first = self.any(|array| number(array) && array.shape.len() == 1)?;
+                let shape = self.shape(first);
+                let second = self.any(|array| number(array) && array.shape == shape)?;
+                let two = [shape[0].clone(), Dim::fixed(1)].to_vec();
+                let columns = [first, second].map(|value| next.push(Op::Reshape { value, shape: two.clone() }));
+                let matrix = next.push(Op::Concatenate { values: columns.to_vec(), axis: 1 });
+                if self.draw.chance(2) {
+                    let turned = next.push(Op::Transpose { value: matrix, axes: vec![1, 0] });
+                    next.push(Op::MatMul { left: turned, right: matrix });
+                } else {
+                    let right = self.constant(next, &[Dim::fixed(2), Dim::fixed(3)]);
+                    let right = next.push(Op::Reshape { value: right, shape: vec![Dim::fixed(2), Dim::fixed(3)] });
+                    next.push(Op::MatMul { left: matrix, right });
+                }
+            }
+            _ => {
+                // An outer product by broadcasting.
+                let left = self.any(|array| number(array) && array.shape.len() == 1)?;
+                let right = self.any(|array| number(array) && array.shape.len() == 1)?;
+                let shape = vec![self.shape(left)[0].clone(), Dim::fixed(1)];
+                let left = next.push(Op::Reshape { value: left, shape });
+                let function = self.draw.of(&[Binary::Add, Binary::Multiply, Binary::Less]);
+                next.push(Op::Binary { function, left, right });
+            }
+        }
+        Some(())
+    }
+
+    fn reshape(&mut self, next: &mut Program) -> Option<()> {
+        let value = self.any(|_| true)?;
+        let mut shape = self.shape(value);
+        match (shape.len(), self.draw.chance(3)) {
+            (2, true) => shape = vec![shape[0].product(&shape[1]).ok()??],
+            (3.., true) => shape.retain(|size| *size != Dim::fixed(1)),
+            (4.., _) => return None,
+            (rank, _) => shape.insert(self.draw.below(rank + 1), Dim::fixed(1)),
+        }
+        next.push(Op::Reshape { value, shape });
+        Some(())
+    }
+
+    /// A part of an axis that it has at these row counts; a wild program may miss it.
+    fn part(&mut self, size: &Dim) -> SliceAxis {
+        let now = self.size(size);
+        let few = self.draw.below(4).min(now as usize) as u64;
+        let moved = |by: u64| size.sub(&Dim::fixed(by)).unwrap_or_else(|_| size.clone());
+        let (start, stop) = match self.draw.below(4) {
+            0 => (Dim::fixed(0), size.clone()),
+            1 => (Dim::fixed(few), size.clone()),
+            2 => (Dim::fixed(0), moved(few)),
+            _ => (moved(few), size.clone()),
+        };
+        let length = self.size(&stop).saturating_sub(self.size(&start));
+        let is_fixed = stop.sub(&start).is_ok_and(|length| length.as_fixed().is_some());
+        let any = self.kind == Kind::Wild && self.draw.chance(20);
+        let steps: Vec<u64> =
+            [1, 2, 3].into_iter().filter(|step| any || is_fixed || length.is_multiple_of(*step)).collect();
+        SliceAxis { start, stop, step: self.draw.of(&steps) as u32 }
+    }
+
+    fn concatenation(&mut self, next: &mut Program) -> Option<()> {
+        let value = self.any(|array| !array.shape.is_empty())?;
+        let (shape, element) = (self.shape(value), self.array(value).element.clone());
+        let alike =
+            |array: &ArrayType| array.shape == shape && is_number_like(&array.element) == is_number_like(&element);
+        let other = self.any(alike)?;
+        let axis = self.draw.below(shape.len()) as u8;
+        next.push(Op::Concatenate { values: vec![value, other, value], axis });
+        Some(())
+    }
+
+    fn of_sizes(&mut self, next: &mut Program) -> Option<()> {
+        let value = self.any(|array| !array.shape.is_empty())?;
+        let size = self.shape(value)[0].clone();
+        let op = match self.draw.below(3) {
+            0 => Op::Arange { length: size },
+            1 => Op::Size { of: size.add(&Dim::fixed(2)).ok()? },
+            _ => Op::Full { element: Element::Int64, shape: vec![size], value: number("4") },
+        };
+        let public = next.push(op);
+        // Alone it would mostly stay unused.
+        let value = self.any(|array| is_numeric(&array.element) && array.shape.len() == 1)?;
+        next.push(Op::Binary { function: self.draw.of(&[Binary::Add, Binary::Less]), left: value, right: public });
+        Some(())
+    }
+
+    /// A promise that holds, often with its ends at the least and largest cell.
+    fn promise(&mut self, next: &mut Program) -> Option<()> {
+        let value = self.any(|array| is_numeric(&array.element) || array.element == Element::Date)?;
+        let element = self.array(value).element.clone();
+        let cells: Vec<i128> = self.trace.array(value)?.as_lattice().into_iter().flatten().collect();
+        let (least, most) = (cells.iter().min().copied().unwrap_or(0), cells.iter().max().copied().unwrap_or(1));
+        // Float64 cells are rounded to steps here, so their ends leave room.
+        let room = if element == Element::Float64 { 4 } else { 0 };
+        let far = i128::from(self.draw.of(&[0_u32, 1, 50]));
+        let (lo, hi) = ends(&element, least - far - room, most + far + room)?;
+        next.push(Op::Assume { value, lo, hi });
+        Some(())
+    }
+
+    /// The joined table by a condition of both owners, and a column of what is left.
+    fn filtered(&mut self, next: &mut Program) -> Option<()> {
+        let rows = vec![Dim::rows_of(self.joined)];
+        let mask = self.any(|array| array.element == Element::Bool && array.shape == rows)?;
+        let table = next.push(Op::Filter { table: self.joined, mask });
+        let column = format!("{}.{}", self.draw.of(&["a", "b"]), self.draw.of(&tables::COLUMNS));
+        next.push(Op::Column { table, column });
+        Some(())
+    }
+
+    /// A loop of a few trips around a small body, and one of its items.
+    fn repeat(&mut self, next: &mut Program) -> Option<()> {
+        let initial = self.numeric()?;
+        let shape = self.shape(initial);
+        let captured = match self.draw.chance(2) {
+            true => self.beside(initial, |array| is_numeric(&array.element))?,
+            false => self.constant(next, &shape),
+        };
+        let trips = 1 + self.draw.below(3) as u32;
+        let carried = |initial: NodeId, far: i64| Carried { initial, lo: (-far).into(), hi: far.into() };
+        let far = self.draw.of(&[300, 3_000, 1_000_000]);
+        let body = BlockId(next.blocks.len() as u32);
+        let op = if self.draw.chance(4) {
+            // Two values that change places, and the trip number.
+            let second = self.beside(initial, |array| is_numeric(&array.element))?;
+            next.blocks.push(exchange());
+            Op::Loop { body, trips, carried: vec![carried(initial, far), carried(second, far)], captured: vec![] }
+        } else {
+            let inner = if self.draw.chance(4) { Some(BlockId(body.0 + 1)) } else { None };
+            next.blocks.push(self.body(inner));
+            if inner.is_some() {
+                next.blocks.push(doubling());
+            }
+            Op::Loop { body, trips, carried: vec![carried(initial, far)], captured: vec![captured] }
+        };
+        let of = next.push(op);
+        next.push(Op::Item { of, index: 0 });
+        Some(())
+    }
+
+    /// `x = f(x, constant) + captured` with `f` one of a few functions; with `inner`, half of that goes through a loop
+    /// of its own.
+    fn body(&mut self, inner: Option<BlockId>) -> Block {
+        let (function, text, element) = self.draw.of(&[
+            (Binary::Multiply, "0.5", Element::Float64),
+            (Binary::Add, "3", Element::Int64),
+            (Binary::Subtract, "1.5", Element::Decimal { scale: 2 }),
+        ]);
+        let binary = |function, left, right| Op::Binary { function, left: NodeId(left), right: NodeId(right) };
+        let mut ops = vec![
+            Op::Parameter { index: 0 },
+            Op::Parameter { index: 1 },
+            Op::Full { element, shape: Vec::new(), value: number(text) },
+            binary(function, 0, 2),
+            binary(Binary::Add, 3, 1),
+        ];
+        if let Some(body) = inner {
+            let carried = vec![Carried { initial: NodeId(4), lo: (-4_000_000).into(), hi: 4_000_000.into() }];
+            ops.push(Op::Loop { body, trips: 2, carried, captured: Vec::new() });
+            ops.push(Op::Item { of: NodeId(5), index: 0 });
+        }
+        let result = NodeId(ops.len() as u32 - 1);
+        block(ops, vec![result])
+    }
+}
+
+/// `(x, y) = (y, x + trip)`.
+fn exchange() -> Block {
+    let ops = vec![
+        Op::Parameter { index: 0 },
+        Op::Parameter { index: 1 },
+        Op::Parameter { index: 2 },
+        Op::Binary { function: Binary::Add, left: NodeId(0), right: NodeId(2) },
+    ];
+    block(ops, vec![NodeId(1), NodeId(3)])
+}
+
+/// `x = x - (x + x)`.
+fn doubling() -> Block {
+    let ops = vec![
+        Op::Parameter { index: 0 },
+        Op::Binary { function: Binary::Add, left: NodeId(0), right: NodeId(0) },
+        Op::Binary { function: Binary::Subtract, left: NodeId(0), right: NodeId(1) },
+    ];
+    block(ops, vec![NodeId(2)])
+}
+
+fn block(ops: Vec<Op>, results: Vec<NodeId>) -> Block {
+    Block { nodes: ops.into_iter().map(|op| Node { op, name: None }).collect(), results }
+}
+
+/// The loads, a join, and their columns.
+fn joined(draw: &mut Draw, kind: Kind) -> (Program, NodeId) {
     let mut program = Program::new();
     let a = program.push(Op::Load { dataset: "left/a".into() });
     let b = program.push(Op::Load { dataset: "right/b".into() });
-    let filtered = if draw.chance(3) {
-        let mask = program.push(Op::Column { table: a, column: "flag".into() });
-        program.push(Op::Filter { table: a, mask })
-    } else {
-        a
+    let lacking = if kind == Kind::Unaligned { Some(draw.below(4)) } else { None };
+    let mut filtered = |program: &mut Program, table: NodeId, foreign: bool| {
+        if !foreign && !draw.chance(3) {
+            return table;
+        }
+        let flag = program.push(Op::Column { table, column: "flag".into() });
+        let mask = match foreign {
+            false => flag,
+            true => {
+                // A count of the other side's rows decides.
+                let flag = program.push(Op::Column { table: b, column: "flag".into() });
+                let sum =
+                    Op::Reduce { function: Reduction::Sum, value: flag, axes: vec![], keep_dims: false, mask: None };
+                let sum = program.push(sum);
+                let level = program.push(Op::Column { table, column: "level".into() });
+                program.push(Op::Binary { function: Binary::Less, left: level, right: sum })
+            }
+        };
+        program.push(Op::Filter { table, mask })
     };
-    let joined = program.push(Op::Join {
-        left: filtered,
-        right: b,
-        left_on: "id".into(),
-        right_on: "id".into(),
-        alignment: Alignment::Revealed,
-    });
+    let left = filtered(&mut program, a, lacking == Some(1));
+    let right = filtered(&mut program, b, false);
+    let swapped = draw.chance(4);
+    let (left, right) = if swapped { (right, left) } else { (left, right) };
+    let alignment = if lacking == Some(0) { Alignment::Private } else { Alignment::Revealed };
+    let on = |left, right, alignment| Op::Join { left, right, left_on: "id".into(), right_on: "id".into(), alignment };
+    let joined = program.push(on(left, right, alignment));
     for side in ["a", "b"] {
-        for name in ["n", "price", "x", "flag", "colour"] {
+        for name in tables::COLUMNS {
             program.push(Op::Column { table: joined, column: format!("{side}.{name}") });
         }
     }
     program.push(Op::Column { table: a, column: "n".into() });
     program.push(Op::Column { table: b, column: "price".into() });
+    if let Some(which @ (2 | 3)) = lacking {
+        let c = program.push(Op::Load { dataset: "left/c".into() });
+        // Two tables of one owner, or a table that was joined before.
+        let (side, key) = if which == 2 { (a, "id") } else { (joined, "b.id") };
+        let (left_on, right_on) = (key.into(), "id".into());
+        let twice = program.push(Op::Join { left: side, right: c, left_on, right_on, alignment: Alignment::Revealed });
+        program.push(Op::Column { table: twice, column: "c.n".into() });
+    }
     // A program releases something at any time; what exactly is chosen at the end.
-    let first = NodeId(joined.0 + 1);
-    program.outputs.push(Output { name: "first".into(), value: first, receivers: Vec::new() });
-    for _ in 0..length {
-        let mut next = program.clone();
-        let typed = infer(&program, &datasets).expect("what was kept is well typed");
-        operation(&mut draw, &mut next, &typed);
-        if infer(&next, &datasets).is_ok() {
-            program = next;
-        }
-    }
-    let typed = infer(&program, &datasets).expect("what was kept is well typed");
-    let release = release(&mut draw, &mut program, &typed, joined);
-    Case::new(datasets, tables, &program, release)
+    let value = NodeId(joined.0 + 1);
+    program.outputs.push(Output { name: "first".into(), value, receivers: Vec::new() });
+    (program, joined)
 }
 
-fn arrays(typed: &TypedProgram) -> Vec<NodeId> {
-    let types = typed.main().types.iter().enumerate();
-    let arrays = types.filter(|(_, value)| matches!(value, ValueType::Array(_)));
-    arrays.map(|(place, _)| NodeId(place as u32)).collect()
+fn is_numeric(element: &Element) -> bool {
+    matches!(element, Element::Int64 | Element::Decimal { .. } | Element::Float64)
 }
 
-/// Appends a random operation on what is there; inference may refuse it.
-fn operation(draw: &mut Draw, program: &mut Program, typed: &TypedProgram) {
-    let all = arrays(typed);
-    // The later half is twice as likely, so that programs grow deep.
-    let any = |draw: &mut Draw| {
-        let from = if draw.chance(2) { all.len() / 2 } else { 0 };
-        all[from + draw.below(all.len() - from)]
-    };
-    let shape = |node: NodeId| typed.array(node).map(|array| array.shape.clone()).unwrap_or_default();
-    let op = match draw.below(16) {
-        0..=4 => {
-            use Binary::*;
-            let function = draw.of(&[
-                Add,
-                Subtract,
-                Multiply,
-                Divide,
-                Less,
-                LessEqual,
-                Greater,
-                GreaterEqual,
-                Equal,
-                NotEqual,
-                And,
-                Or,
-                Xor,
-            ]);
-            let left = any(draw);
-            let right = if draw.chance(3) { constant(draw, program) } else { any(draw) };
-            Op::Binary { function, left, right }
+fn is_number_like(element: &Element) -> bool {
+    is_numeric(element) || *element == Element::Bool
+}
+
+/// Two ends in lattice units as numbers that are exact in the element, or around them for float64.
+fn ends(element: &Element, lo: i128, hi: i128) -> Option<(Number, Number)> {
+    match element {
+        Element::Float64 => {
+            let decimal = |steps: i128, up: bool| {
+                let scaled = steps.checked_mul(1_000_000)?;
+                let whole = scaled.div_euclid(1 << Element::FLOAT_STEP_BITS) + i128::from(up);
+                Number::new(whole, 6)
+            };
+            Some((decimal(lo, false)?, decimal(hi, true)?))
         }
-        5 => Op::Unary { function: draw.of(&[Unary::Negate, Unary::Not]), value: any(draw) },
-        6 => {
-            let (condition, then) = (any(draw), any(draw));
-            let otherwise = if draw.chance(2) { constant(draw, program) } else { any(draw) };
-            Op::Where { condition, then, otherwise }
-        }
-        7..=9 => {
-            use Reduction::*;
-            let value = any(draw);
-            let rank = shape(value).len();
-            let axes = if rank > 0 && draw.chance(2) { vec![draw.below(rank) as u8] } else { Vec::new() };
-            let function = draw.of(&[Sum, Mean, Count, Min, Max, Argmax]);
-            let mask = if draw.chance(2) { Some(any(draw)) } else { None };
-            Op::Reduce { function, value, axes, keep_dims: draw.chance(2), mask }
-        }
-        10 => Op::MatMul { left: any(draw), right: any(draw) },
-        11 => {
-            let value = any(draw);
-            let mut to = shape(value);
-            let place = draw.below(to.len() + 1);
-            to.insert(place, Dim::fixed(1));
-            Op::Reshape { value, shape: to }
-        }
-        12 => {
-            let value = any(draw);
-            let mut axes: Vec<u8> = (0..shape(value).len() as u8).collect();
-            axes.reverse();
-            Op::Transpose { value, axes }
-        }
-        13 => {
-            let value = any(draw);
-            let axes = shape(value).into_iter().map(|size| SliceAxis {
-                start: Dim::fixed(0),
-                stop: size,
-                step: 1 + draw.below(3) as u32,
-            });
-            Op::Slice { axes: axes.collect(), value }
-        }
-        14 => {
-            let value = any(draw);
-            match draw.below(4) {
-                0 => Op::Cast {
-                    value,
-                    element: draw.of(&[Element::Int64, Element::Decimal { scale: 4 }, Element::Float64]),
-                },
-                1 => Op::Concatenate { values: vec![value, any(draw), value], axis: 0 },
-                2 => match shape(value).first() {
-                    Some(rows) => Op::Arange { length: rows.clone() },
-                    None => Op::Concatenate { values: vec![value], axis: 0 },
-                },
-                _ => match shape(value).first() {
-                    Some(rows) => Op::Size { of: rows.clone() },
-                    None => Op::Unary { function: Unary::Negate, value },
-                },
-            }
-        }
-        _ => {
-            let value = any(draw);
-            if draw.chance(2) {
-                // Often true, sometimes not.
-                Op::Assume { value, lo: number("-60"), hi: number(if draw.chance(6) { "20" } else { "2000" }) }
-            } else {
-                repeat(draw, program, value)
-            }
-        }
-    };
-    let is_loop = matches!(op, Op::Loop { .. });
-    let id = program.push(op);
-    if is_loop {
-        program.push(Op::Item { of: id, index: 0 });
+        Element::Decimal { scale } => Some((Number::new(lo, *scale)?, Number::new(hi, *scale)?)),
+        _ => Some((Number::new(lo, 0)?, Number::new(hi, 0)?)),
     }
 }
 
-fn constant(draw: &mut Draw, program: &mut Program) -> NodeId {
-    let (element, text) = draw.of(&[
-        (Element::Int64, "3"),
-        (Element::Int64, "-7"),
-        (Element::Decimal { scale: 2 }, "12.25"),
-        (Element::Decimal { scale: 1 }, "-0.5"),
-        (Element::Float64, "0.3"),
-        (Element::Float64, "2.5"),
-        (Element::Bool, "1"),
-    ]);
-    program.push(Op::Full { element, shape: Vec::new(), value: number(text) })
-}
-
-/// `x = x * 0.5 + captured`, a few times, starting from the value itself.
-fn repeat(draw: &mut Draw, program: &mut Program, initial: NodeId) -> Op {
-    let node = |op: Op| Node { op, name: None };
-    let (function, text, element) = draw.of(&[
-        (Binary::Multiply, "0.5", Element::Float64),
-        (Binary::Add, "3", Element::Int64),
-        (Binary::Subtract, "1.5", Element::Decimal { scale: 2 }),
-    ]);
-    let body = BlockId(program.blocks.len() as u32);
-    program.blocks.push(Block {
-        nodes: vec![
-            node(Op::Parameter { index: 0 }),
-            node(Op::Parameter { index: 1 }),
-            node(Op::Full { element, shape: Vec::new(), value: number(text) }),
-            node(Op::Binary { function, left: NodeId(0), right: NodeId(2) }),
-            node(Op::Binary { function: Binary::Add, left: NodeId(3), right: NodeId(1) }),
-        ],
-        results: vec![NodeId(4)],
-    });
-    let captured = constant(draw, program);
-    let carried = Carried { initial, lo: number("-3000"), hi: number(if draw.chance(5) { "1001" } else { "3000" }) };
-    Op::Loop { body, trips: 1 + draw.below(3) as u32, carried: vec![carried], captured: vec![captured] }
-}
-
-/// Releases a few of the arrays, some behind gates, some on grids.
-fn release(draw: &mut Draw, program: &mut Program, typed: &TypedProgram, joined: NodeId) -> ReleaseSpec {
-    let all = arrays(typed);
-    let inexact = inexact(typed);
-    let rows = [Dim::rows_of(joined)];
-    let literals: Vec<NodeId> = all
-        .iter()
-        .copied()
-        .filter(|node| !inexact.contains(node))
-        .filter(|node| typed.array(*node).is_some_and(|array| array.shape == rows))
-        .collect();
-    let mut outputs = Vec::new();
-    program.outputs.clear();
-    for place in 0..1 + draw.below(3) {
-        let value = if place == 0 { all[all.len() - 1] } else { draw.of(&all) };
-        let name = format!("out{place}");
-        let receivers = draw.of(&[vec![PartyId::ZERO], vec![PartyId::ONE], vec![PartyId::ZERO, PartyId::ONE]]);
-        let mut gates = Vec::new();
-        if draw.chance(2) {
-            let mut conjunction = Vec::new();
-            for _ in 0..draw.below(3) {
-                let node = draw.of(&literals);
-                let bool = typed.array(node).is_some_and(|array| array.element == Element::Bool);
-                let literal = match (bool, draw.chance(2)) {
-                    (true, true) => Literal::True(node),
-                    (true, false) => Literal::False(node),
-                    (false, true) => Literal::Valid(node),
-                    (false, false) => Literal::Invalid(node),
-                };
-                conjunction.push(literal);
-            }
-            let support =
-                if draw.chance(3) { vec![conjunction, vec![Literal::Valid(literals[0])]] } else { vec![conjunction] };
-            let least = draw.below(4) as u64;
-            let rule = if draw.chance(2) { GateRule::AtLeast(least) } else { GateRule::ZeroOrAtLeast(least) };
-            gates.push(Gate { rows_of: joined, support, rule });
-        }
-        let grid = draw.of(&[None, Some(number("0.01")), Some(number("10")), Some(number("0.5")), Some(number("3"))]);
-        program.outputs.push(Output { name: name.clone(), value, receivers: Vec::new() });
-        outputs.push(ReleasedOutput { name, value, receivers, gates, grid });
-    }
-    ReleaseSpec { outputs, minimum_overlap: Vec::new() }
-}
-
-/// The nodes that a comparison or a division of rounded numbers decides.
-fn inexact(typed: &TypedProgram) -> BTreeSet<NodeId> {
-    let mut found = BTreeSet::new();
-    for (place, node) in typed.program().nodes.iter().enumerate() {
+/// The nodes that a choice by rounded numbers decides: comparisons, places of maxima, divisors that may be 0.
+pub fn undecided(typed: &TypedProgram) -> BTreeSet<NodeId> {
+    let (mut rounded, mut undecided) = (BTreeSet::new(), BTreeSet::new());
+    let nodes = &typed.program().nodes;
+    for (place, node) in nodes.iter().enumerate() {
         let id = NodeId(place as u32);
-        let float = typed.main().lattices(id).contains(&Element::Float64);
-        let decides = matches!(&node.op, Op::Binary { function, .. } if !matches!(function, Binary::Add | Binary::Subtract | Binary::Multiply));
-        if (float && decides) || node.op.operands().iter().any(|operand| found.contains(operand)) {
-            found.insert(id);
+        let operands = node.op.operands();
+        let converts = operands.iter().zip(typed.main().lattices(id)).any(|(operand, to)| {
+            let from = typed.array(*operand).map(|array| &array.element);
+            *to == Element::Float64 && matches!(from, Some(Element::Decimal { .. }))
+        });
+        let any_rounded = converts || operands.iter().any(|operand| rounded.contains(operand));
+        let decides = match &node.op {
+            Op::Binary { function, left: _, right } => match function {
+                Binary::Add | Binary::Subtract | Binary::Multiply => false,
+                Binary::Divide => {
+                    rounded.contains(right) && typed.array(id).is_some_and(|array| array.validity == Validity::Secret)
+                }
+                _ => true,
+            },
+            Op::Reduce { function, .. } => *function == Reduction::Argmax,
+            _ => false,
+        };
+        if (decides && any_rounded) || operands.iter().any(|operand| undecided.contains(operand)) {
+            undecided.insert(id);
+        }
+        let float = typed.array(id).is_some_and(|array| array.element == Element::Float64)
+            || matches!(&typed.main().types[place], ValueType::Tuple(items) if items.iter().any(|item| item.element == Element::Float64));
+        let rounds = match &node.op {
+            Op::Binary { function, .. } => matches!(function, Binary::Multiply | Binary::Divide),
+            Op::Reduce { function, .. } => *function == Reduction::Mean,
+            Op::MatMul { .. } | Op::Full { .. } | Op::Constant { .. } | Op::Loop { .. } | Op::Cast { .. } => true,
+            _ => false,
+        };
+        if float && (rounds || any_rounded) {
+            rounded.insert(id);
         }
     }
-    found
+    undecided
 }

@@ -2,7 +2,12 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
+pub mod cover;
+pub mod draw;
+pub mod explain;
 pub mod generate;
+pub mod release;
+pub mod tables;
 
 use std::collections::BTreeMap;
 
@@ -16,9 +21,9 @@ use tacit_mpc::plan::Plan;
 use tacit_mpc::released::ReleasedValue;
 use tacit_mpc::session::{self, Aligned, JobInput, OutputShares};
 use tacit_protocol::program::plain::{PlainTable, Trace};
-use tacit_protocol::program::release::ReleaseSpec;
+use tacit_protocol::program::release::{Literal, ReleaseSpec};
 use tacit_protocol::program::types::Dataset;
-use tacit_protocol::program::{Program, TypedProgram, infer, plain};
+use tacit_protocol::program::{NodeId, Op, Output, Program, TypedProgram, infer, plain};
 use tacit_protocol::{Number, PartyId};
 
 /// A program with data, ready to run in every way.
@@ -46,6 +51,18 @@ impl Case {
         Self { datasets, tables, typed, release }
     }
 
+    /// The same program on the same keys with other cells and nulls.
+    pub fn with_other_cells(&self, seed: u64) -> Self {
+        let mut draw = draw::Draw::new(seed);
+        let mut tables = BTreeMap::new();
+        for (name, dataset) in &self.datasets {
+            let mut table = tables::table(&mut draw, &dataset.schema);
+            table.columns.insert("id".into(), self.tables[name].columns["id"].clone());
+            tables.insert(name.clone(), table);
+        }
+        Self { datasets: self.datasets.clone(), tables, typed: self.typed.clone(), release: self.release.clone() }
+    }
+
     /// The tables of the owners named.
     pub fn local(&self, owners: &[PartyId]) -> LocalTables {
         let mut local = LocalTables::new();
@@ -58,6 +75,17 @@ impl Case {
 
     pub fn plain(&self) -> std::result::Result<Trace, tacit_protocol::program::ProgramError> {
         plain::trace(&self.typed, &self.tables)
+    }
+
+    /// The row counts of the loads and joins, from the plain evaluator. A program begins with its tables.
+    pub fn sizes(&self) -> BTreeMap<NodeId, u64> {
+        let nodes = &self.typed.program().nodes;
+        let last = nodes.iter().rposition(|node| matches!(node.op, Op::Join { .. })).expect("a join");
+        let value = NodeId(last as u32 + 1);
+        let outputs = vec![Output { name: "it".into(), value, receivers: Vec::new() }];
+        let start = Program { nodes: nodes[..=last + 1].to_vec(), outputs, ..Program::new() };
+        let typed = infer(&start, &self.datasets).expect("a column follows the last join");
+        plain::trace(&typed, &self.tables).expect("tables keep to their schema").rows().clone()
     }
 
     pub fn clear(&self) -> Result<(Plan, Vec<ReleasedValue>)> {
@@ -121,4 +149,9 @@ impl Case {
 
 pub fn number(text: &str) -> Number {
     text.parse().expect("a number")
+}
+
+pub fn node_of(literal: Literal) -> NodeId {
+    let (Literal::True(node) | Literal::False(node) | Literal::Valid(node) | Literal::Invalid(node)) = literal;
+    node
 }

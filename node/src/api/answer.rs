@@ -52,11 +52,11 @@ pub(super) async fn speak_in_failures(answer: Response) -> Response {
         return answer;
     }
     let (code, next) = match status {
-        StatusCode::NOT_FOUND => ("API_ROUTE", "see /openapi.json."),
-        StatusCode::METHOD_NOT_ALLOWED => ("API_METHOD", "see /openapi.json."),
+        StatusCode::NOT_FOUND => ("API_ROUTE", "see /v1/openapi.json."),
+        StatusCode::METHOD_NOT_ALLOWED => ("API_METHOD", "see /v1/openapi.json."),
         StatusCode::PAYLOAD_TOO_LARGE => ("API_LIMIT", "send less at once."),
         StatusCode::GATEWAY_TIMEOUT => ("API_TIMEOUT", "ask again; what was begun goes on."),
-        status if status.is_client_error() => ("USAGE_REQUEST", "see the API's description at /openapi.json."),
+        status if status.is_client_error() => ("USAGE_REQUEST", "see the API's description at /v1/openapi.json."),
         _ => ("NODE_BUG", "this is a bug: please report it with the log."),
     };
     let body = to_bytes(answer.into_body(), REASON_BYTES).await.unwrap_or_default();
@@ -83,7 +83,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 ApiFailure(Failure::new(
                     Code::new(code),
                     rejection.body_text(),
-                    "see the API's description at /openapi.json.",
+                    "see the API's description at /v1/openapi.json.",
                 ))
             },
         )

@@ -3,6 +3,7 @@
 mod answer;
 pub mod auth;
 mod datasets;
+mod description;
 mod jobs;
 mod peers;
 mod system;
@@ -20,13 +21,14 @@ use tacit_protocol::{Code, Failure};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::TimeoutLayer;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::node::Node;
 use answer::ApiFailure;
 use auth::Tokens;
+
+pub use description::description;
 
 /// The largest JSON body. Files are streamed and bounded by the import.
 const BODY_BYTES: usize = 256 * 1024;
@@ -39,6 +41,7 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(system::status))
         .routes(routes!(system::stop))
         .routes(routes!(system::log))
+        .routes(routes!(system::openapi))
         .routes(routes!(peers::list, peers::accept))
         .routes(routes!(peers::invite))
         .routes(routes!(peers::confirm))
@@ -60,20 +63,9 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(datasets::import))
 }
 
-/// The description of the API.
-pub fn description() -> OpenApi {
-    let (_, mut api) = routes().split_for_parts();
-    api.info.title = "Tacit node".into();
-    api.info.description =
-        Some("Datasets, peers and jobs of one node. Every error answer is a failure with a code.".into());
-    api.info.version = env!("CARGO_PKG_VERSION").into();
-    api
-}
-
 fn router(node: Arc<Node>, tokens: Arc<Tokens>) -> Router {
     let (router, _) = routes().split_for_parts();
     router
-        .route("/openapi.json", get(|| async { axum::Json(description()) }))
         .fallback(unknown_route)
         .layer(axum::middleware::map_response(answer::speak_in_failures))
         .layer(axum::middleware::from_fn_with_state(tokens, auth::require_token))
@@ -83,7 +75,7 @@ fn router(node: Arc<Node>, tokens: Arc<Tokens>) -> Router {
 }
 
 async fn unknown_route() -> Response {
-    let failure = Failure::new(Code::new("API_ROUTE"), "there is no such call", "see /openapi.json.");
+    let failure = Failure::new(Code::new("API_ROUTE"), "there is no such call", "see /v1/openapi.json.");
     ApiFailure::from(failure).into_response()
 }
 

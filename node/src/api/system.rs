@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use serde::Deserialize;
 use tacit_protocol::api::{LogLine, NodeStatus};
 use utoipa::IntoParams;
+use utoipa::openapi::OpenApi;
 
 use super::answer::ApiFailure;
 use crate::node::Node;
@@ -17,6 +18,12 @@ type Answer<T> = Result<Json<T>, ApiFailure>;
 #[utoipa::path(get, path = "/v1/status", responses((status = OK, body = NodeStatus)))]
 pub(super) async fn status(State(node): State<Arc<Node>>) -> Answer<NodeStatus> {
     Ok(Json(node.status().await?))
+}
+
+/// This description of the API.
+#[utoipa::path(get, path = "/v1/openapi.json", responses((status = OK, body = Object)))]
+pub(super) async fn openapi() -> Json<OpenApi> {
+    Json(super::description())
 }
 
 /// Asks the node to stop once its running jobs have reached a safe point.

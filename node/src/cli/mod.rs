@@ -24,7 +24,14 @@ use output::Output;
 #[command(name = "tacit", version, max_term_width = 110, propagate_version = true)]
 struct Arguments {
     /// The node's directory.
-    #[arg(long, global = true, env = "TACIT_DIR", default_value = "tacit-node", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "TACIT_DIR",
+        hide_env_values = true,
+        default_value = "tacit-node",
+        value_name = "DIR"
+    )]
     dir: PathBuf,
     /// Print JSON instead of text: one object, or one a line for lists.
     #[arg(long, global = true)]
@@ -77,6 +84,12 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// The command line as clap knows it.
+#[cfg(test)]
+pub(crate) fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the command line of this process.

@@ -46,11 +46,7 @@ impl Jobs {
     /// The peer says where the job stands there. If it has ended before the release there, it ends here too.
     fn hear_status(self: &Arc<Self>, from: &PeerId, id: &JobId, theirs: JobStatus) -> Result<JobStatus, Failure> {
         let job = self.of_peer(from, id)?;
-        if matches!(theirs.state, JobState::Failed | JobState::Refused | JobState::Cancelled) {
-            let heard = match &theirs.failure {
-                Some(failure) => failure.to_failure(&job.peer_name()),
-                None => Failure::new(Code::new("JOB_ENDED"), format!("the peer says {}", theirs.state), ""),
-            };
+        if let Some(heard) = theirs.end(&job.peer_name()) {
             let runs = matches!(job.state, JobState::Aligning | JobState::Executing);
             if job.role == Role::Proposer && runs && theirs.state == JobState::Failed && may_rerun(&heard.code) {
                 // The path broke, not the protocol: the task that runs the job ends it here and runs it again.

@@ -356,6 +356,7 @@ pub fn check_contract(
         ("nonce", contract.nonce == proposal.nonce),
         ("profile", contract.profiles.get(place) == Some(&acceptance.profile)),
         ("channel", contract.channels.get(place) == Some(&acceptance.channel)),
+        ("deadline", contract.deadline == contract.start_by.saturating_add(proposal.limits.seconds.into())),
         ("planner version", acceptance.planner_versions.contains(&contract.planner_version)),
         ("ring", contract.ring_bits == ring_bits),
         ("evidence", contract.evidence.iter().all(Option::is_none)),

@@ -20,12 +20,14 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::negotiate::{self, Rejected};
 use super::record::{JobRecord, Role};
-use super::{Jobs, Next, unexpected};
+use super::{Jobs, Next, RETRY, unexpected};
 
 /// How long a run may take.
 const RUN_SECONDS: u32 = 6 * 3600;
 /// Payload bytes that a run may move.
 const RUN_BYTES: u64 = 1 << 40;
+/// How often the peer is asked why a run broke off, before it is repeated.
+const VERDICT_TRIES: u32 = 4;
 /// How long an operator may think about a job that waits for approval.
 const APPROVAL: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -311,6 +313,9 @@ impl Jobs {
             Ok(()) => Ok(Next::Again),
             // A peer or a channel that went away, before anything was released: once more, from fresh randomness.
             Err(failure) if may_rerun(&failure.code) && job.rerun_of.is_none() => {
+                if let Some(deviation) = self.deviation_at_peer(job).await {
+                    return Err(deviation);
+                }
                 let state = self.book.get(&job.id)?.state;
                 if matches!(state, JobState::Aligning | JobState::Executing) {
                     // This node's own stop ends the task before it comes here: the peer broke off.
@@ -323,6 +328,23 @@ impl Jobs {
         }
     }
 
+    /// Why a run that broke off here failed at the peer, if that was more than the path to it: then it is not repeated
+    /// (CHK-601). None if the peer cannot say.
+    async fn deviation_at_peer(&self, job: &JobRecord) -> Option<Failure> {
+        for _ in 0..VERDICT_TRIES {
+            let status = super::status(&self.book.get(&job.id).ok()?);
+            let request = Request::Status { about: self.about(&job.id).ok()?, status };
+            let Ok(Response::Status(theirs)) = self.ask_once(job, "status", &request).await else { return None };
+            if !matches!(theirs.state, JobState::Aligning | JobState::Executing) {
+                let failure = theirs.failure.filter(|failure| !may_rerun(&failure.code))?;
+                return Some(failure.to_failure(&job.peer_name()));
+            }
+            // Its engine is about to notice.
+            tokio::time::sleep(RETRY).await;
+        }
+        None
+    }
+
     fn rerun(self: &Arc<Self>, job: &JobRecord, why: &str) -> Result<Next, Failure> {
         let failure =
             Failure::new(Code::new("JOB_INTERRUPTED"), why, "nothing was released; the job runs again by itself.");
@@ -330,7 +352,7 @@ impl Jobs {
     }
 
     /// Ends an interrupted job and submits it again under a new name and fresh randomness (CHK-606).
-    fn rerun_after(self: &Arc<Self>, job: &JobRecord, failure: Failure) -> Result<Next, Failure> {
+    pub(super) fn rerun_after(self: &Arc<Self>, job: &JobRecord, failure: Failure) -> Result<Next, Failure> {
         let JobCode::Program(program) = job.proposal.code.clone() else { return Err(failure) };
         let resolved = Resolved { parties: job.proposal.parties.clone(), datasets: job.proposal.datasets.clone() };
         let ended = self.fail(&job.id, failure)?;

@@ -12,6 +12,7 @@ use tacit_protocol::messages::{PeerText, ReceiptAnswer, Request, Response};
 use tacit_protocol::receipt::{PartyAccount, Receipt, SignedReceipt};
 use tacit_protocol::{Code, Failure};
 
+use super::proposer::may_rerun;
 use super::record::{JobRecord, Role};
 use super::{Jobs, Next, RETRY, unexpected};
 use crate::context::OutputKind;
@@ -43,13 +44,36 @@ impl Jobs {
             }
             match self.settle_once(&job).await {
                 Ok(true) => return Ok(Next::Done),
-                Ok(false) => {}
+                Ok(false) if job.state == JobState::Finished => {}
+                Ok(false) => {
+                    if let Some(failure) = self.ended_before_release_at_peer(&job).await {
+                        return self.end_unreleased(&job, failure);
+                    }
+                }
                 Err(failure) if super::is_passing(&failure.code) => self.mark_unknown(&job)?,
                 Err(failure) => tracing::warn!(job = %job.id.short(), code = %failure.code, "not settled: {failure}"),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE);
         }
+    }
+
+    /// Why the job ended at the peer before it came to release there: then the peer has no share to give and will take
+    /// none. None while the peer goes on, or cannot say.
+    async fn ended_before_release_at_peer(&self, job: &JobRecord) -> Option<Failure> {
+        let request = Request::Status { about: self.about(&job.id).ok()?, status: super::status(job) };
+        let Ok(Response::Status(theirs)) = self.ask_once(job, "status", &request).await else { return None };
+        theirs.end(&job.peer_name())
+    }
+
+    /// Ends a job that this node was about to release and the peer never was. What it disclosed counts as spent, for a
+    /// share may have left; the receivers of a repetition are the same.
+    fn end_unreleased(self: &Arc<Self>, job: &JobRecord, failure: Failure) -> Result<Next, Failure> {
+        self.context.forget_output(&job.id, OutputKind::Share)?;
+        if job.role == Role::Proposer && may_rerun(&failure.code) {
+            return self.rerun_after(job, failure);
+        }
+        Err(failure)
     }
 
     /// One round; whether it settled the job.

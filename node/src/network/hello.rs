@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use tacit_protocol::{
-    Code, PeerId, codec,
+    Code, PeerId,
+    canonical::Nonce,
+    codec,
     messages::{Hello, LogHead, OLDEST_VERSION, PROTOCOL_VERSION, PeerText, Request},
 };
 
@@ -21,21 +23,22 @@ pub trait HelloBook: Send + Sync + 'static {
     /// Judges where the peer's log stands (CHK-113), and may remember it.
     ///
     /// # Errors
-    /// `LOG_FORK` or `BUDGET_ROLLBACK`.
+    /// `LOG_FORK`.
     fn check_head(&self, peer: &PeerId, head: &LogHead) -> Result<(), Code>;
 }
 
 /// Greets as [`Hello`] says, and checks what comes (CHK-111 to CHK-113).
 pub struct NodeGreeter {
     organisation: String,
+    epoch: Nonce,
     clock: Arc<dyn Clock>,
     book: Arc<dyn HelloBook>,
 }
 
 impl NodeGreeter {
-    /// A greeter for the node of an organisation.
-    pub fn new(organisation: String, clock: Arc<dyn Clock>, book: Arc<dyn HelloBook>) -> Self {
-        Self { organisation, clock, book }
+    /// A greeter for the node of an organisation, in a process that drew `epoch` when it started.
+    pub fn new(organisation: String, epoch: Nonce, clock: Arc<dyn Clock>, book: Arc<dyn HelloBook>) -> Self {
+        Self { organisation, epoch, clock, book }
     }
 }
 
@@ -46,13 +49,14 @@ impl Greeter for NodeGreeter {
             newest: PROTOCOL_VERSION,
             build: PeerText::new(concat!("tacit ", env!("CARGO_PKG_VERSION"))),
             organisation: self.organisation.clone(),
+            epoch: self.epoch,
             now: self.clock.unix_seconds(),
             log: self.book.own_head(),
         };
         codec::encode(&Request::Hello(hello)).expect("a greeting of our own is far below its limit")
     }
 
-    fn check(&self, from: PeerId, greeting: &[u8]) -> Result<(), Code> {
+    fn check(&self, from: PeerId, greeting: &[u8]) -> Result<Nonce, Code> {
         let Ok(Request::Hello(hello)) = codec::decode(greeting) else {
             return Err(Code::new("HELLO_REQUIRED"));
         };
@@ -63,7 +67,8 @@ impl Greeter for NodeGreeter {
         }
         // CHK-112.
         hello.check(self.clock.unix_seconds()).map_err(|error| error.code())?;
-        self.book.check_head(&from, &hello.log)
+        self.book.check_head(&from, &hello.log)?;
+        Ok(hello.epoch)
     }
 }
 
@@ -97,11 +102,13 @@ mod tests {
         Identity::generate(&mut ChaCha20Rng::seed_from_u64(1)).peer()
     }
 
+    const EPOCH: Nonce = Nonce::from_bytes([5; 16]);
+
     fn greeter(organisation: &str, at: u64) -> NodeGreeter {
-        NodeGreeter::new(organisation.to_owned(), Arc::new(ManualClock::at(at * 1_000)), Arc::new(Book))
+        NodeGreeter::new(organisation.to_owned(), EPOCH, Arc::new(ManualClock::at(at * 1_000)), Arc::new(Book))
     }
 
-    fn judged(hello: &Hello) -> Result<(), String> {
+    fn judged(hello: &Hello) -> Result<Nonce, String> {
         let bytes = codec::encode(&Request::Hello(hello.clone())).expect("small");
         greeter("Banque", 1_000).check(maison(), &bytes).map_err(|code| code.to_string())
     }
@@ -115,7 +122,7 @@ mod tests {
 
     #[test]
     fn accepts_the_greeting_of_the_paired_organisation() {
-        assert_eq!(judged(&hello()), Ok(()));
+        assert_eq!(judged(&hello()), Ok(EPOCH));
     }
 
     #[test]
@@ -131,7 +138,7 @@ mod tests {
         let newer = Hello { oldest: PROTOCOL_VERSION + 1, newest: PROTOCOL_VERSION + 2, ..hello() };
         assert_eq!(judged(&newer), Err("HELLO_VERSION".into()));
         assert_eq!(judged(&Hello { now: 1_121, ..hello() }), Err("HELLO_CLOCK".into()));
-        assert_eq!(judged(&Hello { now: 1_120, ..hello() }), Ok(()));
+        assert_eq!(judged(&Hello { now: 1_120, ..hello() }), Ok(EPOCH));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use libp2p::{Multiaddr, swarm::ConnectionId};
+use tacit_protocol::canonical::Nonce;
 use tokio::time::Instant;
 
 use super::{
@@ -18,6 +19,8 @@ pub(crate) struct Member {
     /// Its connections on which the members' protocols are there.
     pub(crate) connections: HashSet<ConnectionId>,
     pub(crate) session: Session,
+    /// The epoch of its process, since it last greeted.
+    epoch: Option<Nonce>,
     /// Whether a dial is under way.
     pub(crate) dialing: bool,
     /// When to dial next, while there is no connection.
@@ -57,6 +60,7 @@ impl Member {
             addresses,
             connections: HashSet::new(),
             session: Session::Closed,
+            epoch: None,
             dialing: false,
             next_dial: Some(now),
             backoff: Backoff::default(),
@@ -65,6 +69,17 @@ impl Member {
             waiting: VecDeque::new(),
             strikes: 0,
         }
+    }
+
+    /// Takes note of a greeting that came over a connection: what is to be closed. If the peer's process is a new one,
+    /// its other connections led to the old one. A process that was killed says no farewell, so nothing else may tell
+    /// for a long time, and requests would be lost on them.
+    pub(crate) fn greeted(&mut self, epoch: Nonce, over: ConnectionId) -> Vec<ConnectionId> {
+        let known = self.epoch.replace(epoch);
+        if known.is_none_or(|known| known == epoch) {
+            return Vec::new();
+        }
+        self.connections.iter().copied().filter(|connection| *connection != over).collect()
     }
 
     /// Queues a request until the greeting is done, or hands it back if too many wait.
@@ -96,5 +111,23 @@ impl Member {
             Session::Closed if !self.dialing => self.next_dial,
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greeting_of_a_new_process_closes_the_connections_to_the_old_one() {
+        let [old, new] = [1, 2].map(ConnectionId::new_unchecked);
+        let [first, second] = [1, 2].map(|seed| Nonce::from_bytes([seed; 16]));
+        let mut member = Member::new(Vec::new(), &NetworkConfig::default(), Instant::now());
+        member.connections.insert(old);
+        assert!(member.greeted(first, old).is_empty());
+        member.connections.insert(new);
+        assert!(member.greeted(first, new).is_empty(), "two connections to one process");
+        assert_eq!(member.greeted(second, new), [old]);
+        assert!(member.greeted(second, new).is_empty());
     }
 }

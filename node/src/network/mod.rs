@@ -37,7 +37,7 @@ pub mod transport;
 use std::{sync::Arc, time::Duration};
 
 use libp2p::identity::Keypair;
-use tacit_protocol::{Code, identity::PeerId};
+use tacit_protocol::{Code, canonical::Nonce, identity::PeerId};
 
 pub use address::AddressPolicy;
 pub(crate) use address::resolve;
@@ -105,11 +105,11 @@ pub trait Greeter: Send + Sync + 'static {
     /// This node's greeting to a peer, at most [`MAX_HELLO_BYTES`].
     fn greeting(&self, to: PeerId) -> Vec<u8>;
 
-    /// Judges the greeting of a peer, whose identity the connection has proven.
+    /// Judges the greeting of a peer, whose identity the connection has proven; the epoch of the peer's process.
     ///
     /// # Errors
     /// The code of the check that failed; it is told to the peer, which is paired.
-    fn check(&self, from: PeerId, greeting: &[u8]) -> Result<(), Code>;
+    fn check(&self, from: PeerId, greeting: &[u8]) -> Result<Nonce, Code>;
 }
 
 /// Starts the network task on the present tokio runtime. It dials and listens only when told to.

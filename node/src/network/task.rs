@@ -18,7 +18,7 @@ use libp2p::{
         dial_opts::{DialOpts, PeerCondition},
     },
 };
-use tacit_protocol::{Code, address::MAX_ADDRESSES};
+use tacit_protocol::{Code, address::MAX_ADDRESSES, canonical::Nonce};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
@@ -451,12 +451,12 @@ impl Task {
 
     fn on_message(&mut self, protocol: Protocol, event: Event<Ask, Answer>) {
         match event {
-            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                self.on_ask(protocol, peer, request, channel);
+            Event::Message { peer, connection_id, message: Message::Request { request, channel, .. } } => {
+                self.on_ask(protocol, (peer, connection_id), request, channel);
             }
-            Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
+            Event::Message { peer, connection_id, message: Message::Response { request_id, response } } => {
                 if let Some(sent) = self.sent.remove(&(protocol, request_id)) {
-                    self.on_answer(peer, sent, response);
+                    self.on_answer((peer, connection_id), sent, response);
                 }
             }
             Event::OutboundFailure { peer, request_id, error, .. } => {
@@ -484,12 +484,18 @@ impl Task {
         }
     }
 
-    fn on_ask(&mut self, protocol: Protocol, peer: PeerId, ask: Ask, channel: ResponseChannel<Answer>) {
+    fn on_ask(
+        &mut self,
+        protocol: Protocol,
+        (peer, connection): (PeerId, ConnectionId),
+        ask: Ask,
+        channel: ResponseChannel<Answer>,
+    ) {
         match (protocol, ask) {
             (_, Ask::Broken(how)) => self.strike(peer, &how),
             (Protocol::Pair, Ask::Request(bytes)) => self.on_pair(peer, bytes, channel),
             (Protocol::Pair, Ask::Hello(_)) => self.disconnect(peer),
-            (Protocol::Negotiate, Ask::Hello(greeting)) => self.on_hello(peer, &greeting, channel),
+            (Protocol::Negotiate, Ask::Hello(greeting)) => self.on_hello((peer, connection), &greeting, channel),
             (Protocol::Negotiate, Ask::Request(bytes)) => self.on_request(peer, bytes, channel),
         }
     }
@@ -502,14 +508,19 @@ impl Task {
         }
     }
 
-    fn on_hello(&mut self, peer: PeerId, greeting: &[u8], channel: ResponseChannel<Answer>) {
+    fn on_hello(
+        &mut self,
+        (peer, connection): (PeerId, ConnectionId),
+        greeting: &[u8],
+        channel: ResponseChannel<Answer>,
+    ) {
         let pace_kept = self.members.get_mut(&peer).is_some_and(|member| member.pace.take(Instant::now()));
         let checked = if pace_kept { self.greeter.check(name(peer), greeting) } else { Err(Code::new("PEER_RATE")) };
         match checked {
-            Ok(()) => {
+            Ok(epoch) => {
                 let own = self.greeter.greeting(name(peer));
                 self.answer(Protocol::Negotiate, channel, Answer::Bytes(own));
-                self.open_session(peer);
+                self.open_session((peer, connection), epoch);
             }
             Err(code) => {
                 tracing::warn!(%peer, step = "hello", %code, "the greeting of a paired peer was refused");
@@ -588,10 +599,10 @@ impl Task {
         };
     }
 
-    fn on_answer(&mut self, peer: PeerId, sent: Sent, answer: Answer) {
+    fn on_answer(&mut self, (peer, connection): (PeerId, ConnectionId), sent: Sent, answer: Answer) {
         match (sent, answer) {
             (Sent::Hello, Answer::Bytes(greeting)) => match self.greeter.check(name(peer), &greeting) {
-                Ok(()) => self.open_session(peer),
+                Ok(epoch) => self.open_session((peer, connection), epoch),
                 Err(code) => self.fail_session(peer, &code),
             },
             (Sent::Hello, Answer::Refused(code)) => self.fail_session(peer, &code),
@@ -626,13 +637,16 @@ impl Task {
     }
 
     /// Opens the session of a peer that was greeted, and sends what waited for it.
-    fn open_session(&mut self, peer: PeerId) {
+    fn open_session(&mut self, (peer, connection): (PeerId, ConnectionId), epoch: Nonce) {
         let Some(member) = self.members.get_mut(&peer) else { return };
         if member.connections.is_empty() {
             return;
         }
         if member.session != Session::Open {
             tracing::info!(%peer, step = "hello", "a paired peer is connected");
+        }
+        for old in member.greeted(epoch, connection) {
+            self.swarm.close_connection(old);
         }
         member.session = Session::Open;
         member.backoff.reset();

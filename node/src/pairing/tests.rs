@@ -108,8 +108,9 @@ impl Node {
             redial: Redial { first: Duration::from_millis(20), longest: Duration::from_millis(100) },
             ..NetworkConfig::default()
         };
-        let greeter =
-            NodeGreeter::new(home.organisation.to_owned(), Arc::new(clock.clone()), Arc::new(Book(pairing.clone())));
+        let epoch = Nonce::from_bytes([home.seed; 16]);
+        let book = Arc::new(Book(pairing.clone()));
+        let greeter = NodeGreeter::new(home.organisation.to_owned(), epoch, Arc::new(clock.clone()), book);
         let transport = transport::tcp_and_quic(&key).expect("a transport");
         let network: Network =
             network::spawn(&key, transport, config, Arc::new(greeter), Box::new(rng(home.seed))).expect("a network");

@@ -7,14 +7,14 @@
 //! and is why the universal hash has 128 bits; in that the hash is a polynomial one (POLYVAL); and in that bit 0 of the
 //! offset is 1, so that bit 0 of a row can hold the choice ([`crate::correlations`]).
 //!
-//! *Security*: malicious, 127 bits computational; the checks are always on. A deviating receiver may guess 4-bit
+//! *Security*: malicious, 127 bits computational; the checks are always on. A deviating receiver may guess 8-bit
 //! digits of the offset, and is caught unless all its guesses are right, as in the paper. A failed check destroys the
 //! session's secrets (CHK-601); nothing is retried on them. Secret-independent time and memory access; the offset,
 //! seeds and columns are zeroised.
 //!
-//! *Cost*: set-up two simultaneous exchanges, 13.4 KB a direction, about 25 ms a core. Extension one flight from
-//! receiver to sender: 31 bits a transfer, plus 2.6 KB a batch of at most 65,536 (3.92 B a transfer on long runs). Per
-//! transfer and side about 4 AES blocks of tree and one field multiplication.
+//! *Cost*: set-up two simultaneous exchanges, 12.9 KB a direction. Extension one flight from receiver to sender: 15
+//! bits a transfer, plus 2.3 KB a batch of at most 65,536 (1.91 B a transfer on long runs). Per transfer and side 32
+//! AES blocks of tree and one field multiplication: this is what starts silent transfers, or serves small needs.
 //!
 //! *Shapes and units*: transfers come in blocks of 128, column-major until they are handed out: column `c` of a batch
 //! holds bit `c` of each row; row `j` of the sender is row `j` of the receiver plus, where its choice is 1, the offset.
@@ -22,12 +22,12 @@
 mod check;
 mod receiver;
 mod sender;
-mod transpose;
 mod tree;
 mod vole;
 
 use rand_core::CryptoRng;
 use tacit_protocol::PartyId;
+use tacit_simd::TILE;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::channel::Channel;
@@ -49,7 +49,10 @@ const STEP_EXTENSION: &str = "OT extension";
 pub struct SoftSpoken {
     /// `None` once something has failed.
     roles: Option<(Sender, Receiver)>,
+    contexts: [[u8; 32]; 2],
     pads: Pads,
+    /// How many transfers each direction expects: sent, received.
+    expected: [u64; 2],
     /// Transfers made and not yet asked for.
     sent: Vec<u128>,
     received: Vec<u128>,
@@ -95,7 +98,29 @@ impl SoftSpoken {
 
         let pads = Pads::new(&send_context, &receive_context);
         let roles = (Sender::new(punctured, offset[0], send_context), Receiver::new(&full, receive_context));
-        Ok(Self { roles: Some(roles), pads, sent: Vec::new(), received: Vec::new() })
+        let contexts = [send_context, receive_context];
+        Ok(Self { roles: Some(roles), contexts, pads, expected: [0; 2], sent: Vec::new(), received: Vec::new() })
+    }
+
+    /// Tells how many transfers this party will send and receive, so that extensions are no larger than needed. It is
+    /// no limit. The peer must say the same the other way round.
+    #[must_use]
+    pub fn expecting(self, sent: u64, received: u64) -> Self {
+        let mut expecting = self;
+        expecting.expected = [sent, received];
+        expecting
+    }
+
+    /// What names the directions in which this party sends and receives: equal on both sides, and new for each session.
+    pub(super) fn contexts(&self) -> [[u8; 32]; 2] {
+        self.contexts
+    }
+
+    /// Destroys both directions.
+    pub(super) fn destroy(&mut self) {
+        self.roles = None;
+        self.sent.zeroize();
+        self.received.zeroize();
     }
 
     /// Runs one extension; any failure destroys both directions (CHK-601).
@@ -104,9 +129,7 @@ impl SoftSpoken {
         let (sender, receiver) = self.roles.as_mut().ok_or_else(destroyed)?;
         let outcome = run(sender, receiver);
         if outcome.is_err() {
-            self.roles = None;
-            self.sent.zeroize();
-            self.received.zeroize();
+            self.destroy();
         }
         outcome
     }
@@ -124,7 +147,8 @@ impl Correlations for SoftSpoken {
     fn send_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
         let mut missing = hand_out(&mut self.sent, into);
         while !missing.is_empty() {
-            self.sent = self.extend(|sender, _| sender.extend(channel, tiles(missing.len())))?;
+            let expected = self.expected[0];
+            self.sent = self.extend(|sender, _| sender.extend(channel, tiles(sender.made(), expected)))?;
             missing = hand_out(&mut self.sent, missing);
         }
         Ok(())
@@ -133,7 +157,8 @@ impl Correlations for SoftSpoken {
     fn receive_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
         let mut missing = hand_out(&mut self.received, into);
         while !missing.is_empty() {
-            self.received = self.extend(|_, receiver| receiver.extend(channel, tiles(missing.len())))?;
+            let expected = self.expected[1];
+            self.received = self.extend(|_, receiver| receiver.extend(channel, tiles(receiver.made(), expected)))?;
             missing = hand_out(&mut self.received, missing);
         }
         Ok(())
@@ -157,11 +182,28 @@ impl Drop for SoftSpoken {
     }
 }
 
-/// How many tiles one extension makes for so many missing transfers: equal on both sides, for they ask alike.
-fn tiles(missing: usize) -> usize {
-    let least = SOFTSPOKEN_MIN_BLOCKS / transpose::TILE;
-    let most = SOFTSPOKEN_MAX_BLOCKS / transpose::TILE;
-    missing.div_ceil(BLOCK * transpose::TILE).clamp(least, most)
+/// How many tiles the next extension makes, of a direction that expects `expected` transfers and has made `made`: what
+/// is missing, or past that as many as there were. So the extensions follow from how many transfers are used in all,
+/// however they are asked for.
+fn tiles(made: u64, expected: u64) -> usize {
+    let wanted = if made < expected { expected - made } else { made };
+    let least = (SOFTSPOKEN_MIN_BLOCKS / TILE) as u64;
+    let most = (SOFTSPOKEN_MAX_BLOCKS / TILE) as u64;
+    wanted.div_ceil((BLOCK * TILE) as u64).clamp(least, most) as usize
+}
+
+/// What the set-up costs: bytes that each party sends in its two exchanges.
+pub(super) const SET_UP_BYTES: [u64; 2] =
+    [(base::RECEIVER_BYTES + base::SENDER_BYTES) as u64, tree::MESSAGE_BYTES as u64];
+
+/// The bytes of each extension, from the receiver to the sender, that a direction takes to hand out `used` transfers.
+pub(super) fn extensions(expected: u64, used: u64) -> impl Iterator<Item = u64> {
+    let mut made = 0;
+    std::iter::from_fn(move || {
+        let tiles = (made < used).then(|| tiles(made, expected))?;
+        made += (tiles * TILE * BLOCK) as u64;
+        Some(((SOFTSPOKEN_TREES - 1) * (tiles * TILE + 1) * 16 + check::ANSWER_BYTES) as u64)
+    })
 }
 
 /// What names a session and direction from here on: the base OTs' messages, so that fresh randomness of both is in it.
@@ -183,32 +225,17 @@ mod tests {
     use rand_core::SeedableRng;
 
     use super::*;
-    use crate::channel::{self, Event, MemoryChannel, Recorder, Traffic};
+    use crate::channel::{self, Event, Recorder, Traffic};
     use crate::correlations::double;
     use crate::hash::CorrelationRobust;
     use crate::ot::ideal;
+    use crate::ot::testing::{Tampering, both};
 
     const SESSION: [u8; 32] = [8; 32];
 
     fn establish<C: Channel>(channel: &mut C, party: PartyId, seed: u64) -> Result<SoftSpoken> {
         let mut rng = ChaCha12Rng::seed_from_u64(seed + u64::from(party.0));
         SoftSpoken::establish(channel, party, SESSION, &mut rng)
-    }
-
-    /// Runs both parties on two channels, each on a thread.
-    fn both<C: Channel, T: Send>(
-        (mut zero, mut one): (C, C),
-        run: impl Fn(&mut C, PartyId) -> T + Sync,
-    ) -> ((T, C), (T, C)) {
-        thread::scope(|scope| {
-            let run = &run;
-            let other = scope.spawn(move || {
-                let outcome = run(&mut one, PartyId::ONE);
-                (outcome, one)
-            });
-            let outcome = run(&mut zero, PartyId::ZERO);
-            ((outcome, zero), other.join().expect("party 1 does not panic"))
-        })
     }
 
     type Transfers = (Vec<Vec<[u128; 2]>>, Vec<(Vec<u64>, Vec<u128>)>);
@@ -335,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn long_runs_cost_less_than_four_bytes_a_transfer() {
+    fn long_runs_cost_less_than_two_bytes_a_transfer() {
         let n = 1 << 20;
         let ((_, a), _) = both(channel::pair(), |c, party| {
             let mut ots = establish(c, party, 7).expect("honest");
@@ -348,45 +375,7 @@ mod tests {
             before
         });
         let Traffic { sent, .. } = a.traffic();
-        assert!(sent < 4 * n as u64, "{sent} bytes");
-    }
-
-    /// A channel whose party flips a bit of the byte at `at` of all that it sends.
-    struct Tampering {
-        channel: MemoryChannel,
-        at: u64,
-        bit: u8,
-    }
-
-    impl Channel for Tampering {
-        fn send(&mut self, bytes: &[u8]) -> Result<()> {
-            let first = self.channel.traffic().sent;
-            let mut bytes = bytes.to_vec();
-            if let Some(byte) = self.at.checked_sub(first).and_then(|at| bytes.get_mut(at as usize)) {
-                *byte ^= self.bit;
-            }
-            self.channel.send(&bytes)
-        }
-
-        fn flush(&mut self) -> Result<()> {
-            self.channel.flush()
-        }
-
-        fn receive(&mut self, into: &mut [u8]) -> Result<()> {
-            self.channel.receive(into)
-        }
-
-        fn traffic(&self) -> Traffic {
-            self.channel.traffic()
-        }
-
-        fn enter(&mut self, step: &'static str) {
-            self.channel.enter(step);
-        }
-
-        fn step(&self) -> &'static str {
-            self.channel.step()
-        }
+        assert!(sent < 2 * n as u64, "{sent} bytes");
     }
 
     /// What the honest party 0 ends with when party 1 tampers at a byte, in a run in which party 1 receives.
@@ -395,7 +384,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(move || {
                 // The channel drops with this thread, so that party 0 never waits for what will not come.
-                let mut channel = Tampering { channel: b, at, bit };
+                let mut channel = Tampering::new(b, at, bit);
                 let mut ots = establish(&mut channel, PartyId::ONE, 9).ok()?;
                 ots.receive_random(&mut channel, 128).ok()
             });

@@ -1,9 +1,9 @@
 //! The receiver of the extension: it grew all trees, chooses at random, and sends the corrections.
 
+use tacit_simd::{Level, TILE};
 use zeroize::Zeroizing;
 
 use super::check::Challenge;
-use super::transpose::{self, TILE};
 use super::tree::Seeds;
 use super::vole::Vole;
 use super::{BLOCK, STEP_EXTENSION};
@@ -20,6 +20,11 @@ pub(super) struct Receiver {
 impl Receiver {
     pub(super) fn new(seeds: &Seeds, context: [u8; 32]) -> Self {
         Self { vole: Vole::full(seeds), context, next_row: 0 }
+    }
+
+    /// How many transfers were made.
+    pub(super) fn made(&self) -> u64 {
+        self.next_row
     }
 
     /// Makes `tiles` tiles of transfers and hands out what it receives, with the choice as bit 0.
@@ -39,7 +44,7 @@ impl Receiver {
         let mut received = vec![0; usable * BLOCK];
         let mut rows = Zeroizing::new([0; TILE * BLOCK]);
         for (tile, (received, u)) in received.chunks_exact_mut(TILE * BLOCK).zip(u.chunks_exact(TILE)).enumerate() {
-            transpose::rows(&expansion.columns, blocks, tile * TILE, &mut rows);
+            tacit_simd::transpose(Level::detect(), &expansion.columns, blocks, tile * TILE, &mut rows[..]);
             for (i, (received, row)) in received.iter_mut().zip(rows.iter()).enumerate() {
                 *received = row & !1 | u[i / BLOCK] >> (i % BLOCK) & 1;
             }

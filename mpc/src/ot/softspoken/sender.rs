@@ -1,9 +1,9 @@
 //! The sender of the extension: it holds the offset, and checks what the receiver sends.
 
+use tacit_simd::{Level, TILE};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::check::{ANSWER_BYTES, Challenge};
-use super::transpose::{self, TILE};
 use super::tree::Seeds;
 use super::vole::Vole;
 use super::{BLOCK, STEP_EXTENSION};
@@ -22,6 +22,11 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(seeds: Seeds, offset: u128, context: [u8; 32]) -> Self {
         Self { vole: Vole::punctured(seeds, offset), offset, context, next_row: 0 }
+    }
+
+    /// How many transfers were made.
+    pub(super) fn made(&self) -> u64 {
+        self.next_row
     }
 
     /// The offset.
@@ -59,7 +64,7 @@ impl Sender {
         let mut keys = vec![0; usable * BLOCK];
         let mut rows = Zeroizing::new([0; TILE * BLOCK]);
         for (tile, keys) in keys.chunks_exact_mut(TILE * BLOCK).enumerate() {
-            transpose::rows(&columns, blocks, tile * TILE, &mut rows);
+            tacit_simd::transpose(Level::detect(), &columns, blocks, tile * TILE, &mut rows[..]);
             for (key, row) in keys.iter_mut().zip(rows.iter()) {
                 *key = row & !1;
             }

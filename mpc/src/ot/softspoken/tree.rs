@@ -1,4 +1,4 @@
-//! Puncturable PRFs: 32 trees of 16 seeds, of which the peer learns all but one each, without this side learning
+//! Puncturable PRFs: 16 trees of 256 seeds, of which the peer learns all but one each, without this side learning
 //! which.
 //!
 //! *Source*: ePrint 2022/192 §6: the GGM tree, one base OT a level, with the check against a deviating sender: each

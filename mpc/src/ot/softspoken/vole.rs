@@ -14,7 +14,7 @@ use crate::params::{SOFTSPOKEN_FIELD_BITS as BITS, SOFTSPOKEN_TREES as TREES};
 use crate::prg::as_blocks;
 
 /// Blocks of a seed's stream made at a time: what a tree works on stays in the first-level cache.
-const TILE: usize = 64;
+const TILE: usize = 8;
 
 /// Expanders of all trees, at one place in their streams.
 pub(super) struct Vole {

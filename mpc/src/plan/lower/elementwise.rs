@@ -27,13 +27,14 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn binary(&mut self, function: Binary, left: &Array, right: &Array) -> Result<Array> {
+    /// `step`: the least magnitude of the right operand where it is not 0.
+    pub(super) fn binary(&mut self, function: Binary, left: &Array, right: &Array, step: i128) -> Result<Array> {
         let (left, right) = self.broadcast_pair(left, right)?;
         match function {
             Binary::Add => self.sum_of(&left, &right, 1),
             Binary::Subtract => self.sum_of(&left, &right, -1),
             Binary::Multiply => self.product(&left, &right),
-            Binary::Divide => self.quotient(&left, &right),
+            Binary::Divide => self.quotient(&left, &right, step),
             Binary::And | Binary::Or | Binary::Xor => Ok(self.logic(function, &left, &right)),
             _ if left.is_bool() && right.is_bool() => Ok(self.compare_bools(function, &left, &right)),
             _ => self.compare(function, &left, &right),
@@ -81,7 +82,7 @@ impl Lowering<'_> {
     }
 
     /// The quotient as float64; a cell whose divisor is 0 is invalid.
-    fn quotient(&mut self, left: &Array, right: &Array) -> Result<Array> {
+    fn quotient(&mut self, left: &Array, right: &Array, step: i128) -> Result<Array> {
         let (Some(a), Some(b)) = (Step::of(&left.element), Step::of(&right.element)) else {
             return self.refuse("PROGRAM_TYPE", "only numbers are divided");
         };
@@ -102,12 +103,12 @@ impl Lowering<'_> {
         } else if scaled.hi < 0 {
             -scaled.hi
         } else {
-            1
+            step
         };
-        let Some(most) = lattice::scale(range, 1 << fraction_bits) else { return self.too_wide() };
-        let most = most.lo.unsigned_abs().max(most.hi.unsigned_abs()) / least.unsigned_abs() + 1;
-        let Ok(most) = i128::try_from(most) else { return self.too_wide() };
-        let quotient_range = Interval { lo: -most, hi: most };
+        let certain = scaled.lo > 0 || scaled.hi < 0;
+        let Some(over) = lattice::scale(range, 1 << fraction_bits) else { return self.too_wide() };
+        let quotient_range = if certain { lattice::quotients(over, scaled) } else { lattice::within(over, least) };
+        let Some(quotient_range) = quotient_range else { return self.too_wide() };
         let (data, defined) = self.divide(numerator, range, divisor, scaled, fraction_bits, quotient_range)?;
         // |n/d - n'/d'| <= (|n/d| * e_d + e_n) / |d'|, in units of the quotient.
         let error = match (error, divisor_error) {
@@ -120,7 +121,6 @@ impl Lowering<'_> {
             _ => None,
         };
         let valid = self.both_valid(left.valid, right.valid);
-        let certain = scaled.lo > 0 || scaled.hi < 0;
         let valid = if certain { valid } else { self.both_valid(valid, Some(defined)) };
         let range = quotient_range;
         Ok(Array { data, valid, element: Element::Float64, shape: left.shape.clone(), range, error, numbers: None })

@@ -204,6 +204,13 @@ impl Ratio {
     }
 }
 
+/// The least that a value other than 0 of one lattice is in steps of another, rounded down, at least 1.
+pub(super) fn step_in(own: &Element, other: &Element) -> i128 {
+    let step = |element: &Element| Step::of(if *element == Element::Bool { &Element::Int64 } else { element });
+    let ratio = step(own).zip(step(other)).map(|(own, other)| own.per(other));
+    ratio.map_or(1, |ratio| (ratio.up / ratio.down).max(1))
+}
+
 /// The nearest lattice point of a number, and whether it is exact.
 pub(super) fn nearest(number: Number, element: &Element) -> Option<(i128, bool)> {
     if *element == Element::Float64 {
@@ -266,6 +273,23 @@ pub(super) fn subtract(a: Interval, b: Interval) -> Option<Interval> {
 pub(super) fn multiply(a: Interval, b: Interval) -> Option<Interval> {
     let corners = [a.lo.checked_mul(b.lo)?, a.lo.checked_mul(b.hi)?, a.hi.checked_mul(b.lo)?, a.hi.checked_mul(b.hi)?];
     Some(Interval { lo: corners.into_iter().min()?, hi: corners.into_iter().max()? })
+}
+
+/// The interval of quotients by divisors of one sign, none of them 0: rounded outward, with a step more.
+pub(super) fn quotients(over: Interval, under: Interval) -> Option<Interval> {
+    let ends = [(over.lo, under.lo), (over.lo, under.hi), (over.hi, under.lo), (over.hi, under.hi)];
+    // The floor of `a / b` for `b` of either sign; the ceiling is at most one more.
+    let floor = |(a, b): (i128, i128)| Some((a.checked_mul(b.signum())?).div_euclid(b.checked_abs()?));
+    let floors = [floor(ends[0])?, floor(ends[1])?, floor(ends[2])?, floor(ends[3])?];
+    let (lo, hi) = (floors.into_iter().min()?, floors.into_iter().max()?);
+    Some(Interval { lo: lo.checked_sub(1)?, hi: hi.checked_add(2)? })
+}
+
+/// The interval of quotients by divisors of at least this magnitude.
+pub(super) fn within(over: Interval, least: i128) -> Option<Interval> {
+    let most = over.lo.unsigned_abs().max(over.hi.unsigned_abs()) / least.unsigned_abs() + 1;
+    let most = i128::try_from(most).ok()?;
+    Some(Interval { lo: -most, hi: most })
 }
 
 /// The largest magnitude in an interval.

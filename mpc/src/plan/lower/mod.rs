@@ -183,8 +183,9 @@ impl<'a> Lowering<'a> {
                 self.unary(*function, &value)
             }
             Op::Binary { function, left, right } => {
+                let own = self.array(values, *right)?.element;
                 let (left, right) = (operand(self, 0, *left)?, operand(self, 1, *right)?);
-                self.binary(*function, &left, &right)?
+                self.binary(*function, &left, &right, lattice::step_in(&own, &right.element))?
             }
             Op::Where { condition, then, otherwise } => {
                 let condition = operand(self, 0, *condition)?;

@@ -143,7 +143,8 @@ impl Lowering<'_> {
         let target = Step { binary: Element::FLOAT_STEP_BITS, decimal: 0 };
         let ratio = step.per(target);
         let error = of.value.error.map(|error| error * ratio.up as f64 / ratio.down as f64 + 1.0);
-        let cells = hull(of.value.range, ZERO);
+        // The mean of nothing holds 0.
+        let cells = if of.takes_part.is_some() { hull(of.value.range, ZERO) } else { of.value.range };
         let (Some(low), Some(size)) = (lattice::scale(cells, ratio.up), i128::try_from(of.size).ok()) else {
             return self.too_wide();
         };

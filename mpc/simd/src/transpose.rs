@@ -1,13 +1,31 @@
-//! Transposes columns of bits into rows of 128 bits, in plain word operations that compilers vectorise.
+//! Transposes columns of bits into rows of 128 bits, in plain word operations that compilers vectorise to the width of
+//! the level.
 
-use super::BLOCK;
+use crate::Level;
+
+/// Rows and columns of a block.
+const BLOCK: usize = 128;
 
 /// Blocks that are transposed together, so that each word operation works on a lane of them.
-pub(super) const TILE: usize = 4;
+pub const TILE: usize = 4;
 
-/// The rows of `TILE` blocks from block `first` on, of 128 columns of `blocks` blocks each: row `j` of block `l` is
+/// The rows of [`TILE`] blocks from block `first` on, of 128 columns of `blocks` blocks each: row `j` of block `l` is
 /// entry `128 * l + j`, and its bit `c` is bit `j` of column `c`.
-pub(super) fn rows(columns: &[u128], blocks: usize, first: usize, into: &mut [u128; TILE * BLOCK]) {
+///
+/// # Panics
+/// If there are fewer columns or blocks than that, or `into` has another length than `128 * TILE`.
+pub fn transpose(level: Level, columns: &[u128], blocks: usize, first: usize, into: &mut [u128]) {
+    assert!(columns.len() == BLOCK * blocks && into.len() == BLOCK * TILE, "128 columns, and room for the rows");
+    match level.or_portable() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: both levels have AVX2, and `or_portable` found it.
+        Level::Avx2 | Level::Avx512 => unsafe { crate::v256::transpose(columns, blocks, first, into) },
+        _ => transpose_portable(columns, blocks, first, into),
+    }
+}
+
+#[inline(always)]
+pub(crate) fn transpose_portable(columns: &[u128], blocks: usize, first: usize, into: &mut [u128]) {
     let mut lanes = [[0u64; 2 * TILE]; BLOCK];
     for (lane, column) in lanes.iter_mut().zip(columns.chunks_exact(blocks)) {
         lane.copy_from_slice(bytemuck::cast_slice(&column[first..first + TILE]));
@@ -29,6 +47,7 @@ pub(super) fn rows(columns: &[u128], blocks: usize, first: usize, into: &mut [u1
 }
 
 /// Exchanges the high words of the first 64 rows with the low words of the last 64.
+#[inline(always)]
 fn swap_quarters(lanes: &mut [[u64; 2 * TILE]; BLOCK]) {
     let (upper, lower) = lanes.split_at_mut(64);
     for (upper, lower) in upper.iter_mut().zip(lower) {
@@ -39,6 +58,7 @@ fn swap_quarters(lanes: &mut [[u64; 2 * TILE]; BLOCK]) {
 }
 
 /// One level of the recursive transposition of 64 x 64 bits: exchanges the off-diagonal `WIDTH` x `WIDTH` squares.
+#[inline(always)]
 fn swap_bits<const WIDTH: usize>(rows: &mut [[u64; 2 * TILE]], mask: u64) {
     for pair in rows.chunks_exact_mut(2 * WIDTH) {
         let (upper, lower) = pair.split_at_mut(WIDTH);
@@ -55,19 +75,21 @@ fn swap_bits<const WIDTH: usize>(rows: &mut [[u64; 2 * TILE]], mask: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prg::Prg;
 
     #[test]
-    fn row_bits_are_column_bits() {
+    fn row_bits_are_column_bits_at_every_level() {
         let blocks = TILE + 3;
-        let mut columns = vec![0; BLOCK * blocks];
-        Prg::new(1).fill(&mut columns);
-        let mut out = [0; TILE * BLOCK];
-        rows(&columns, blocks, 2, &mut out);
-        for l in 0..TILE {
-            for j in 0..BLOCK {
-                for c in 0..BLOCK {
-                    assert_eq!(out[BLOCK * l + j] >> c & 1, columns[c * blocks + 2 + l] >> j & 1);
+        let columns: Vec<u128> = (0..(BLOCK * blocks) as u128)
+            .map(|i| (i + 3).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+            .collect();
+        for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
+            let mut out = [0; TILE * BLOCK];
+            transpose(level, &columns, blocks, 2, &mut out);
+            for l in 0..TILE {
+                for j in 0..BLOCK {
+                    for c in 0..BLOCK {
+                        assert_eq!(out[BLOCK * l + j] >> c & 1, columns[c * blocks + 2 + l] >> j & 1);
+                    }
                 }
             }
         }

@@ -1,0 +1,29 @@
+//! Kernels of the two-party engine on vector registers, behind a safe interface: the only unsafe code of the workspace.
+//!
+//! Each kernel exists in portable code and for each [`Level`] that has one of its own; all give the same results, which
+//! the tests hold against each other on every level that the machine has. The level is chosen at run time, once.
+//! Kernels take time and touch memory that depend on lengths and on what is public by the protocol only.
+
+mod bits;
+mod code;
+#[cfg(target_arch = "x86_64")]
+mod kernels;
+mod level;
+mod transpose;
+mod tree;
+mod weigh;
+
+#[cfg(target_arch = "x86_64")]
+mod v256;
+#[cfg(target_arch = "x86_64")]
+mod v512;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use kernels::kernels;
+
+pub use bits::pack_bits;
+pub use code::{Code, LOCALITY};
+pub use level::Level;
+pub use transpose::{TILE, transpose};
+pub use tree::{Key, expand, flip_pair};
+pub use weigh::weigh;

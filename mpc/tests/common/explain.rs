@@ -1,0 +1,407 @@
+//! Why an engine may refuse what the plain evaluator computes, decided without the engine: from the types that
+//! inference derives, the actual row counts and the documented widths of each method.
+
+use std::collections::BTreeMap;
+
+use tacit_mpc::Error;
+use tacit_mpc::plan::Plan;
+use tacit_protocol::program::release::{ReleaseSpec, ReleasedOutput};
+use tacit_protocol::program::types::{ArrayType, Interval, Validity, ValueType};
+use tacit_protocol::program::{
+    Alignment, Binary, Dim, Node, NodeId, Op, Program, Reduction, TypedBlock, TypedProgram, infer, plain,
+};
+use tacit_protocol::schema::Element;
+use tacit_protocol::{Number, PartyId};
+
+use super::Case;
+use super::generate::undecided;
+
+/// The widest value that the engine computes with.
+pub const WORD: u32 = 126;
+
+const FLOAT: u32 = Element::FLOAT_STEP_BITS;
+
+/// Whether a refusal of the engine is what the documented rules say.
+pub fn is_justified(case: &Case, error: &Error) -> bool {
+    let Error::Refused { code, cause } = error else { return false };
+    match code.as_str() {
+        "PROGRAM_RANGE" => {
+            let Some(node) = named(cause) else { return false };
+            let widths = Widths { typed: &case.typed, rows: &case.sizes() };
+            let released = case.release.outputs.iter().filter(|output| output.value == node);
+            let release = released.map(|output| widths.of_release(node, output.grid)).max().unwrap_or(0);
+            widths.of_node(node).max(release) > WORD
+        }
+        "PROGRAM_ALIGNMENT" => lacks_alignment(&case.typed),
+        "PROGRAM_TYPE" => !sizes_hold(&case.typed, &case.sizes()),
+        _ => false,
+    }
+}
+
+/// The node that a refusal names first.
+fn named(cause: &str) -> Option<NodeId> {
+    let digits: String = cause.strip_prefix('%')?.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().map(NodeId)
+}
+
+/// Whether the program has a join that the engine documents as missing: a private one, one of joined tables or of two
+/// tables of one owner, or one of rows that a filter on other than their owner's columns chose.
+pub fn lacks_alignment(typed: &TypedProgram) -> bool {
+    let nodes = &typed.program().nodes;
+    let owner = |load: NodeId| match &nodes[load.index()].op {
+        Op::Load { dataset } => Some(typed.datasets()[dataset].owner),
+        _ => None,
+    };
+    nodes.iter().any(|node| {
+        let Op::Join { left, right, alignment, .. } = &node.op else { return false };
+        let sides = [*left, *right].map(|side| owner(typed.table(side).expect("a table").rows_of));
+        let foreign = |side: NodeId, owner: PartyId| {
+            let filters = &typed.table(side).expect("a table").filters;
+            filters.iter().any(|mask| sources(typed, *mask) != [Some(owner)])
+        };
+        match sides {
+            [Some(l), Some(r)] => *alignment == Alignment::Private || l == r || foreign(*left, l) || foreign(*right, r),
+            _ => true,
+        }
+    })
+}
+
+/// The owners of the columns that a node is computed from; `None` in place of a joined table.
+fn sources(typed: &TypedProgram, node: NodeId) -> Vec<Option<PartyId>> {
+    let nodes = &typed.program().nodes;
+    let (mut open, mut found) = (vec![node], Vec::new());
+    while let Some(node) = open.pop() {
+        if let Op::Load { dataset } = &nodes[node.index()].op {
+            found.push(Some(typed.datasets()[dataset].owner));
+        } else if let Op::Join { .. } = &nodes[node.index()].op {
+            found.push(None);
+        } else {
+            open.extend(nodes[node.index()].op.operands());
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Whether every size of the program is one for these row counts, and every slice lies in its array.
+pub fn sizes_hold(typed: &TypedProgram, rows: &BTreeMap<NodeId, u64>) -> bool {
+    let holds = |block: &TypedBlock, node: &Node| {
+        let all = node.op.dims().iter().all(|dim| dim.evaluate(rows).is_ok());
+        let Op::Slice { value, axes } = &node.op else { return all };
+        let shape = &block.array(*value).expect("an array").shape;
+        all && axes.iter().zip(shape).all(|(axis, size)| {
+            let [start, stop, size] = [&axis.start, &axis.stop, size].map(|dim| dim.evaluate(rows).unwrap_or(0));
+            let length = axis.stop.sub(&axis.start).expect("small");
+            start <= stop && stop <= size && (length.as_fixed().is_some() || (stop - start) % u64::from(axis.step) == 0)
+        })
+    };
+    blocks(typed).all(|(block, nodes)| nodes.iter().all(|node| holds(block, node)))
+}
+
+fn blocks(typed: &TypedProgram) -> impl Iterator<Item = (&TypedBlock, &[Node])> {
+    let program = typed.program();
+    let bodies = program.blocks.iter().enumerate().map(|(place, block)| {
+        let id = tacit_protocol::program::BlockId(place as u32);
+        (typed.block(id).expect("every body is typed"), block.nodes.as_slice())
+    });
+    bodies.chain([(typed.main(), program.nodes.as_slice())])
+}
+
+/// The widths that the methods of the engine need, by the documentation of each.
+pub struct Widths<'a> {
+    pub typed: &'a TypedProgram,
+    /// The row counts of the run.
+    pub rows: &'a BTreeMap<NodeId, u64>,
+}
+
+impl Widths<'_> {
+    /// The widest value that a node of the main block needs.
+    pub fn of_node(&self, node: NodeId) -> u32 {
+        self.in_block(self.typed.main(), &self.typed.program().nodes, node)
+    }
+
+    /// The widest value that the release of a node needs: rounding to a grid takes twice the scaled value, and half a
+    /// grid step more.
+    pub fn of_release(&self, node: NodeId, grid: Option<Number>) -> u32 {
+        let Some(array) = self.typed.array(node) else { return 0 };
+        let (Some(grid), Some(step)) = (grid, step_of(&array.element)) else { return 0 };
+        let (up, down) = (power_of_ten(u32::from(grid.scale())), step.saturating_mul(grid.mantissa()));
+        rounded(array.range, up, down).1
+    }
+
+    fn in_block(&self, block: &TypedBlock, nodes: &[Node], id: NodeId) -> u32 {
+        let op = &nodes[id.index()].op;
+        let lattices = block.lattices(id);
+        // Operands in their lattices, and what bringing them there takes.
+        let mut brought = Vec::new();
+        let mut widest = block.array(id).map_or(0, |array| array.range.bits());
+        for (operand, element) in op.operands().into_iter().zip(lattices) {
+            let (range, bits) = converted(&nodes[operand.index()].op, block.array(operand), element);
+            brought.push(range);
+            widest = widest.max(bits);
+        }
+        let own = match op {
+            Op::Binary { function: Binary::Divide, right, .. } => {
+                // A divisor that may be 0 is else at least a step of its own type.
+                let own = block.array(*right).and_then(|array| step_of(&array.element)).unwrap_or(1);
+                let (up, down) = lowest(step_of(&lattices[1]).unwrap_or(1), own);
+                // What stands in an invalid cell may be 0.
+                let under = self.with_zero(block, *right, brought[1]);
+                quotient(brought[0], magnitude(brought[0]), under, (up / down).max(1))
+            }
+            Op::Binary { function: Binary::Multiply, .. } => times(brought[0], brought[1]).bits(),
+            Op::Binary { .. } if lattices[0] != Element::Bool => minus(brought[0], brought[1]).bits(),
+            Op::Where { .. } if lattices[1] != Element::Bool => minus(brought[1], brought[2]).bits(),
+            Op::MatMul { left, right } => {
+                let left_range = self.with_zero(block, *left, brought[0]);
+                let product = times(left_range, self.with_zero(block, *right, brought[1]));
+                let inner = self.size(block.array(*left).and_then(|array| array.shape.last()));
+                times(product, Interval::point(inner)).bits()
+            }
+            Op::Reduce { function, value, axes, mask, .. } => {
+                let array = block.array(*value).expect("an array");
+                let all = array.validity == Validity::AllTrue && mask.is_none();
+                self.reduction(*function, array, axes, all)
+            }
+            Op::Cast { value, element } => converted(&nodes[value.index()].op, block.array(*value), element).1,
+            Op::Assume { value, lo, hi } => promise(block.array(*value).expect("an array"), *lo, *hi),
+            Op::Loop { body, carried, .. } => {
+                let typed = self.typed.block(*body).expect("every body is typed");
+                let body = &self.typed.program().blocks[body.0 as usize];
+                let nodes = (0..body.nodes.len()).map(|place| NodeId(place as u32));
+                let inside = nodes.map(|node| self.in_block(typed, &body.nodes, node)).max().unwrap_or(0);
+                let results = body.results.iter().zip(carried);
+                let kept = results.map(|(node, by)| promise(typed.array(*node).expect("an array"), by.lo, by.hi));
+                let items = match &block.types[id.index()] {
+                    ValueType::Tuple(items) => items.iter().map(|item| item.range.bits()).max(),
+                    _ => None,
+                };
+                inside.max(kept.max().unwrap_or(0)).max(items.unwrap_or(0))
+            }
+            _ => 0,
+        };
+        widest.max(own)
+    }
+
+    /// The range, and 0 where the node may be invalid.
+    fn with_zero(&self, block: &TypedBlock, node: NodeId, range: Interval) -> Interval {
+        match block.array(node).map(|array| array.validity) {
+            Some(Validity::Secret) => range.hull(Interval::point(0)),
+            _ => range,
+        }
+    }
+
+    fn size(&self, dim: Option<&Dim>) -> i128 {
+        dim.map_or(1, |dim| i128::from(dim.evaluate(self.rows).unwrap_or(0)))
+    }
+
+    fn reduction(&self, function: Reduction, array: &ArrayType, axes: &[u8], all: bool) -> u32 {
+        let named = |axis: usize| axes.is_empty() || axes.iter().any(|named| usize::from(*named) == axis);
+        let reduced = array.shape.iter().enumerate().filter(|(axis, _)| named(*axis));
+        let size: i128 = reduced.map(|(_, dim)| self.size(Some(dim))).product();
+        let cells = if all { array.range } else { array.range.hull(Interval::point(0)) };
+        let sum = times(cells, Interval::point(size));
+        let count = Interval { lo: 0, hi: size };
+        match function {
+            Reduction::Count => count.bits(),
+            Reduction::Sum => sum.bits().max(count.bits()),
+            // Cells that take no part stand one below the others, and differences are compared.
+            Reduction::Min | Reduction::Max | Reduction::Argmax => {
+                let low = Interval { lo: array.range.lo.saturating_sub(1), hi: array.range.hi };
+                minus(low, low).bits()
+            }
+            Reduction::Mean => {
+                let step = step_of(&array.element).unwrap_or(1);
+                let (up, down) = lowest(1 << FLOAT, step);
+                if all {
+                    return rounded(sum, up, down.saturating_mul(size.max(1))).1;
+                }
+                // One division of the sum by the count, its quotient in the range of the cells.
+                let shift = up.trailing_zeros();
+                let numerator = times(sum, Interval::point(up >> shift));
+                let divisor = times(count, Interval::point(down));
+                let most = magnitude(cells).saturating_mul(up) / down + 2;
+                division(numerator, Interval { lo: -most, hi: most }, divisor, shift).max(sum.bits())
+            }
+        }
+    }
+}
+
+/// What a promise compares: the value with the ends, on either side.
+fn promise(array: &ArrayType, lo: Number, hi: Number) -> u32 {
+    let ends = |number: Number| {
+        let step = step_of(&array.element).unwrap_or(1);
+        (number.mantissa().saturating_mul(step)) / power_of_ten(u32::from(number.scale()))
+    };
+    minus(array.range, Interval { lo: ends(lo), hi: ends(hi) }).bits()
+}
+
+/// The range of an operand in the lattice that it is brought to, and the widest value on the way.
+fn converted(op: &Op, array: Option<&ArrayType>, to: &Element) -> (Interval, u32) {
+    let Some(array) = array else { return (Interval::point(0), 0) };
+    if array.element == *to {
+        return (array.range, array.range.bits());
+    }
+    let (from, target) = (step_of(&array.element).unwrap_or(1), step_of(to).unwrap_or(1));
+    let numbers: Vec<Number> = match op {
+        Op::Constant { values, .. } => values.clone(),
+        Op::Full { value, .. } => vec![*value],
+        _ => {
+            let (up, down) = lowest(target, from);
+            return rounded(array.range, up, down);
+        }
+    };
+    // A constant is encoded where it is needed.
+    let ends = numbers.iter().map(|number| {
+        let (over, under) = (number.mantissa().saturating_mul(target), power_of_ten(u32::from(number.scale())));
+        Interval { lo: over.div_euclid(under), hi: over.div_euclid(under) + i128::from(over % under != 0) }
+    });
+    let range = ends.reduce(Interval::hull).unwrap_or(Interval::point(0));
+    (range, range.bits())
+}
+
+/// `range * up / down` to the nearest, and the widest value on the way: twice the scaled value and a divisor more,
+/// then what a division by the odd part of the divisor needs (two bits of sign and room, three of the reciprocal).
+fn rounded(range: Interval, up: i128, down: i128) -> (Interval, u32) {
+    let (up, down) = lowest(up, down);
+    let scaled = times(range, Interval::point(up));
+    if down == 1 {
+        return (scaled, scaled.bits());
+    }
+    let doubled = plus(times(scaled, Interval::point(2)), Interval::point(down));
+    let divisor = down.saturating_mul(2);
+    let shift = divisor.trailing_zeros();
+    let odd = divisor >> shift;
+    let narrow = Interval { lo: doubled.lo >> shift, hi: doubled.hi >> shift };
+    let far = narrow.bits() < 128 && odd >= 1 << (narrow.bits() - 1);
+    let last = if odd == 1 || far { narrow.bits() } else { narrow.bits() + 5 };
+    let result = Interval { lo: narrow.lo.div_euclid(odd), hi: narrow.hi.div_euclid(odd) };
+    (result, doubled.bits().max(last))
+}
+
+/// The width of a float64 quotient, whose divisor is at least `step` where it is not 0.
+fn quotient(over: Interval, most: i128, under: Interval, step: i128) -> u32 {
+    let least = match under {
+        Interval { lo, .. } if lo > 0 => lo,
+        Interval { hi, .. } if hi < 0 => -hi,
+        _ => step,
+    };
+    let most = most.saturating_mul(1 << FLOAT) / least + 1;
+    division(over, Interval { lo: -most, hi: most }, under, FLOAT)
+}
+
+/// What a division needs, by the header of its module: with `W` the bits of the divisor's magnitude and `p` those of
+/// the reciprocal, five more than the result's, `result + W + p - fraction + 2`, `W + p + 3` and `2 p`, two of which
+/// are the word's own.
+fn division(numerator: Interval, result: Interval, divisor: Interval, fraction: u32) -> u32 {
+    let bits = result.bits();
+    let magnitude = if divisor.lo < 0 { divisor.bits() } else { (divisor.bits() - 1).max(1) };
+    let precision = (bits + 5).max(fraction + 3);
+    let word = [bits + magnitude + precision - fraction + 2, magnitude + precision + 3, 2 * precision];
+    word.into_iter().max().unwrap_or(0).saturating_sub(2).max(bits + 4).max(numerator.bits())
+}
+
+/// The steps of a unit: a lattice step is the reciprocal.
+fn step_of(element: &Element) -> Option<i128> {
+    match element {
+        Element::Bool | Element::Key => None,
+        Element::Int64 | Element::Date | Element::Category { .. } => Some(1),
+        Element::Decimal { scale } => Some(power_of_ten(u32::from(*scale))),
+        Element::Float64 => Some(1 << FLOAT),
+    }
+}
+
+fn power_of_ten(exponent: u32) -> i128 {
+    10_i128.pow(exponent)
+}
+
+fn lowest(up: i128, down: i128) -> (i128, i128) {
+    let (mut a, mut b) = (up, down);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    (up / a, down / a)
+}
+
+fn magnitude(range: Interval) -> i128 {
+    range.lo.saturating_abs().max(range.hi.saturating_abs())
+}
+
+fn plus(a: Interval, b: Interval) -> Interval {
+    Interval { lo: a.lo.saturating_add(b.lo), hi: a.hi.saturating_add(b.hi) }
+}
+
+fn minus(a: Interval, b: Interval) -> Interval {
+    Interval { lo: a.lo.saturating_sub(b.hi), hi: a.hi.saturating_sub(b.lo) }
+}
+
+fn times(a: Interval, b: Interval) -> Interval {
+    let corners = [a.lo.saturating_mul(b.lo), a.lo.saturating_mul(b.hi), a.hi.saturating_mul(b.lo)];
+    corners.into_iter().chain([a.hi.saturating_mul(b.hi)]).map(Interval::point).reduce(Interval::hull).expect("four")
+}
+
+/// Whether a promise that the plain evaluator finds broken is kept once the promises on float64 are widened by the
+/// error that the engine states for the values (a loop's: that of its first and captured values, and four steps a
+/// trip).
+pub fn is_broken_by_rounding_alone(case: &Case) -> bool {
+    let mut program: Program = case.typed.program().clone();
+    for place in 0..program.nodes.len() {
+        let op = program.nodes[place].op.clone();
+        match op {
+            Op::Assume { value, lo, hi } => {
+                let Some(steps) = stated_error(case, value) else { return true };
+                if is_float(&case.typed, value) {
+                    let (lo, hi) = widened(lo, hi, steps);
+                    program.nodes[place].op = Op::Assume { value, lo, hi };
+                }
+            }
+            Op::Loop { body, trips, carried, captured } => {
+                let mut steps = 4.0 * f64::from(trips);
+                for node in carried.iter().map(|carried| carried.initial).chain(captured.iter().copied()) {
+                    let Some(error) = stated_error(case, node) else { return true };
+                    steps += error * f64::from(trips);
+                }
+                let mut carried = carried;
+                for value in carried.iter_mut().filter(|value| is_float(&case.typed, value.initial)) {
+                    (value.lo, value.hi) = widened(value.lo, value.hi, steps);
+                }
+                program.nodes[place].op = Op::Loop { body, trips, carried, captured };
+            }
+            _ => {}
+        }
+    }
+    let typed = infer(&program, &case.datasets).expect("wider promises are promises");
+    plain::trace(&typed, &case.tables).is_ok()
+}
+
+/// Whether the program promises something of a value that a choice by rounded numbers decides.
+pub fn promises_what_is_undecided(typed: &TypedProgram) -> bool {
+    let undecided = undecided(typed);
+    typed.program().nodes.iter().any(|node| {
+        matches!(node.op, Op::Assume { .. } | Op::Loop { .. })
+            && node.op.operands().iter().any(|operand| undecided.contains(operand))
+    })
+}
+
+fn is_float(typed: &TypedProgram, node: NodeId) -> bool {
+    typed.array(node).is_some_and(|array| array.element == Element::Float64)
+}
+
+/// The error that the plan states for a node, in steps of its lattice.
+fn stated_error(case: &Case, value: NodeId) -> Option<f64> {
+    let output = ReleasedOutput { name: "it".into(), value, receivers: Vec::new(), gates: Vec::new(), grid: None };
+    let spec = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
+    let plan = Plan::lower(&case.typed, &spec, &case.sizes()).expect("a part of what was computed");
+    plan.error_bound(0)
+}
+
+fn widened(lo: Number, hi: Number, steps: f64) -> (Number, Number) {
+    const SCALE: u8 = 9;
+    let far = (steps * 1e9 / f64::from(1 << FLOAT)).ceil() as i128 + 1;
+    let moved = |end: Number, by: i128| {
+        let mantissa = end.at_scale(SCALE).expect("the generator's ends have few digits") + by;
+        Number::new(mantissa, SCALE).expect("small")
+    };
+    (moved(lo, -far), moved(hi, far))
+}
