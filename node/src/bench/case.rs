@@ -245,3 +245,55 @@ fn number(steps: i64) -> Result<Number, Failure> {
 fn bug(cause: String) -> Failure {
     Failure::new(Code::new("BENCH_CASE"), cause, "this is a bug: please report it.")
 }
+
+#[cfg(test)]
+mod tests {
+    use tacit_protocol::program::Op;
+
+    use super::*;
+
+    /// The least width of a signed word that holds both ends.
+    fn width(lo: i128, hi: i128) -> u32 {
+        (1..=127).find(|bits| -(1_i128 << (bits - 1)) <= lo && hi < 1_i128 << (bits - 1)).expect("below 127 bits")
+    }
+
+    #[test]
+    fn declared_ranges_have_the_width_that_is_asked_for() {
+        for bits in [24, 40, 62, 64] {
+            let case = Case::new(Operation::Lt, &[4], Some(bits)).expect("a case");
+            let operand = case.typed.main().array(case.last_input).expect("an array").range;
+            assert_eq!(width(operand.lo - operand.hi, operand.hi - operand.lo), bits);
+            assert_eq!(case.operand_bits(), bits - 1);
+            let case = Case::new(Operation::Where, &[4], Some(bits)).expect("a case");
+            assert_eq!(case.operand_bits(), bits);
+        }
+        assert_eq!(Case::new(Operation::Mul, &[4], None).expect("a case").operand_bits(), 25);
+    }
+
+    #[test]
+    fn every_operand_needs_a_column_of_each_party_and_both_can_draw_them() {
+        for operation in Operation::ALL.into_iter().filter(|operation| *operation != Operation::Psi) {
+            let shape = operation.shape(6, [2, 3, 4]);
+            let case = Case::new(operation, &shape, operation.bits(None)).expect("a case");
+            for party in PARTIES {
+                case.local(party).expect("the columns keep to their schema");
+            }
+            let program = case.typed.program();
+            let loads = program.nodes.iter().filter(|node| matches!(node.op, Op::Load { .. })).count();
+            assert_eq!(loads, 2 * case.operands.len());
+            let plain = case.plain();
+            assert_eq!(plain.len(), loads);
+            assert!(plain == case.plain(), "the same each time");
+            // The operation is behind its inputs.
+            assert!(program.outputs.iter().all(|output| !case.is_input(Some(output.value))));
+        }
+    }
+
+    #[test]
+    fn bounds_in_lattice_steps_are_exact_numbers() {
+        for steps in [0, 1, -1, UNIT, 3 * UNIT / 2, -(1 << 62), (1 << 62) - UNIT] {
+            let number = number(steps).expect("a number");
+            assert_eq!(number.to_fixed(Element::FLOAT_STEP_BITS), Some(i128::from(steps)), "{number}");
+        }
+    }
+}

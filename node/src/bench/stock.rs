@@ -100,3 +100,22 @@ impl<C: Correlations> Correlations for Stock<C> {
         if self.receiving.take(into) { Ok(()) } else { self.source.receive_correlated(channel, into) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transfers_are_handed_out_once_and_in_order() {
+        let mut made = Made { transfers: Zeroizing::new(vec![1, 2, 3]), taken: 0 };
+        let mut into = [0; 2];
+        assert!(made.take(&mut into));
+        assert_eq!(into, [1, 2]);
+        // Too few are left: nothing is filled in.
+        assert!(!made.take(&mut into));
+        assert_eq!(into, [1, 2]);
+        assert!(made.take(&mut into[..1]));
+        assert_eq!(into, [3, 2]);
+        assert!(!made.take(&mut into[..1]));
+    }
+}
