@@ -42,8 +42,9 @@ fn main() {
                 std::hint::black_box(weigh(level, &nodes, &w));
             }
         });
-        for lk in [12, 15, 16, 17, 18, 19] {
-            let table = vec![3u128; 1 << lk];
+        for lk in [12, 16, 17, 18, 19] {
+            let mut table = Table::zeroed(1 << lk);
+            table.fill(3);
             let code = Code::new(level, 9);
             best(&format!("add {lk}"), 20 * 2048, || {
                 for i in 0..20 {
