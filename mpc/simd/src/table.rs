@@ -81,7 +81,7 @@ mod tests {
             assert!(table.len() == len && table.iter().all(|block| *block == 0));
             table.iter_mut().enumerate().for_each(|(i, block)| *block = i as u128);
             assert!(table.iter().enumerate().all(|(i, block)| *block == i as u128));
-            assert!(len * 16 < PAGE || table.as_ptr() as usize % PAGE == 0);
+            assert!(len * 16 < PAGE || (table.as_ptr() as usize).is_multiple_of(PAGE));
             table.truncate(len / 2);
             assert_eq!(table.len(), len / 2);
         }

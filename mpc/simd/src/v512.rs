@@ -1,4 +1,7 @@
 //! 512-bit registers: AVX-512, VAES, VPCLMULQDQ. The same kernels as with 256 bits, on twice the blocks.
+//!
+//! The machines that this was written and first tested on have no AVX-512: there it was compiled, never run. The tests
+//! run every level that a machine has, so they cover it on the first one that does.
 
 use std::arch::x86_64::*;
 
