@@ -1,7 +1,9 @@
 //! The local code of LPN: row `i` of the code adds up [`LOCALITY`] entries of a table, at places from a public stream.
 //!
-//! The stream is AES-128 in counter mode under the key, counters as little-endian blocks; row `i` has its `32`-bit
-//! words `10 i` to `10 i + 9`, of which the lowest bits count.
+//! The stream is AES-128 in counter mode under the key, counters as little-endian blocks. A group of [`ROWS`] rows has
+//! its next `3 * ROWS` words of 64 bits: first one for each row, then another, then the third. A word holds three places of
+//! 19 bits from bit 0 on; the seven bits above, of the three words, make the tenth place. Of each place as many low bits
+//! count as the table needs.
 
 use crate::Level;
 use crate::tree::Key;
@@ -9,11 +11,17 @@ use crate::tree::Key;
 /// Entries that a row adds up.
 pub const LOCALITY: usize = 10;
 
-/// Rows handled at a time.
-pub(crate) const ROWS: usize = 64;
+/// Rows of a group.
+pub const ROWS: usize = 16;
 
-/// Blocks of the stream for them.
-pub(crate) const STREAM: usize = ROWS * LOCALITY / 4;
+/// Bits of a place.
+pub(crate) const FIELD: usize = 19;
+
+/// Whole places in a word, and words of a row.
+pub(crate) const FIELDS: usize = 3;
+
+/// Blocks of the stream for a group.
+pub(crate) const STREAM: usize = ROWS * FIELDS / 2;
 
 /// The code of one round.
 pub struct Code {
@@ -30,10 +38,10 @@ impl Code {
     /// to it.
     ///
     /// # Panics
-    /// If `table` has not a power of two of entries below `2^32`, or `first` or the number of rows is not a multiple
-    /// of 64.
+    /// If `table` has not a power of two of entries up to `2^19`, or `first` or the number of rows is not a multiple
+    /// of [`ROWS`].
     pub fn add(&self, table: &[u128], first: usize, rows: &mut [u128], keep: u128) {
-        assert!(table.len().is_power_of_two() && table.len() < 1 << 32, "a power of two of entries");
+        assert!(table.len().is_power_of_two() && table.len() <= 1 << FIELD, "a power of two of entries");
         assert!(first.is_multiple_of(ROWS) && rows.len().is_multiple_of(ROWS), "whole groups of rows");
         match self.key.level {
             #[cfg(target_arch = "x86_64")]
@@ -55,13 +63,17 @@ impl Code {
                 *block = (counter + i) as u128;
             }
             self.key.encrypt(&mut stream);
+            let word = |i: usize| (stream[i / 2] >> (64 * (i % 2))) as u64 as usize;
             for (i, row) in rows.iter_mut().enumerate() {
-                let mut sum = *row & keep;
-                for j in i * LOCALITY..(i + 1) * LOCALITY {
-                    let place = (stream[j / 4] >> (32 * (j % 4))) as u32 as usize & mask;
-                    sum ^= table[place];
+                let words: [usize; FIELDS] = std::array::from_fn(|column| word(column * ROWS + i));
+                let (mut sum, mut rest) = (*row & keep, 0);
+                for (column, word) in words.into_iter().enumerate() {
+                    for field in 0..FIELDS {
+                        sum ^= table[word >> (field * FIELD) & mask];
+                    }
+                    rest |= word >> (FIELDS * FIELD) << ((64 - FIELDS * FIELD) * column);
                 }
-                *row = sum;
+                *row = sum ^ table[rest & mask];
             }
         }
     }

@@ -33,7 +33,7 @@ macro_rules! kernels {
 
         #[inline]
         #[target_feature(enable = $features)]
-        fn encrypt(keys: &[Vector; 11], blocks: &mut [Vector; WIDE]) {
+        fn encrypt<const N: usize>(keys: &[Vector; 11], blocks: &mut [Vector; N]) {
             for block in blocks.iter_mut() {
                 *block = xor(*block, keys[0]);
             }
@@ -83,38 +83,52 @@ macro_rules! kernels {
         /// See [`crate::Code::add`].
         #[target_feature(enable = $features)]
         pub(crate) fn add(rounds: &[u128; 11], table: &[u128], first: usize, rows: &mut [u128], keep: u128) {
-            use crate::code::{LOCALITY, ROWS, STREAM};
+            use crate::code::{FIELD, FIELDS, LOCALITY, ROWS, STREAM};
+            /// Registers with one word for each row of a group.
+            const COLUMN: usize = ROWS / (2 * LANES);
             let keys = keys(rounds);
             assert!(table.len().is_power_of_two(), "a power of two of entries");
-            let mask = splat((table.len() as u128 - 1) * 0x0000_0001_0000_0001_0000_0001_0000_0001);
+            // Places come out as offsets in bytes, hence four bits further up.
+            let mask = splat((table.len() as u128 - 1) * 0x0010_0000_0000_0000_0010);
             let step = splat(LANES as u128);
+            let keep = one(keep);
             let mut start = [0u128; LANES];
             for (i, counter) in start.iter_mut().enumerate() {
                 *counter = (first / ROWS * STREAM + i) as u128;
             }
             let mut counter = load(&start);
-            let mut places = [0u128; STREAM];
+            // A short stretch of the stream at a time, so that the cipher works on one while the entries of the one before
+            // are still on their way from the cache.
+            let mut places = [[0u64; ROWS]; LOCALITY];
             for rows in rows.as_chunks_mut::<ROWS>().0 {
-                for places in places.as_chunks_mut::<BATCH>().0 {
-                    let mut blocks = [zero(); WIDE];
-                    for block in &mut blocks {
-                        *block = counter;
-                        counter = add_words(counter, step);
-                    }
-                    encrypt(&keys, &mut blocks);
-                    let (places, _) = places.as_chunks_mut::<LANES>();
-                    for v in 0..WIDE {
-                        store(&mut places[v], and(blocks[v], mask));
-                    }
+                let mut words = [zero(); STREAM / LANES];
+                for word in &mut words {
+                    *word = counter;
+                    counter = add_words(counter, step);
                 }
-                let places: &[u32] = bytemuck::cast_slice(&places);
-                for (row, places) in rows.iter_mut().zip(places.as_chunks::<LOCALITY>().0) {
-                    let mut sum = *row & keep;
-                    for place in places {
-                        // SAFETY: the place was masked to be below the length of the table, a power of two.
-                        sum = unsafe { *table.get_unchecked(*place as usize) } ^ sum;
+                encrypt(&keys, &mut words);
+                for part in 0..COLUMN {
+                    let mut rest = zero();
+                    for column in 0..FIELDS {
+                        let word = words[column * COLUMN + part];
+                        for field in 0..FIELDS {
+                            let at = (field * FIELD) as i32;
+                            let place = if field == 0 { up(word, 4) } else { down(word, at - 4) };
+                            store_words(&mut places[FIELDS * column + field].as_chunks_mut().0[part], and(place, mask));
+                        }
+                        let above = (FIELDS * FIELD) as i32;
+                        rest = xor(rest, up(down(word, above), 4 + (64 - above) * column as i32));
                     }
-                    *row = sum;
+                    store_words(&mut places[LOCALITY - 1].as_chunks_mut().0[part], and(rest, mask));
+                }
+                for (i, row) in rows.iter_mut().enumerate() {
+                    let mut sum = and_one(*row, keep);
+                    for places in &places {
+                        // SAFETY: the offset was masked to a multiple of 16 below the size of the table, whose length
+                        // is a power of two, so it is that of an entry.
+                        sum = xor_at(sum, unsafe { &*table.as_ptr().byte_add(places[i] as usize) });
+                    }
+                    *row = of_one(sum);
                 }
             }
         }

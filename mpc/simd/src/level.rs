@@ -10,7 +10,8 @@ pub enum Level {
     Portable,
     /// 256-bit registers with AVX2, VAES and VPCLMULQDQ.
     Avx2,
-    /// 512-bit registers with AVX-512 (F, BW, DQ, VL), VAES and VPCLMULQDQ.
+    /// 512-bit registers with AVX-512 (F, BW, DQ, VL), VAES and VPCLMULQDQ. Processors with AVX-512 but without VAES
+    /// are [`Self::Portable`], as are those with AVX2 but without VAES.
     Avx512,
 }
 

@@ -9,6 +9,7 @@ mod code;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
 mod level;
+mod table;
 mod transpose;
 mod tree;
 mod weigh;
@@ -22,8 +23,9 @@ mod v512;
 pub(crate) use kernels::kernels;
 
 pub use bits::pack_bits;
-pub use code::{Code, LOCALITY};
+pub use code::{Code, LOCALITY, ROWS};
 pub use level::Level;
+pub use table::Table;
 pub use transpose::{TILE, transpose};
 pub use tree::{Key, expand, flip_pair};
 pub use weigh::weigh;

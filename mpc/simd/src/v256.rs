@@ -23,6 +23,13 @@ fn store(into: &mut [u128; LANES], value: Vector) {
 
 #[inline]
 #[target_feature(enable = "avx2")]
+fn store_words(into: &mut [u64; 2 * LANES], value: Vector) {
+    // SAFETY: the reference is valid for 32 bytes, and the store needs no alignment.
+    unsafe { _mm256_storeu_si256(into.as_mut_ptr().cast(), value) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
 fn splat(value: u128) -> Vector {
     let words = _mm_set_epi64x((value >> 64) as i64, value as i64);
     _mm256_broadcastsi128_si256(words)
@@ -84,6 +91,49 @@ fn sum_lanes(x: Vector) -> u128 {
     let mut lanes = [0; LANES];
     store(&mut lanes, x);
     lanes[0] ^ lanes[1]
+}
+
+/// A block in a register of its own.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn one(value: u128) -> __m128i {
+    _mm_set_epi64x((value >> 64) as i64, value as i64)
+}
+
+/// A block, of which the bits of a mask are kept.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn and_one(value: u128, mask: __m128i) -> __m128i {
+    _mm_and_si128(one(value), mask)
+}
+
+/// Adds the block in memory.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn xor_at(sum: __m128i, block: &u128) -> __m128i {
+    // SAFETY: the reference is valid for 16 bytes, and the load needs no alignment.
+    _mm_xor_si128(sum, unsafe { _mm_loadu_si128(std::ptr::from_ref(block).cast()) })
+}
+
+/// The block in a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn of_one(block: __m128i) -> u128 {
+    u128::from(_mm_cvtsi128_si64(block) as u64) | u128::from(_mm_extract_epi64::<1>(block) as u64) << 64
+}
+
+/// Each 64-bit word shifted up.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn up(x: Vector, by: i32) -> Vector {
+    _mm256_sll_epi64(x, _mm_cvtsi32_si128(by))
+}
+
+/// Each 64-bit word shifted down.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn down(x: Vector, by: i32) -> Vector {
+    _mm256_srl_epi64(x, _mm_cvtsi32_si128(by))
 }
 
 /// Products of the low words of `a` and `b`.

@@ -1,6 +1,11 @@
 //! 512-bit registers: AVX-512, VAES, VPCLMULQDQ. The same kernels as with 256 bits, on twice the blocks.
+//!
+//! The machines that this was written and first tested on have no AVX-512: there it was compiled, never run. The tests
+//! run every level that a machine has, so they cover it on the first one that does.
 
 use std::arch::x86_64::*;
+
+use crate::v256::{and_one, of_one, one, xor_at};
 
 /// Blocks in a register.
 const LANES: usize = 4;
@@ -17,6 +22,13 @@ fn load(from: &[u128; LANES]) -> Vector {
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn store(into: &mut [u128; LANES], value: Vector) {
+    // SAFETY: the reference is valid for 64 bytes, and the store needs no alignment.
+    unsafe { _mm512_storeu_si512(into.as_mut_ptr().cast(), value) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_words(into: &mut [u64; 2 * LANES], value: Vector) {
     // SAFETY: the reference is valid for 64 bytes, and the store needs no alignment.
     unsafe { _mm512_storeu_si512(into.as_mut_ptr().cast(), value) }
 }
@@ -86,6 +98,20 @@ fn sum_lanes(x: Vector) -> u128 {
     let mut lanes = [0; LANES];
     store(&mut lanes, x);
     lanes[0] ^ lanes[1] ^ lanes[2] ^ lanes[3]
+}
+
+/// Each 64-bit word shifted up.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn up(x: Vector, by: i32) -> Vector {
+    _mm512_sll_epi64(x, _mm_cvtsi32_si128(by))
+}
+
+/// Each 64-bit word shifted down.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn down(x: Vector, by: i32) -> Vector {
+    _mm512_srl_epi64(x, _mm_cvtsi32_si128(by))
 }
 
 /// Products of the low words of `a` and `b`.

@@ -35,7 +35,7 @@ fn multiply(a: u64, b: u64) -> u128 {
     let mut product = 0;
     for (i, a) in a.iter().enumerate() {
         for (j, b) in b.iter().enumerate() {
-            product ^= a.wrapping_mul(*b) & EVERY_FIFTH << (i + j) % 5;
+            product ^= a.wrapping_mul(*b) & EVERY_FIFTH << ((i + j) % 5);
         }
     }
     product
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn products_have_no_carries() {
         for i in 0..200 {
-            let (a, b) = (word(i) | (i % 2) * u64::MAX, word(i + 1000));
+            let (a, b) = (word(i) | ((i % 2) * u64::MAX), word(i + 1000));
             let expected = (0..64).filter(|j| b >> j & 1 == 1).fold(0, |sum, j| sum ^ u128::from(a) << j);
             assert_eq!(multiply(a, b), expected);
         }

@@ -11,7 +11,7 @@
 
 use rand_core::CryptoRng;
 use tacit_protocol::PartyId;
-use tacit_simd::Level;
+use tacit_simd::{Level, Table};
 use zeroize::Zeroizing;
 
 use super::ferret::{self, Receiving, Round, Sending, Transcript, Work};
@@ -100,7 +100,7 @@ impl Silent {
         let mut silent = Self { base, sending, receiving, seeds, work, failed: false };
 
         // The receiver of an extension speaks first, so both directions cross.
-        let inputs = |chain: &[&LpnSet]| chain.first().map(|set| Zeroizing::new(vec![0; set.inputs()]));
+        let inputs = |chain: &[&LpnSet]| chain.first().map(|set| Table::zeroed(set.inputs()));
         let (mut sent, mut received) = (inputs(send_chain), inputs(receive_chain));
         if let Some(received) = &mut received {
             silent.base.receive_correlated(channel, received)?;
@@ -180,7 +180,7 @@ impl Silent {
 }
 
 /// A set and the transfers that a round of it takes.
-type Start = (&'static LpnSet, Zeroizing<Vec<u128>>);
+type Start = (&'static LpnSet, Table);
 
 impl Direction {
     /// The transcript of the next round.
@@ -195,8 +195,8 @@ impl Direction {
     }
 
     /// The transfers that a round of `set` takes, out of this one.
-    fn feed(&mut self, set: &LpnSet) -> Zeroizing<Vec<u128>> {
-        let mut inputs = Zeroizing::new(vec![0; set.inputs()]);
+    fn feed(&mut self, set: &LpnSet) -> Table {
+        let mut inputs = Table::zeroed(set.inputs());
         if let Some(round) = &mut self.round {
             round.take(&mut inputs);
         }

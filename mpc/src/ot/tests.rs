@@ -232,12 +232,12 @@ fn a_changed_byte_of_a_senders_message_fails_the_check_and_destroys_the_session(
 
 // CHK-601
 #[test]
-fn a_bit_that_the_receiver_does_not_use_changes_nothing() {
-    // Bit 0 of the sum of a last level: bit 0 of a leaf is no part of it.
+fn even_a_bit_that_no_leaf_depends_on_fails_the_check() {
+    // Bit 0 of the sum of a last level: bit 0 of a leaf is no part of its row, but the message is of the transcript.
     let set_up: u64 = softspoken::SET_UP_BYTES.iter().sum();
     let last_level = 16 * (u64::from(S9.depth) - 1);
     let (outcome, _) = against_tampering(PartyId::ONE, set_up + last_level, 0x01);
-    assert_eq!(outcome.expect_err("the transcript differs").code().as_str(), "PROTOCOL_OT_CHECK");
+    assert_eq!(outcome.expect_err("tampered").code().as_str(), "PROTOCOL_OT_CHECK");
 }
 
 // CHK-601

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tacit_simd::{Code, Key, Level};
+use tacit_simd::{Code, Key, Level, Table};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::check::{self, Weights};
@@ -20,6 +20,9 @@ pub(in crate::ot) struct Work {
     /// Whether trees are shared out over the threads of the current rayon pool.
     pub(in crate::ot) parallel: bool,
 }
+
+/// Trees opened together where threads share them and the consumer asks for less.
+const AHEAD: usize = 16;
 
 /// What a party knows of the trees of a round.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -115,7 +118,7 @@ impl Forest {
 pub(in crate::ot) struct Sending {
     forest: Forest,
     transcript: Transcript,
-    table: Zeroizing<Vec<u128>>,
+    table: Table,
     mask: Zeroizing<Vec<u128>>,
     offset: Zeroizing<u128>,
 }
@@ -126,7 +129,7 @@ impl Sending {
         set: &'static LpnSet,
         work: Work,
         mut transcript: Transcript,
-        inputs: Zeroizing<Vec<u128>>,
+        inputs: Table,
         offset: u128,
         seeds: &mut Prg,
     ) -> (Self, Vec<u8>) {
@@ -166,7 +169,7 @@ impl Sending {
 pub(in crate::ot) struct Receiving {
     forest: Forest,
     transcript: Transcript,
-    table: Zeroizing<Vec<u128>>,
+    table: Table,
     expected: [u8; ANSWER_BYTES],
 }
 
@@ -177,7 +180,7 @@ impl Receiving {
         set: &'static LpnSet,
         work: Work,
         mut transcript: Transcript,
-        inputs: Zeroizing<Vec<u128>>,
+        inputs: Table,
         message: &[u8],
         seed: u128,
     ) -> (Self, [u8; CHALLENGE_BYTES]) {
@@ -227,19 +230,19 @@ impl Receiving {
 /// A round that has been checked: what is left of its rows.
 pub(in crate::ot) struct Round {
     forest: Forest,
-    table: Zeroizing<Vec<u128>>,
+    table: Table,
     code: Code,
     /// Bits of a leaf that count in its row: the sender's bit 0 does not.
     keep: u128,
     /// The next tree to be opened.
     next_tree: usize,
-    /// The rows of the last tree that was opened, and how many of them are used.
+    /// The rows of the trees that were opened last, and how many of them are used.
     opened: Zeroizing<Vec<u128>>,
     used: usize,
 }
 
 impl Round {
-    fn new(forest: Forest, table: Zeroizing<Vec<u128>>, transcript: &Transcript) -> Self {
+    fn new(forest: Forest, table: Table, transcript: &Transcript) -> Self {
         let code = Code::new(forest.work.level, transcript.key("code"));
         let keep = if matches!(forest.trees, Trees::Full { .. }) { !1 } else { !0 };
         Self { forest, table, code, keep, next_tree: 0, opened: Zeroizing::new(Vec::new()), used: 0 }
@@ -267,27 +270,32 @@ impl Round {
         first.copy_from_slice(&self.opened[self.used..self.used + ready]);
         self.used += ready;
         let (whole, last) = rest.split_at_mut(rest.len() / block * block);
-        let next = self.next_tree;
-        if self.forest.work.parallel {
-            let trees = whole.par_chunks_exact_mut(block).enumerate();
-            trees.for_each(|(i, rows)| self.open(next + i, rows));
-        } else {
-            whole.chunks_exact_mut(block).enumerate().for_each(|(i, rows)| self.open(next + i, rows));
-        }
-        self.next_tree += whole.len() / block;
+        self.open(whole);
         if !last.is_empty() {
+            let ahead = if self.forest.work.parallel { AHEAD } else { 1 };
             let mut opened = std::mem::take(&mut self.opened);
-            opened.resize(block, 0);
-            self.open(self.next_tree, &mut opened);
-            self.opened = opened;
-            last.copy_from_slice(&self.opened[..last.len()]);
+            opened.resize(ahead.min(self.forest.set.trees - self.next_tree) * block, 0);
+            self.open(&mut opened);
+            last.copy_from_slice(&opened[..last.len()]);
             self.used = last.len();
-            self.next_tree += 1;
+            self.opened = opened;
+        }
+    }
+
+    /// The rows of the next trees, as many as there is room for.
+    fn open(&mut self, rows: &mut [u128]) {
+        let (first, block) = (self.next_tree, self.forest.set.block());
+        self.next_tree += rows.len() / block;
+        if self.forest.work.parallel {
+            let trees = rows.par_chunks_exact_mut(block).enumerate();
+            trees.for_each(|(i, rows)| self.open_tree(first + i, rows));
+        } else {
+            rows.chunks_exact_mut(block).enumerate().for_each(|(i, rows)| self.open_tree(first + i, rows));
         }
     }
 
     /// All rows of a tree.
-    fn open(&self, tree: usize, rows: &mut [u128]) {
+    fn open_tree(&self, tree: usize, rows: &mut [u128]) {
         self.forest.grow(tree, rows, &mut []);
         self.code.add(&self.table, tree * self.forest.set.block(), rows, self.keep);
     }
@@ -295,17 +303,16 @@ impl Round {
 
 /// The transfers that a round takes, by their use.
 struct Inputs {
-    table: Zeroizing<Vec<u128>>,
+    table: Table,
     levels: Zeroizing<Vec<u128>>,
     mask: Zeroizing<Vec<u128>>,
 }
 
 impl Inputs {
-    fn split(set: &LpnSet, mut inputs: Zeroizing<Vec<u128>>) -> Self {
+    fn split(set: &LpnSet, mut inputs: Table) -> Self {
         assert_eq!(inputs.len(), set.inputs(), "as many transfers as a round takes");
         let mask = inputs[set.inputs() - COMPUTATIONAL_SECURITY..].to_vec();
         let levels = inputs[set.secret()..set.inputs() - COMPUTATIONAL_SECURITY].to_vec();
-        inputs[set.secret()..].zeroize();
         inputs.truncate(set.secret());
         Self { table: inputs, levels: Zeroizing::new(levels), mask: Zeroizing::new(mask) }
     }
