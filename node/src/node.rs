@@ -29,6 +29,7 @@ use crate::data::{DatasetRecord, Format, Import, ImportOptions, PolicyFile};
 use crate::jobs::Jobs;
 use crate::network::{InboundRequest, Protocol};
 use crate::setup::Files;
+use crate::store::StoreError;
 
 /// The largest file that is imported through the API.
 const MAX_IMPORT_BYTES: u64 = 64 << 30;
@@ -66,6 +67,7 @@ impl Node {
     /// # Errors
     /// A fault of the store or the network.
     pub async fn start(self: &Arc<Self>, requests: mpsc::Receiver<InboundRequest>) -> Result<(), Failure> {
+        outlive_file_limits();
         // What an interrupted import left behind is no use to anyone.
         drop(std::fs::remove_dir_all(self.files.imports()));
         std::fs::create_dir_all(self.files.imports()).map_err(|cause| import_failure(&cause))?;
@@ -83,6 +85,7 @@ impl Node {
         self.jobs.join().await;
         self.tasks.close();
         self.tasks.wait().await;
+        self.context.log_counted_rejections(true);
     }
 
     /// Asks the node to stop.
@@ -95,14 +98,13 @@ impl Node {
     /// # Errors
     /// A fault of the store.
     pub async fn status(&self) -> Result<NodeStatus, Failure> {
-        let jobs = self.jobs.book().all()?;
         Ok(NodeStatus {
             name: self.context.config.name.clone(),
             peer_id: self.context.identity.peer().to_string(),
             version: env!("CARGO_PKG_VERSION").into(),
             addresses: self.context.network.listen_addresses().borrow().iter().map(ToString::to_string).collect(),
             data_address: self.context.data_plane.local_address().to_string(),
-            jobs_running: jobs.iter().filter(|job| !job.state.is_final()).count() as u64,
+            jobs_running: self.jobs.book().open_count(None)? as u64,
             peers_connected: self.context.network.connected().borrow().len() as u64,
         })
     }
@@ -153,9 +155,9 @@ impl Node {
     pub async fn revoke_peer(&self, peer: &str) -> Result<Peer, Failure> {
         let peer = parse_peer(peer)?;
         self.context.pairing.revoke(&self.context.network, peer).await?;
-        for job in self.jobs.book().all()?.iter().filter(|job| job.peer == peer && !job.state.is_final()) {
+        for job in self.jobs.book().open_with(&peer)? {
             // One that is past its release cannot be called off; its peer cannot be reached any more either.
-            drop(self.jobs.cancel(&job.id, &self.context.config.name, "the pairing was ended"));
+            drop(self.jobs.cancel(&job, &self.context.config.name, "the pairing was ended"));
         }
         let revoked = self.context.pairing.peer(&peer).ok_or_else(|| unknown_peer(&peer.to_string()))?;
         self.log_peer(&revoked, "revoked by the operator")?;
@@ -383,6 +385,22 @@ impl Node {
             .collect())
     }
 
+    /// The whole log as JSON lines with its signed head, for a check without the node.
+    ///
+    /// # Errors
+    /// `LOG_EXPORT` if it does not fit into memory twice.
+    pub async fn export_log(&self) -> Result<Vec<u8>, Failure> {
+        let context = self.context.clone();
+        let exported = off_reactor(move || {
+            let mut out = Vec::new();
+            context.log.export(&context.identity, context.clock.unix_seconds(), &mut out).map(|()| out)
+        });
+        exported.await?.map_err(|cause| {
+            let message = format!("the log cannot be exported: {cause}");
+            Failure::new(Code::new("LOG_EXPORT"), message, "restart the node and try again.")
+        })
+    }
+
     async fn answer_requests(self: Arc<Self>, mut requests: mpsc::Receiver<InboundRequest>) {
         loop {
             let request = tokio::select! {
@@ -407,6 +425,11 @@ impl Node {
         let response = match decode::<Request>(&bytes) {
             Err(error) => {
                 tracing::info!(peer = %peer.short(), code = "PROPOSAL_ENCODING", "a message does not read: {error}");
+                let context = self.context.clone();
+                let noted = off_reactor(move || {
+                    context.log_rejected(&peer, &Code::new("PROPOSAL_ENCODING"), "a message does not read");
+                });
+                drop(noted.await);
                 Response::Failed(PeerFailure::new(Code::new("PROPOSAL_ENCODING"), "The message does not read.", ""))
             }
             // Reviews infer and analyse programs and write to the store: off the reactor.
@@ -447,6 +470,15 @@ impl Node {
     }
 }
 
+/// A file that meets a limit of its size is to end in an error like a full disk, not in the process's death by a signal.
+fn outlive_file_limits() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Listening once replaces what the signal does by default for the rest of the process.
+    if let Err(cause) = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())) {
+        tracing::warn!("a file that meets its limit will end the node: {cause}");
+    }
+}
+
 /// Whether an import that was announced then is still awaited.
 fn is_awaited(announced: u64, now: u64) -> bool {
     now < announced.saturating_add(ANNOUNCED_SECONDS)
@@ -471,9 +503,9 @@ async fn receive(path: &std::path::Path, mut data: BodyDataStream) -> Result<(),
 }
 
 fn import_failure(cause: &std::io::Error) -> Failure {
-    let code = if cause.kind() == std::io::ErrorKind::StorageFull { "STORE_FULL" } else { "STORE_IO" };
+    let code = StoreError::from(std::io::Error::from(cause.kind())).code();
     let next = "free space on the node's disk and import again; nothing was changed.";
-    Failure::new(Code::new(code), format!("the upload cannot be kept: {cause}"), next)
+    Failure::new(code, format!("the upload cannot be kept: {cause}"), next)
 }
 
 fn format(request: &ImportRequest) -> Result<Format, Failure> {

@@ -210,6 +210,19 @@ impl Client {
         self.get(&format!("/v1/log?from={from}"))
     }
 
+    /// The node's whole log as JSON lines with its signed head: what `tacit log verify` checks.
+    pub fn export_log(&self) -> Result<String, ClientError> {
+        let path = "/v1/log/export";
+        let answer = self.agent.get(self.url(path)).header("authorization", self.bearer()).call();
+        let (good, body) = self.body(answer)?;
+        let misread = |cause: &dyn ToString| ClientError::Answer { call: path.into(), cause: cause.to_string() };
+        if good {
+            String::from_utf8(body).map_err(|cause| misread(&cause))
+        } else {
+            Err(ClientError::Refused(serde_json::from_slice(&body).map_err(|cause| misread(&cause))?))
+        }
+    }
+
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let answer = self.agent.get(self.url(path)).header("authorization", self.bearer()).call();
         self.read(path, answer)
@@ -233,15 +246,21 @@ impl Client {
         call: &str,
         answer: Result<Response<Body>, ureq::Error>,
     ) -> Result<T, ClientError> {
-        let unreachable =
-            |cause: &dyn ToString| ClientError::Unreachable { address: self.address.clone(), cause: cause.to_string() };
-        let mut answer = answer.map_err(|cause| unreachable(&cause))?;
-        let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec().map_err(|cause| unreachable(&cause))?;
+        let (good, body) = self.body(answer)?;
         let misread = |cause: serde_json::Error| ClientError::Answer { call: call.into(), cause: cause.to_string() };
-        if answer.status().is_success() {
+        if good {
             serde_json::from_slice(&body).map_err(misread)
         } else {
             Err(ClientError::Refused(serde_json::from_slice(&body).map_err(misread)?))
         }
+    }
+
+    /// Whether a call went well, and the bytes of its answer.
+    fn body(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<(bool, Vec<u8>), ClientError> {
+        let unreachable =
+            |cause: &dyn ToString| ClientError::Unreachable { address: self.address.clone(), cause: cause.to_string() };
+        let mut answer = answer.map_err(|cause| unreachable(&cause))?;
+        let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec().map_err(|cause| unreachable(&cause))?;
+        Ok((answer.status().is_success(), body))
     }
 }

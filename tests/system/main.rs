@@ -5,6 +5,7 @@ mod approval;
 mod attacks;
 mod by_hand;
 mod demo;
+mod disk;
 mod harness;
 mod refusals;
 mod restart;

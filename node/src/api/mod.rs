@@ -39,6 +39,7 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(system::status))
         .routes(routes!(system::stop))
         .routes(routes!(system::log))
+        .routes(routes!(system::export_log))
         .routes(routes!(peers::list, peers::accept))
         .routes(routes!(peers::invite))
         .routes(routes!(peers::confirm))

@@ -17,7 +17,7 @@ use super::{Jobs, Next, RETRY, unexpected};
 use crate::context::OutputKind;
 
 /// The wait between two rounds of settling with a peer that is away, at most.
-const PAUSE: Duration = Duration::from_secs(30);
+pub(super) const PAUSE: Duration = Duration::from_secs(30);
 
 /// Whether a job that shows its end still has a receipt to settle.
 pub(super) fn is_open(job: &JobRecord) -> bool {
@@ -54,13 +54,13 @@ impl Jobs {
 
     /// One round; whether it settled the job.
     async fn settle_once(self: &Arc<Self>, job: &JobRecord) -> Result<bool, Failure> {
-        if job.account.is_none() {
-            // The channel broke at the release: this node's share goes again, and the peer's may come.
-            self.send_share(job).await?;
-            return Ok(false);
-        }
-        if job.role == Role::Owner {
-            // Whatever the peer misses, it has not said that it has it.
+        if job.account.is_none() || job.role == Role::Owner {
+            // The channel broke at the release: this node's share goes again, and the peer's may come. Or, at an owner,
+            // whatever the peer misses, it has not said that it has it.
+            if let Some(ended) = self.ended_at_peer(job).await? {
+                self.end_as_failed(job, ended).await;
+                return Ok(true);
+            }
             self.send_share(job).await?;
             return Ok(false);
         }
@@ -86,6 +86,21 @@ impl Jobs {
         };
         self.take_receipt(job, signed, signature)?;
         Ok(true)
+    }
+
+    /// Why the peer ended the job before its release, if it did: then it takes no share any more, and none is sent.
+    async fn ended_at_peer(&self, job: &JobRecord) -> Result<Option<Failure>, Failure> {
+        let request = Request::Status { about: self.about(&job.id)?, status: super::status(job) };
+        let theirs = match self.ask_once(job, "status", &request).await? {
+            Response::Status(theirs) => theirs,
+            Response::Failed(failure) => return Err(failure.to_failure(&job.peer_name())),
+            _ => return Err(unexpected("status")),
+        };
+        let ended = matches!(theirs.state, JobState::Failed | JobState::Refused | JobState::Cancelled);
+        Ok(ended.then(|| match theirs.failure {
+            Some(failure) => failure.to_failure(&job.peer_name()),
+            None => Failure::new(Code::new("JOB_ENDED"), format!("the peer says {}", theirs.state), ""),
+        }))
     }
 
     /// Sends this node's account and gets the peer's; none while the peer's run is not over.
@@ -155,7 +170,7 @@ impl Jobs {
     fn take_receipt(&self, job: &JobRecord, mut signed: SignedReceipt, peers: Signature) -> Result<(), Failure> {
         signed.add(job.party.other(), peers).map_err(failure)?;
         signed.add(job.party, signed.receipt.sign(&self.context.identity)).map_err(failure)?;
-        self.context.log_job(job, LogKind::Receipt, "receipt signed by both parties")?;
+        self.context.log_job(job, LogKind::Receipt, "receipt signed by both parties", None)?;
         self.book.change(&job.id, |job, now| {
             job.receipt = Some(signed);
             if job.state == JobState::Finished { Ok(()) } else { job.enter(JobState::Finished, now, "") }
