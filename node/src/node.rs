@@ -19,7 +19,7 @@ use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{PeerFailure, Request, Response};
 use tacit_protocol::{Code, Failure, name};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +27,7 @@ use crate::clock::system_rng;
 use crate::context::Context;
 use crate::data::{DatasetRecord, Format, Import, ImportOptions, PolicyFile};
 use crate::jobs::Jobs;
+use crate::jobs::events::Events;
 use crate::network::{InboundRequest, Protocol};
 use crate::setup::Files;
 use crate::store::StoreError;
@@ -39,6 +40,8 @@ const MAX_ANNOUNCED: usize = 64;
 const ANNOUNCED_SECONDS: u64 = 3600;
 /// Entries of the log in one answer.
 const LOG_PAGE: usize = 1_000;
+/// Callers that may follow the events at a time. Each holds a connection and a place in the list, no copies.
+const MAX_FOLLOWERS: usize = 32;
 /// How often an issuer is asked that has not confirmed yet.
 const CONFIRM_EVERY: Duration = Duration::from_secs(5);
 /// How long a receipt may take to be settled before the API says that it is not yet.
@@ -53,13 +56,17 @@ pub struct Node {
     stop: CancellationToken,
     /// Announced imports by id, with the time of the announcement.
     announced: Mutex<HashMap<String, (ImportRequest, u64)>>,
+    /// Places for those who follow the changes of jobs.
+    followers: Arc<Semaphore>,
 }
 
 impl Node {
     /// The node of these parts.
     pub fn new(context: Arc<Context>, files: Files, stop: CancellationToken) -> Arc<Self> {
         let jobs = Jobs::new(context.clone(), stop.clone());
-        Arc::new(Self { context, files, jobs, tasks: TaskTracker::new(), stop, announced: Mutex::default() })
+        let (tasks, announced) = (TaskTracker::new(), Mutex::default());
+        let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
+        Arc::new(Self { context, files, jobs, tasks, stop, announced, followers })
     }
 
     /// Admits the paired peers, answers requests, and drives the jobs where they stopped.
@@ -321,6 +328,18 @@ impl Node {
     pub async fn watch_job(&self, id: &str, known: &str, wait: Duration) -> Result<JobDetail, Failure> {
         let job = self.jobs.book().find(id)?;
         Ok(self.jobs.detail(&self.jobs.book().leave(&job.id, known, wait).await?))
+    }
+
+    /// What it takes to follow the changes of jobs until the node stops.
+    ///
+    /// # Errors
+    /// `API_LIMIT` if too many follow them.
+    pub fn follow(&self) -> Result<(Arc<Events>, OwnedSemaphorePermit, CancellationToken), Failure> {
+        let permit = Arc::clone(&self.followers).try_acquire_owned().map_err(|_| {
+            let message = format!("{MAX_FOLLOWERS} callers follow the events");
+            Failure::new(Code::new("API_LIMIT"), message, "end one of them, or ask for the jobs instead.")
+        })?;
+        Ok((self.jobs.book().events(), permit, self.stop.clone()))
     }
 
     /// Approves a job that waits for the operator.

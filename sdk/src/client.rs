@@ -14,6 +14,8 @@ use tacit_protocol::{Code, Failure};
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
+use crate::events::EventStream;
+
 /// The file in a node's directory that holds its API address, `host:port`.
 pub const ADDRESS_FILE: &str = "api.address";
 /// The file in a node's directory that holds the operator's token. Only its owner may read it.
@@ -208,6 +210,22 @@ impl Client {
     /// The node's log from an entry on.
     pub fn log(&self, from: u64) -> Result<Vec<LogLine>, ClientError> {
         self.get(&format!("/v1/log?from={from}"))
+    }
+
+    /// The changes of the node's jobs as they happen: from now on, or from behind an earlier event on.
+    pub fn events(&self, last_id: Option<&str>) -> Result<EventStream, ClientError> {
+        let mut call = self.agent.get(self.url("/v1/events")).header("authorization", self.bearer());
+        if let Some(id) = last_id {
+            call = call.header("last-event-id", id);
+        }
+        match call.call() {
+            Ok(answer) if answer.status().is_success() => Ok(EventStream::new(answer.into_body().into_reader())),
+            answer => {
+                let refused: Result<serde_json::Value, ClientError> = self.read("/v1/events", answer);
+                let no_stream = |_| ClientError::Answer { call: "/v1/events".into(), cause: "no stream".into() };
+                Err(refused.map_or_else(|error| error, no_stream))
+            }
+        }
     }
 
     /// The node's whole log as JSON lines with its signed head: what `tacit log verify` checks.

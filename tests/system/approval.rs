@@ -150,3 +150,38 @@ fn what_happens_to_a_job_is_in_the_log_of_both_nodes_and_the_logs_verify() {
         assert_eq!(verified.code, 0, "{}", verified.stderr);
     }
 }
+
+#[test]
+fn a_caller_follows_the_states_of_a_job_and_goes_on_where_it_left_off() {
+    use tacit_sdk::NodeEvent;
+
+    let mut two = asking();
+    let mut events = two.banque.client().events(None).expect("a stream");
+    assert_eq!(events.next_event().expect("an event"), Some(NodeEvent::Start));
+    let job = two.banque.submit(count_question()).expect("submitted").id;
+    let mut states = Vec::new();
+    while states.last().is_none_or(|state| state != "awaiting_approval") {
+        let Some(NodeEvent::Job(event)) = events.next_event().expect("an event") else { panic!("no change of a job") };
+        assert_eq!(event.job, job);
+        states.push(event.state);
+    }
+    assert_eq!(states, ["proposed", "negotiating", "awaiting_approval"]);
+
+    // Away while the job ends: nothing is missed.
+    let last = events.last_id().expect("an id").to_owned();
+    drop(events);
+    two.maison.client().refuse(&job, "no").expect("refused");
+    two.banque.ended(&job);
+    let mut events = two.banque.client().events(Some(&last)).expect("a stream");
+    assert_eq!(events.next_event().expect("an event"), Some(NodeEvent::Start));
+    let Some(NodeEvent::Job(event)) = events.next_event().expect("an event") else { panic!("no change of a job") };
+    assert_eq!((event.state.as_str(), event.code.as_deref()), ("refused", Some("APPROVAL_REFUSED")));
+
+    // The stream ends with the node; another run of it cannot go on behind that event, and says so.
+    let last = events.last_id().expect("an id").to_owned();
+    two.banque.stop();
+    assert_eq!(events.next_event().expect("the end"), None);
+    two.banque.restart();
+    let mut events = two.banque.client().events(Some(&last)).expect("a stream");
+    assert_eq!(events.next_event().expect("an event"), Some(NodeEvent::Resync));
+}

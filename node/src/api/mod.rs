@@ -3,6 +3,7 @@
 mod answer;
 pub mod auth;
 mod datasets;
+mod events;
 mod jobs;
 mod peers;
 mod system;
@@ -57,6 +58,8 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(jobs::result))
         .routes(routes!(jobs::receipt))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, CALL_TIMEOUT))
+        // A stream of events ends with its reader or with the node.
+        .routes(routes!(events::follow))
         // An import may take long and its body is streamed to the disk, under a limit of its own.
         .routes(routes!(datasets::import))
 }

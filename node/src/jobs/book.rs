@@ -12,6 +12,7 @@ use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::{Code, Failure};
 use tokio::sync::watch;
 
+use super::events::Events;
 use super::negotiate::Usage;
 use super::record::JobRecord;
 use crate::clock::Clock;
@@ -33,6 +34,7 @@ pub struct Book {
     view: RwLock<View>,
     /// Counts changes, so that watchers look again.
     version: watch::Sender<u64>,
+    events: Arc<Events>,
 }
 
 /// What the book knows beside the store.
@@ -55,7 +57,13 @@ struct Change {
 impl Book {
     /// The book in a store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, change: Mutex::new(()), view: RwLock::default(), version: watch::Sender::new(0) }
+        let (version, events) = (watch::Sender::new(0), Arc::new(Events::new()));
+        Self { store, clock, change: Mutex::new(()), view: RwLock::default(), version, events }
+    }
+
+    /// The changes of job states, as they reach the disk.
+    pub fn events(&self) -> Arc<Events> {
+        self.events.clone()
     }
 
     /// Unix seconds now.
@@ -248,6 +256,11 @@ impl Book {
         let now = self.now();
         let mut view = self.view();
         view.hidden.clear();
+        for Change { before, after, .. } in &changes {
+            if let Some(after) = after {
+                self.events.note(before.as_ref(), after);
+            }
+        }
         if let Some(index) = &mut view.index {
             changes.iter().for_each(|change| index.change(change.before.as_ref(), change.after.as_ref(), now));
         }

@@ -6,6 +6,7 @@
 //! a blocking thread ([`run`]); what follows the release is [`settle`].
 
 pub mod book;
+pub mod events;
 mod inbound;
 pub mod negotiate;
 mod owner;
