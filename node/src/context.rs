@@ -23,13 +23,14 @@ use crate::clock::{Clock, system_rng};
 use crate::config::Config;
 use crate::data::Datasets;
 use crate::data_plane::DataPlane;
-use crate::jobs::negotiate::{Knowledge, OwnData, Part};
+use crate::jobs::negotiate::{Knowledge, OwnData, Part, Usage, UsageOf};
 use crate::jobs::record::JobRecord;
 use crate::keys::{NodeKey, Sealer};
 use crate::log::Log;
 use crate::network::{AddressPolicy, NetworkHandle};
 use crate::pairing::Pairing;
 use crate::peers::PeerState;
+use crate::rejections::Rejections;
 use crate::store::{Record, Store, TreeName};
 
 /// Sealed secrets of jobs that are under way.
@@ -59,6 +60,8 @@ pub struct Context {
     pub pairing: Arc<Pairing>,
     /// The log.
     pub log: Arc<Log>,
+    /// Refused messages of peers, counted where they are many.
+    rejections: Rejections,
     /// Seals the secrets of jobs.
     secrets: Sealer,
     /// Seals the outputs of jobs.
@@ -106,7 +109,21 @@ impl Context {
     pub fn new(parts: Parts) -> Self {
         let Parts { config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log } = parts;
         let (secrets, outputs) = (node_key.sealer("job-secret"), node_key.sealer("job-output"));
-        Self { config, identity, store, clock, network, data_plane, datasets, pairing, log, secrets, outputs }
+        let rejections = Rejections::default();
+        Self {
+            config,
+            identity,
+            store,
+            clock,
+            network,
+            data_plane,
+            datasets,
+            pairing,
+            log,
+            rejections,
+            secrets,
+            outputs,
+        }
     }
 
     /// Asks a paired peer.
@@ -171,9 +188,17 @@ impl Context {
 
     /// A dataset of this node, as negotiations see it; none where there is none, or its record does not read.
     pub fn own_data(&self, name: &str) -> Option<OwnData> {
-        let record = self.datasets.dataset(name).ok()?;
-        let policy = record.policy.policy().ok()?;
-        Some(OwnData { version: record.version, schema: record.schema, root: record.root, policy })
+        self.own_dataset(name).ok()
+    }
+
+    /// The same, saying why there is none.
+    ///
+    /// # Errors
+    /// `DATASET_UNKNOWN`, or a fault of the store.
+    pub fn own_dataset(&self, name: &str) -> Result<OwnData, Failure> {
+        let record = self.datasets.dataset(name)?;
+        let policy = record.policy.policy()?;
+        Ok(OwnData { version: record.version, schema: record.schema, root: record.root, policy })
     }
 
     /// The paired peers and the names of their organisations.
@@ -195,13 +220,18 @@ impl Context {
         self.pairing.organisation_of(peer)
     }
 
-    /// What negotiations know of this node, with the jobs that count against its policies' limits.
-    pub fn knowledge<'a>(&'a self, jobs: &'a [JobRecord]) -> Knowledge<'a> {
+    /// What negotiations know of this node where the limits on the number of jobs were judged before.
+    pub fn knowledge(&self) -> Knowledge<'_> {
+        self.knowledge_with(Box::new(|_, _, _| Usage::default()))
+    }
+
+    /// What negotiations know of this node, with what counts against its policies' limits.
+    pub fn knowledge_with<'a>(&'a self, usage: Box<UsageOf<'a>>) -> Knowledge<'a> {
         Knowledge {
             me: self.identity.peer(),
             own: Box::new(|name| self.own_data(name)),
             name_of: Box::new(|peer| self.name_of(peer)),
-            jobs,
+            usage,
             now: self.clock.unix_seconds(),
         }
     }
@@ -337,9 +367,34 @@ impl Context {
     ///
     /// # Errors
     /// A fault of the log's file.
-    pub fn log_job(&self, job: &JobRecord, kind: LogKind, what: &str) -> Result<(), Failure> {
-        let body = json!({ "job": job.id, "peer": job.peer, "organisation": job.peer_name(), "text": what });
+    pub fn log_job(&self, job: &JobRecord, kind: LogKind, what: &str, code: Option<&str>) -> Result<(), Failure> {
+        let mut body = json!({ "job": job.id, "peer": job.peer, "organisation": job.peer_name(), "text": what });
+        if let Some(code) = code {
+            body["code"] = code.into();
+        }
         self.log(kind, &body)
+    }
+
+    /// Notes a message of a peer that was refused: in the log, or, beyond some in an hour, by counting it. It is refused
+    /// all the same if the log takes no entry.
+    pub fn log_rejected(&self, peer: &PeerId, code: &Code, what: &str) {
+        let now = self.clock.unix_seconds();
+        let entries = self.rejections.note(peer, code, what, now);
+        self.log_rejections(&entries, now);
+    }
+
+    /// Writes the counts of refused messages whose hour is over, or all of them.
+    pub fn log_counted_rejections(&self, all: bool) {
+        let now = self.clock.unix_seconds();
+        self.log_rejections(&self.rejections.take_counts(now, all), now);
+    }
+
+    fn log_rejections(&self, entries: &[serde_json::Value], now: u64) {
+        for entry in entries {
+            if let Err(fault) = self.log.append(now, LogKind::Rejected, entry) {
+                tracing::error!(code = %fault.code(), "a refused message is not in the log: {fault}");
+            }
+        }
     }
 
     /// Writes an event into the log. `body` holds no cell values and no constants of others.

@@ -25,5 +25,6 @@ pub mod network;
 pub mod node;
 pub mod pairing;
 pub mod peers;
+mod rejections;
 pub mod setup;
 pub mod store;

@@ -9,7 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use tacit_protocol::codec::{self, CodecError};
-use tacit_protocol::log::{EMPTY, LogEntry, LogError, LogKind, verify_chain};
+use tacit_protocol::identity::Identity;
+use tacit_protocol::log::{EMPTY, LogEntry, LogError, LogKind, SignedHead, verify_chain};
 use tacit_protocol::messages::LogHead;
 use tacit_protocol::{Code, Failure};
 
@@ -121,25 +122,27 @@ impl Log {
         self.lock().entries.iter().skip(skipped).take(limit).cloned().collect()
     }
 
-    /// Writes the whole log as JSON lines.
+    /// Writes the whole log as JSON lines, and its head at this moment, signed, as the last.
     ///
     /// # Errors
     /// The writer's own.
-    pub fn export(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub fn export(&self, identity: &Identity, time: u64, out: &mut dyn Write) -> io::Result<()> {
         const PAGE: usize = 256;
+        let end = self.head();
         let mut sequence = 0;
-        loop {
+        while sequence < end.sequence {
             // The lock is not held while the writer may block.
-            let page = self.entries_after(sequence, PAGE);
+            let left = usize::try_from(end.sequence - sequence).unwrap_or(PAGE);
+            let page = self.entries_after(sequence, left.min(PAGE));
             for entry in &page {
                 serde_json::to_writer(&mut *out, entry)?;
                 out.write_all(b"\n")?;
             }
-            match page.last() {
-                Some(last) => sequence = last.sequence,
-                None => return out.flush(),
-            }
+            sequence = page.last().map_or(end.sequence, |last| last.sequence);
         }
+        serde_json::to_writer(&mut *out, &SignedHead::new(end, time, identity))?;
+        out.write_all(b"\n")?;
+        out.flush()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -149,7 +152,7 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use tacit_protocol::log::verify_log;
+    use tacit_protocol::log::ExportCheck;
 
     use super::*;
 
@@ -208,13 +211,17 @@ mod tests {
 
     #[test]
     fn exports_lines_that_verify() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("log");
-        let head = filled(&path);
+        let log = Log::in_memory();
+        let identity = Identity::from_seed(&[3; 32]);
+        // More than a page.
+        for job in 0..600 {
+            log.append(1_000 + job, LogKind::Job, &serde_json::json!({ "job": job })).expect("appends");
+        }
         let mut out = Vec::new();
-        Log::open(&path).expect("opens").export(&mut out).expect("exports");
-        let text = String::from_utf8(out).expect("text");
-        let entries: Vec<LogEntry> = text.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect();
-        verify_log(&head, &entries).expect("the chain ends at the head");
+        log.export(&identity, 2_000, &mut out).expect("exports");
+        let mut check = ExportCheck::default();
+        String::from_utf8(out).expect("text").lines().try_for_each(|line| check.line(line)).expect("a chain");
+        let signed = check.finish().expect("a head");
+        assert_eq!((signed.head, signed.node), (log.head(), identity.peer()));
     }
 }

@@ -19,7 +19,7 @@ use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{PeerFailure, Request, Response};
 use tacit_protocol::{Code, Failure, name};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,8 +27,10 @@ use crate::clock::system_rng;
 use crate::context::Context;
 use crate::data::{DatasetRecord, Format, Import, ImportOptions, PolicyFile};
 use crate::jobs::Jobs;
+use crate::jobs::events::Events;
 use crate::network::{InboundRequest, Protocol};
 use crate::setup::Files;
+use crate::store::StoreError;
 
 /// The largest file that is imported through the API.
 const MAX_IMPORT_BYTES: u64 = 64 << 30;
@@ -38,6 +40,8 @@ const MAX_ANNOUNCED: usize = 64;
 const ANNOUNCED_SECONDS: u64 = 3600;
 /// Entries of the log in one answer.
 const LOG_PAGE: usize = 1_000;
+/// Callers that may follow the events at a time. Each holds a connection and a place in the list, no copies.
+const MAX_FOLLOWERS: usize = 32;
 /// How often an issuer is asked that has not confirmed yet.
 const CONFIRM_EVERY: Duration = Duration::from_secs(5);
 /// How long a receipt may take to be settled before the API says that it is not yet.
@@ -52,13 +56,17 @@ pub struct Node {
     stop: CancellationToken,
     /// Announced imports by id, with the time of the announcement.
     announced: Mutex<HashMap<String, (ImportRequest, u64)>>,
+    /// Places for those who follow the changes of jobs.
+    followers: Arc<Semaphore>,
 }
 
 impl Node {
     /// The node of these parts.
     pub fn new(context: Arc<Context>, files: Files, stop: CancellationToken) -> Arc<Self> {
         let jobs = Jobs::new(context.clone(), stop.clone());
-        Arc::new(Self { context, files, jobs, tasks: TaskTracker::new(), stop, announced: Mutex::default() })
+        let (tasks, announced) = (TaskTracker::new(), Mutex::default());
+        let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
+        Arc::new(Self { context, files, jobs, tasks, stop, announced, followers })
     }
 
     /// Admits the paired peers, answers requests, and drives the jobs where they stopped.
@@ -66,6 +74,7 @@ impl Node {
     /// # Errors
     /// A fault of the store or the network.
     pub async fn start(self: &Arc<Self>, requests: mpsc::Receiver<InboundRequest>) -> Result<(), Failure> {
+        outlive_file_limits();
         // What an interrupted import left behind is no use to anyone.
         drop(std::fs::remove_dir_all(self.files.imports()));
         std::fs::create_dir_all(self.files.imports()).map_err(|cause| import_failure(&cause))?;
@@ -83,6 +92,7 @@ impl Node {
         self.jobs.join().await;
         self.tasks.close();
         self.tasks.wait().await;
+        self.context.log_counted_rejections(true);
     }
 
     /// Asks the node to stop.
@@ -95,14 +105,13 @@ impl Node {
     /// # Errors
     /// A fault of the store.
     pub async fn status(&self) -> Result<NodeStatus, Failure> {
-        let jobs = self.jobs.book().all()?;
         Ok(NodeStatus {
             name: self.context.config.name.clone(),
             peer_id: self.context.identity.peer().to_string(),
             version: env!("CARGO_PKG_VERSION").into(),
             addresses: self.context.network.listen_addresses().borrow().iter().map(ToString::to_string).collect(),
             data_address: self.context.data_plane.local_address().to_string(),
-            jobs_running: jobs.iter().filter(|job| !job.state.is_final()).count() as u64,
+            jobs_running: self.jobs.book().open_count(None)? as u64,
             peers_connected: self.context.network.connected().borrow().len() as u64,
         })
     }
@@ -153,9 +162,9 @@ impl Node {
     pub async fn revoke_peer(&self, peer: &str) -> Result<Peer, Failure> {
         let peer = parse_peer(peer)?;
         self.context.pairing.revoke(&self.context.network, peer).await?;
-        for job in self.jobs.book().all()?.iter().filter(|job| job.peer == peer && !job.state.is_final()) {
+        for job in self.jobs.book().open_with(&peer)? {
             // One that is past its release cannot be called off; its peer cannot be reached any more either.
-            drop(self.jobs.cancel(&job.id, &self.context.config.name, "the pairing was ended"));
+            drop(self.jobs.cancel(&job, &self.context.config.name, "the pairing was ended"));
         }
         let revoked = self.context.pairing.peer(&peer).ok_or_else(|| unknown_peer(&peer.to_string()))?;
         self.log_peer(&revoked, "revoked by the operator")?;
@@ -321,6 +330,18 @@ impl Node {
         Ok(self.jobs.detail(&self.jobs.book().leave(&job.id, known, wait).await?))
     }
 
+    /// What it takes to follow the changes of jobs until the node stops.
+    ///
+    /// # Errors
+    /// `API_LIMIT` if too many follow them.
+    pub fn follow(&self) -> Result<(Arc<Events>, OwnedSemaphorePermit, CancellationToken), Failure> {
+        let permit = Arc::clone(&self.followers).try_acquire_owned().map_err(|_| {
+            let message = format!("{MAX_FOLLOWERS} callers follow the events");
+            Failure::new(Code::new("API_LIMIT"), message, "end one of them, or ask for the jobs instead.")
+        })?;
+        Ok((self.jobs.book().events(), permit, self.stop.clone()))
+    }
+
     /// Approves a job that waits for the operator.
     ///
     /// # Errors
@@ -383,6 +404,22 @@ impl Node {
             .collect())
     }
 
+    /// The whole log as JSON lines with its signed head, for a check without the node.
+    ///
+    /// # Errors
+    /// `LOG_EXPORT` if it does not fit into memory twice.
+    pub async fn export_log(&self) -> Result<Vec<u8>, Failure> {
+        let context = self.context.clone();
+        let exported = off_reactor(move || {
+            let mut out = Vec::new();
+            context.log.export(&context.identity, context.clock.unix_seconds(), &mut out).map(|()| out)
+        });
+        exported.await?.map_err(|cause| {
+            let message = format!("the log cannot be exported: {cause}");
+            Failure::new(Code::new("LOG_EXPORT"), message, "restart the node and try again.")
+        })
+    }
+
     async fn answer_requests(self: Arc<Self>, mut requests: mpsc::Receiver<InboundRequest>) {
         loop {
             let request = tokio::select! {
@@ -407,6 +444,11 @@ impl Node {
         let response = match decode::<Request>(&bytes) {
             Err(error) => {
                 tracing::info!(peer = %peer.short(), code = "PROPOSAL_ENCODING", "a message does not read: {error}");
+                let context = self.context.clone();
+                let noted = off_reactor(move || {
+                    context.log_rejected(&peer, &Code::new("PROPOSAL_ENCODING"), "a message does not read");
+                });
+                drop(noted.await);
                 Response::Failed(PeerFailure::new(Code::new("PROPOSAL_ENCODING"), "The message does not read.", ""))
             }
             // Reviews infer and analyse programs and write to the store: off the reactor.
@@ -447,6 +489,15 @@ impl Node {
     }
 }
 
+/// A file that meets a limit of its size is to end in an error like a full disk, not in the process's death by a signal.
+fn outlive_file_limits() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Listening once replaces what the signal does by default for the rest of the process.
+    if let Err(cause) = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())) {
+        tracing::warn!("a file that meets its limit will end the node: {cause}");
+    }
+}
+
 /// Whether an import that was announced then is still awaited.
 fn is_awaited(announced: u64, now: u64) -> bool {
     now < announced.saturating_add(ANNOUNCED_SECONDS)
@@ -471,9 +522,9 @@ async fn receive(path: &std::path::Path, mut data: BodyDataStream) -> Result<(),
 }
 
 fn import_failure(cause: &std::io::Error) -> Failure {
-    let code = if cause.kind() == std::io::ErrorKind::StorageFull { "STORE_FULL" } else { "STORE_IO" };
+    let code = StoreError::from(std::io::Error::from(cause.kind())).code();
     let next = "free space on the node's disk and import again; nothing was changed.";
-    Failure::new(Code::new(code), format!("the upload cannot be kept: {cause}"), next)
+    Failure::new(code, format!("the upload cannot be kept: {cause}"), next)
 }
 
 fn format(request: &ImportRequest) -> Result<Format, Failure> {

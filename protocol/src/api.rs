@@ -195,6 +195,20 @@ pub struct JobDetail {
     pub run: Option<RunFigures>,
 }
 
+/// A job has entered a state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobEvent {
+    /// The job.
+    pub job: String,
+    /// The state.
+    pub state: String,
+    /// When.
+    pub at: u64,
+    /// The code of its failure, if it ended with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
 /// Something that a party learns from a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Learned {

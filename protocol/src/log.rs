@@ -2,7 +2,8 @@
 //!
 //! *Source*: CHK-811.
 //! *Security*: each entry holds the digest of the one before, so whoever knows a head notices any edit before it. A node
-//! could rewrite its whole log; that peers hold its head (in hellos and receipts) makes that visible to them.
+//! could rewrite its whole log; that peers hold its head (in hellos and receipts) makes that visible to them. An export
+//! ends with the head signed by the node's key, so that a file can be checked without the node.
 //! Bodies hold no cell values and no constants of others.
 //! *Shapes and units*: times are Unix seconds, sequence numbers start at 1, a body has at most [`MAX_BODY_BYTES`].
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::Code;
 use crate::canonical::{Digest, digest};
 use crate::codec::wire;
+use crate::identity::{Identity, PeerId, Signature};
 use crate::messages::LogHead;
 
 /// The most bytes of an entry's body.
@@ -93,6 +95,26 @@ pub enum LogError {
         /// Which.
         sequence: u64,
     },
+    /// A line of an exported log is no entry.
+    #[error("line {line} of the export is no entry of a log; the last good entry is {sequence}")]
+    Line {
+        /// Which, from 1.
+        line: u64,
+        /// The last entry before it.
+        sequence: u64,
+    },
+    /// An exported log does not end with its signed head.
+    #[error("the export breaks off after entry {sequence}: its signed head is missing")]
+    Unsigned {
+        /// The last entry.
+        sequence: u64,
+    },
+    /// The head was not signed by the node that it names.
+    #[error("the head at entry {sequence} is not signed by the node that it names")]
+    Signature {
+        /// The last entry.
+        sequence: u64,
+    },
     /// The last entry is not the head that was promised.
     #[error("the log ends at entry {sequence}, which is not its head")]
     Head {
@@ -171,10 +193,134 @@ pub fn verify_log<'a>(head: &LogHead, entries: impl IntoIterator<Item = &'a LogE
     if end == *head { Ok(()) } else { Err(LogError::Head { sequence: end.sequence }) }
 }
 
+/// The head of a log, signed by its node: the last line of an export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedHead {
+    /// The number and digest of the last entry.
+    pub head: LogHead,
+    /// The node.
+    pub node: PeerId,
+    /// When it was exported, Unix seconds.
+    pub time: u64,
+    /// The node's signature over all of this.
+    pub signature: Signature,
+}
+
+/// The label under which heads are hashed and signed.
+const HEAD_LABEL: &str = "tacit/log/head/1";
+
+impl SignedHead {
+    /// Signs the head of a node's log.
+    pub fn new(head: LogHead, time: u64, identity: &Identity) -> Self {
+        let node = identity.peer();
+        Self { head, node, time, signature: identity.sign(HEAD_LABEL, &Self::digest(&head, &node, time)) }
+    }
+
+    fn digest(head: &LogHead, node: &PeerId, time: u64) -> Digest {
+        digest(HEAD_LABEL, &(head, node, time))
+    }
+
+    /// Whether the node that it names signed it.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        self.node.verify(HEAD_LABEL, &Self::digest(&self.head, &self.node, self.time), &self.signature)
+    }
+}
+
+/// The check of an exported log, line by line: entries from the first on, then the signed head (CHK-811).
+#[derive(Clone, Debug)]
+pub struct ExportCheck {
+    lines: u64,
+    head: LogHead,
+    signed: Option<SignedHead>,
+}
+
+impl Default for ExportCheck {
+    fn default() -> Self {
+        Self { lines: 0, head: EMPTY, signed: None }
+    }
+}
+
+impl ExportCheck {
+    /// Takes the next line.
+    ///
+    /// # Errors
+    /// `LOG_CHAIN` at the first line that does not follow.
+    pub fn line(&mut self, line: &str) -> Result<(), LogError> {
+        self.lines += 1;
+        let bad = LogError::Line { line: self.lines, sequence: self.head.sequence };
+        if self.signed.is_some() {
+            return Err(bad);
+        }
+        if let Ok(signed) = serde_json::from_str::<SignedHead>(line) {
+            if signed.head != self.head {
+                return Err(LogError::Head { sequence: self.head.sequence });
+            }
+            if !signed.is_signed() {
+                return Err(LogError::Signature { sequence: self.head.sequence });
+            }
+            self.signed = Some(signed);
+            return Ok(());
+        }
+        let entry: LogEntry = serde_json::from_str(line).map_err(|_| bad)?;
+        entry.check_follows(&self.head)?;
+        self.head = entry.head();
+        Ok(())
+    }
+
+    /// Ends the check; the signed head of a log that is whole.
+    ///
+    /// # Errors
+    /// `LOG_CHAIN` if the head is missing.
+    pub fn finish(self) -> Result<SignedHead, LogError> {
+        self.signed.ok_or(LogError::Unsigned { sequence: self.head.sequence })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixtures::{NOW, any_digest};
+
+    fn export(entries: &[LogEntry], head: &SignedHead) -> Vec<String> {
+        let lines = entries.iter().map(|entry| serde_json::to_string(entry).expect("JSON"));
+        lines.chain([serde_json::to_string(head).expect("JSON")]).collect()
+    }
+
+    fn checked(lines: &[String]) -> Result<SignedHead, LogError> {
+        let mut check = ExportCheck::default();
+        lines.iter().try_for_each(|line| check.line(line))?;
+        check.finish()
+    }
+
+    #[test]
+    fn an_export_is_whole_and_signed_or_names_its_first_bad_entry_chk_811() {
+        let (entries, identity) = (log(), Identity::from_seed(&[5; 32]));
+        let head = SignedHead::new(entries[3].head(), NOW, &identity);
+        let good = export(&entries, &head);
+        assert_eq!(checked(&good), Ok(head.clone()));
+        assert!(checked(&export(&[], &SignedHead::new(EMPTY, NOW, &identity))).is_ok(), "an empty log");
+
+        let edited = |edit: &dyn Fn(&mut Vec<String>)| {
+            let mut lines = good.clone();
+            edit(&mut lines);
+            checked(&lines).expect_err("a refusal")
+        };
+        let sequence = |sequence| LogError::Chain { sequence };
+        assert_eq!(edited(&|lines| lines[1] = lines[1].replace("peer", "job")), sequence(3));
+        assert_eq!(edited(&|lines| drop(lines.remove(1))), LogError::Sequence { expected: 2, found: 3 });
+        assert_eq!(edited(&|lines| lines[2] = "{}".into()), LogError::Line { line: 3, sequence: 2 });
+        assert_eq!(edited(&|lines| drop(lines.remove(3))), LogError::Head { sequence: 3 });
+        assert_eq!(edited(&|lines| drop(lines.pop())), LogError::Unsigned { sequence: 4 });
+        assert_eq!(edited(&|lines| lines.push(lines[0].clone())), LogError::Line { line: 6, sequence: 4 });
+        // A shorter log whose head another key signed in the node's name.
+        let mut forged = SignedHead::new(entries[1].head(), NOW, &Identity::from_seed(&[6; 32]));
+        forged.node = identity.peer();
+        assert_eq!(checked(&export(&entries[..2], &forged)), Err(LogError::Signature { sequence: 2 }));
+        let later = SignedHead { time: NOW + 1, ..head };
+        assert_eq!(checked(&export(&entries, &later)), Err(LogError::Signature { sequence: 4 }));
+    }
 
     fn log() -> Vec<LogEntry> {
         let mut entries: Vec<LogEntry> = Vec::new();

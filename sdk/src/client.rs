@@ -14,6 +14,8 @@ use tacit_protocol::{Code, Failure};
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
+use crate::events::EventStream;
+
 /// The file in a node's directory that holds its API address, `host:port`.
 pub const ADDRESS_FILE: &str = "api.address";
 /// The file in a node's directory that holds the operator's token. Only its owner may read it.
@@ -210,6 +212,35 @@ impl Client {
         self.get(&format!("/v1/log?from={from}"))
     }
 
+    /// The changes of the node's jobs as they happen: from now on, or from behind an earlier event on.
+    pub fn events(&self, last_id: Option<&str>) -> Result<EventStream, ClientError> {
+        let mut call = self.agent.get(self.url("/v1/events")).header("authorization", self.bearer());
+        if let Some(id) = last_id {
+            call = call.header("last-event-id", id);
+        }
+        match call.call() {
+            Ok(answer) if answer.status().is_success() => Ok(EventStream::new(answer.into_body().into_reader())),
+            answer => {
+                let refused: Result<serde_json::Value, ClientError> = self.read("/v1/events", answer);
+                let no_stream = |_| ClientError::Answer { call: "/v1/events".into(), cause: "no stream".into() };
+                Err(refused.map_or_else(|error| error, no_stream))
+            }
+        }
+    }
+
+    /// The node's whole log as JSON lines with its signed head: what `tacit log verify` checks.
+    pub fn export_log(&self) -> Result<String, ClientError> {
+        let path = "/v1/log/export";
+        let answer = self.agent.get(self.url(path)).header("authorization", self.bearer()).call();
+        let (good, body) = self.body(answer)?;
+        let misread = |cause: &dyn ToString| ClientError::Answer { call: path.into(), cause: cause.to_string() };
+        if good {
+            String::from_utf8(body).map_err(|cause| misread(&cause))
+        } else {
+            Err(ClientError::Refused(serde_json::from_slice(&body).map_err(|cause| misread(&cause))?))
+        }
+    }
+
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let answer = self.agent.get(self.url(path)).header("authorization", self.bearer()).call();
         self.read(path, answer)
@@ -233,15 +264,21 @@ impl Client {
         call: &str,
         answer: Result<Response<Body>, ureq::Error>,
     ) -> Result<T, ClientError> {
-        let unreachable =
-            |cause: &dyn ToString| ClientError::Unreachable { address: self.address.clone(), cause: cause.to_string() };
-        let mut answer = answer.map_err(|cause| unreachable(&cause))?;
-        let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec().map_err(|cause| unreachable(&cause))?;
+        let (good, body) = self.body(answer)?;
         let misread = |cause: serde_json::Error| ClientError::Answer { call: call.into(), cause: cause.to_string() };
-        if answer.status().is_success() {
+        if good {
             serde_json::from_slice(&body).map_err(misread)
         } else {
             Err(ClientError::Refused(serde_json::from_slice(&body).map_err(misread)?))
         }
+    }
+
+    /// Whether a call went well, and the bytes of its answer.
+    fn body(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<(bool, Vec<u8>), ClientError> {
+        let unreachable =
+            |cause: &dyn ToString| ClientError::Unreachable { address: self.address.clone(), cause: cause.to_string() };
+        let mut answer = answer.map_err(|cause| unreachable(&cause))?;
+        let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec().map_err(|cause| unreachable(&cause))?;
+        Ok((answer.status().is_success(), body))
     }
 }

@@ -16,7 +16,9 @@
 pub mod array;
 pub mod builder;
 pub mod client;
+pub mod events;
 
 pub use array::{Array, Operand};
 pub use builder::{ProgramBuilder, Table};
 pub use client::{Client, ClientError};
+pub use events::{EventStream, NodeEvent};

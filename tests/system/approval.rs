@@ -2,7 +2,9 @@
 
 use tacit_protocol::api::SubmitRequest;
 
-use crate::harness::{CUSTOMERS, SHOP_POLICY, Two, cell, count_answer, count_question, refusal};
+use crate::harness::{
+    CUSTOMERS, OWN_POLICY, SHOP_POLICY, Two, accounts, cell, count_answer, count_question, customers, refusal,
+};
 
 fn asking() -> Two {
     Two::with_tables(&SHOP_POLICY.replace(r#"approval = "auto""#, r#"approval = "ask""#))
@@ -85,4 +87,101 @@ fn a_policy_bounds_the_jobs_of_a_day() {
     let failure = two.banque.answer(count_question()).expect_err("a refusal");
     assert_eq!(failure.code.as_str(), "POLICY_RATE", "{failure}");
     assert!(failure.to_string().contains("jobs_per_day"), "{failure}");
+}
+
+#[test]
+fn attack_39_a_policy_tightened_after_the_signature_supersedes_the_contract() {
+    const MANY: u32 = 30_000;
+    let two = Two::paired();
+    two.maison.import("customers", &customers(MANY), SHOP_POLICY).expect("imported");
+    two.banque.import("accounts", &accounts(MANY), OWN_POLICY).expect("imported");
+    // Two run at a time, so the last waits for its start behind two rounds of others.
+    let jobs: Vec<_> = (0..6).map(|_| two.banque.submit(count_question()).expect("submitted")).collect();
+    let last = &jobs.last().expect("six").id;
+    two.banque.in_state(last, &["contracted"]);
+    let stricter = SHOP_POLICY.replace(r#"receivers = ["banque"]"#, "receivers = []");
+    two.maison.import("customers", &customers(MANY), &stricter).expect("imported");
+    for node in [&two.banque, &two.maison] {
+        let failure = node.ended(last).failure.expect("why");
+        assert_eq!(failure.code.as_str(), "CONTRACT_SUPERSEDED", "{}: {failure}", node.name);
+        assert!(failure.message.contains("DATASET_STALE") && !failure.next.is_empty(), "{failure}");
+        assert_eq!(failure.party.as_deref(), Some("maison"), "{failure}");
+    }
+}
+
+#[test]
+fn what_happens_to_a_job_is_in_the_log_of_both_nodes_and_the_logs_verify() {
+    let two = asking();
+    let refused = two.banque.submit(count_question()).expect("submitted").id;
+    two.maison.in_state(&refused, &["awaiting_approval"]);
+    two.maison.client().refuse(&refused, "not this quarter").expect("refused");
+    two.banque.ended(&refused);
+    let cancelled = two.banque.submit(count_question()).expect("submitted").id;
+    two.maison.in_state(&cancelled, &["awaiting_approval"]);
+    two.banque.client().cancel(&cancelled).expect("cancelled");
+    two.maison.ended(&cancelled);
+    let answered = two.banque.submit(count_question()).expect("submitted").id;
+    two.maison.in_state(&answered, &["awaiting_approval"]);
+    two.maison.client().approve(&answered).expect("approved");
+    two.banque.ended(&answered);
+    two.banque.client().receipt(&answered).expect("a receipt");
+
+    let noted = |node: &crate::harness::Organisation, job: &str, kind: &str, what: &str| {
+        let log = node.client().log(0).expect("a log");
+        let found = log.iter().any(|line| line.kind == kind && line.text.contains(job) && line.text.contains(what));
+        assert!(found, "{}: no {kind} {what:?} of {job}: {log:#?}", node.name);
+    };
+    for (job, node, kind, what) in [
+        (&refused, &two.banque, "proposal", "submitted here"),
+        (&refused, &two.maison, "proposal", "the operator is asked"),
+        (&refused, &two.maison, "approval", "not this quarter"),
+        (&refused, &two.banque, "job", "APPROVAL_REFUSED"),
+        (&cancelled, &two.banque, "job", "cancelled: called off by an operator"),
+        (&cancelled, &two.maison, "job", "JOB_CANCELLED"),
+        (&answered, &two.maison, "approval", "approved by the operator"),
+        (&answered, &two.maison, "release", "shares of the outputs may have left"),
+        (&answered, &two.banque, "job", "received the outputs number"),
+        (&answered, &two.banque, "receipt", "signed by both"),
+    ] {
+        noted(node, job, kind, what);
+    }
+    for node in [&two.maison, &two.banque] {
+        let verified = node.cli(&["log", "verify"]);
+        assert_eq!(verified.code, 0, "{}", verified.stderr);
+    }
+}
+
+#[test]
+fn a_caller_follows_the_states_of_a_job_and_goes_on_where_it_left_off() {
+    use tacit_sdk::NodeEvent;
+
+    let mut two = asking();
+    let mut events = two.banque.client().events(None).expect("a stream");
+    assert_eq!(events.next_event().expect("an event"), Some(NodeEvent::Start));
+    let job = two.banque.submit(count_question()).expect("submitted").id;
+    let mut states = Vec::new();
+    while states.last().is_none_or(|state| state != "awaiting_approval") {
+        let Some(NodeEvent::Job(event)) = events.next_event().expect("an event") else { panic!("no change of a job") };
+        assert_eq!(event.job, job);
+        states.push(event.state);
+    }
+    assert_eq!(states, ["proposed", "negotiating", "awaiting_approval"]);
+
+    // Away while the job ends: nothing is missed.
+    let last = events.last_id().expect("an id").to_owned();
+    drop(events);
+    two.maison.client().refuse(&job, "no").expect("refused");
+    two.banque.ended(&job);
+    let mut events = two.banque.client().events(Some(&last)).expect("a stream");
+    assert_eq!(events.next_event().expect("an event"), Some(NodeEvent::Start));
+    let Some(NodeEvent::Job(event)) = events.next_event().expect("an event") else { panic!("no change of a job") };
+    assert_eq!((event.state.as_str(), event.code.as_deref()), ("refused", Some("APPROVAL_REFUSED")));
+
+    // The stream ends with the node; another run of it cannot go on behind that event, and says so.
+    let last = events.last_id().expect("an id").to_owned();
+    two.banque.stop();
+    assert_eq!(events.next_event().expect("the end"), None);
+    two.banque.restart();
+    let mut events = two.banque.client().events(Some(&last)).expect("a stream");
+    assert_eq!(events.next_event().expect("an event"), Some(NodeEvent::Resync));
 }

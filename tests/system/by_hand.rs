@@ -84,7 +84,15 @@ fn two_organisations_answer_a_question_by_the_command_line() {
 
     assert!(good(banque.cli(&["doctor"])).contains("maison is connected"));
     assert!(good(banque.cli(&["status"])).contains("banque"));
-    assert!(good(maison.cli(&["log"])).contains("release"));
+    assert!(good(maison.cli(&["log", "show"])).contains("release"));
+    assert!(good(banque.cli(&["log", "verify"])).starts_with("Whole: "));
+    let log = dir.path().join("log.jsonl");
+    good(maison.cli(&["log", "export", path(&log)]));
+    assert!(good(tacit(&["log", "verify", path(&log)])).contains("signed by their node"));
+    let forged = std::fs::read_to_string(&log).expect("a log").replacen("imported", "removed", 1);
+    let refused = tacit(&["log", "verify", &file("forged.jsonl", &forged)]);
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    assert!(refused.stderr.contains("LOG_CHAIN: entry "), "{}", refused.stderr);
     for shell in ["bash", "zsh", "fish"] {
         assert!(good(tacit(&["completions", shell])).contains("receipt"), "{shell}");
     }

@@ -7,7 +7,7 @@ use tacit_mpc::error::Result;
 #[derive(Clone, Copy)]
 pub(crate) enum Act {
     /// Sends other bytes of the same length.
-    Replace(fn(&mut Vec<u8>)),
+    Replace(fn(&mut [u8])),
     /// Sends so many bytes more.
     Append(usize),
     /// Sends nothing any more.

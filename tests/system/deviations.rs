@@ -236,7 +236,7 @@ fn a_peer_that_deviates_in_a_run_ends_it_with_the_code_of_its_deviation() {
     honest_again(two, rogue);
 }
 
-fn flip(bytes: &mut Vec<u8>) {
+fn flip(bytes: &mut [u8]) {
     bytes[0] ^= 1;
 }
 

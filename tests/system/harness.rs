@@ -104,6 +104,21 @@ impl Organisation {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// Limits the size of the files that the node writes, as a full disk would: the next write that goes further fails.
+    pub(crate) fn limit_files(&self, bytes: u64) {
+        let id = self.process.as_ref().expect("a process").id().to_string();
+        let limit = format!("--fsize={bytes}:unlimited");
+        let status = Command::new("prlimit").args(["--pid", &id, &limit]).status().expect("prlimit runs");
+        assert!(status.success());
+    }
+
+    /// Waits until the process has ended by itself, with the exit code of a failure.
+    pub(crate) fn fails_by_itself(&mut self) {
+        let mut process = self.process.take().expect("a process");
+        let status = until("the process ends", || process.try_wait().expect("a status"));
+        assert_eq!(status.code(), Some(1), "{}: {status}", self.name);
+    }
+
     pub(crate) fn client(&self) -> &Client {
         self.client.as_ref().expect("a running node")
     }

@@ -8,6 +8,7 @@ mod by_hand;
 mod demo;
 mod deviating;
 mod deviations;
+mod disk;
 mod harness;
 mod path;
 mod refusals;

@@ -179,3 +179,23 @@ fn a_graceful_stop_leaves_a_waiting_job_to_the_next_start() {
     let ended = two.banque.ended(&job.id);
     assert_right(&two.banque, &ended, CUSTOMERS);
 }
+
+#[test]
+fn a_rerun_is_not_refused_because_its_interrupted_run_still_counts() {
+    let mut two = Two::paired();
+    let one_at_a_time = SHOP_POLICY.replace("concurrent_jobs = 64", "concurrent_jobs = 1");
+    two.maison.import("customers", &customers(MANY), &one_at_a_time).expect("imported");
+    two.banque.import("accounts", &accounts(MANY), OWN_POLICY).expect("imported");
+    let job = two.banque.submit(count_question()).expect("submitted");
+    for node in [&two.maison, &two.banque] {
+        node.in_state(&job.id, &["aligning", "executing"]);
+    }
+    // The owner is held while the proposer dies and comes back: it has noticed nothing when the rerun is proposed.
+    two.maison.signal("STOP");
+    two.banque.kill();
+    two.banque.restart();
+    until("the proposer has ended the old run", || two.banque.client().job(&job.id).ok()?.rerun);
+    two.maison.signal("CONT");
+    let ended = two.banque.ended(&job.id);
+    assert_right(&two.banque, &rerun(&two.banque, &ended), MANY);
+}

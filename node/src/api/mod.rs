@@ -4,6 +4,7 @@ mod answer;
 pub mod auth;
 mod datasets;
 mod description;
+mod events;
 mod jobs;
 mod peers;
 mod system;
@@ -42,6 +43,7 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(system::stop))
         .routes(routes!(system::log))
         .routes(routes!(system::openapi))
+        .routes(routes!(system::export_log))
         .routes(routes!(peers::list, peers::accept))
         .routes(routes!(peers::invite))
         .routes(routes!(peers::confirm))
@@ -59,6 +61,8 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(jobs::result))
         .routes(routes!(jobs::receipt))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, CALL_TIMEOUT))
+        // A stream of events ends with its reader or with the node.
+        .routes(routes!(events::follow))
         // An import may take long and its body is streamed to the disk, under a limit of its own.
         .routes(routes!(datasets::import))
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use serde::Deserialize;
 use tacit_protocol::api::{LogLine, NodeStatus};
 use utoipa::IntoParams;
@@ -31,6 +33,13 @@ pub(super) async fn openapi() -> Json<OpenApi> {
 pub(super) async fn stop(State(node): State<Arc<Node>>) -> Answer<()> {
     node.request_stop();
     Ok(Json(()))
+}
+
+/// The whole log, an entry a line, and its head, signed by the node's key: what `tacit log verify` checks.
+#[utoipa::path(get, path = "/v1/log/export", responses((status = OK, body = String,
+    content_type = "application/x-ndjson")))]
+pub(super) async fn export_log(State(node): State<Arc<Node>>) -> Result<impl IntoResponse, ApiFailure> {
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], node.export_log().await?))
 }
 
 #[derive(Deserialize, IntoParams)]

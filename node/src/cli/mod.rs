@@ -1,9 +1,10 @@
-//! The command line. Every command but `init`, `node`, `demo`, `bench`, `receipt verify` and `completions` is a call of
-//! the API of the node that runs in the directory.
+//! The command line. Every command but `init`, `node`, `demo`, `bench`, `receipt verify`, `log verify FILE` and
+//! `completions` is a call of the API of the node that runs in the directory.
 
 mod dataset;
 mod doctor;
 mod job;
+mod log;
 mod output;
 mod peer;
 mod receipt;
@@ -66,12 +67,9 @@ enum Command {
     /// Export and verify receipts.
     #[command(subcommand)]
     Receipt(receipt::Command),
-    /// The node's log, entry by entry.
-    Log {
-        /// The first entry.
-        #[arg(long, default_value_t = 0)]
-        from: u64,
-    },
+    /// Show, export and verify the node's log.
+    #[command(subcommand)]
+    Log(log::Command),
     /// Two organisations on this machine answer one joint question, from generated tables to verified receipts.
     Demo(demo::Options),
     /// Measure the engine's operations between two processes on this machine.
@@ -119,7 +117,7 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Catalogue => output.list(&client()?.catalogue()?, output::dataset_table),
         Command::Job(command) => job::run(&client()?, command, output)?,
         Command::Receipt(command) => receipt::run(&dir, command, output)?,
-        Command::Log { from } => output.list(&client()?.log(from)?, output::log_table),
+        Command::Log(command) => log::run(&dir, command, output)?,
         Command::Demo(options) => demo::run(&options, arguments.json)?,
         Command::Bench(options) => bench::run(&options, arguments.json)?,
         Command::BenchParty => bench::run_party()?,

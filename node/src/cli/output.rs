@@ -39,11 +39,9 @@ impl Output {
 
     /// A failure, on standard error.
     pub(super) fn failure(&self, failure: &Failure) {
-        if self.json {
-            eprintln!("{}", to_json(failure));
-        } else {
-            eprintln!("{failure}");
-        }
+        let line = if self.json { to_json(failure) } else { failure.to_string() };
+        // A standard error that takes nothing, such as a file on a full disk, changes no exit code.
+        drop(writeln!(std::io::stderr(), "{line}"));
     }
 }
 
@@ -220,7 +218,7 @@ pub(super) fn log_table(lines: &[LogLine]) -> String {
 }
 
 /// A time of the API, in RFC 3339 and UTC; the number itself where it is beyond the calendar.
-fn time(unix_seconds: u64) -> String {
+pub(super) fn time(unix_seconds: u64) -> String {
     let time = i64::try_from(unix_seconds).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
     time.map_or_else(
         || unix_seconds.to_string(),

@@ -9,7 +9,7 @@ use tacit_protocol::{Code, Failure};
 
 use super::proposer::may_rerun;
 use super::record::{JobRecord, Role};
-use super::{Jobs, status};
+use super::{Jobs, is_of_the_disk, status};
 
 impl Jobs {
     /// Answers a paired peer's message about a job; `None` for one that is about none.
@@ -23,7 +23,7 @@ impl Jobs {
             Request::Sign { about, contract, signature } => {
                 self.countersign(from, &about.job, *contract, signature).map(Response::Signed)
             }
-            Request::Start { about, contract } => self.ready(from, &about.job, &contract).map(Response::Ready),
+            Request::Start { about, contract } => self.ready(from, &about.job, &contract),
             Request::Status { about, status } => self.hear_status(from, &about.job, status).map(Response::Status),
             Request::Cancel { about, reason } => self.hear_cancel(from, &about.job, &reason.to_string()),
             Request::Account { about, account } => {
@@ -39,6 +39,9 @@ impl Jobs {
         };
         Some(answer.unwrap_or_else(|failure| {
             tracing::info!(peer = %from.short(), code = %failure.code, "message refused: {failure}");
+            if !is_of_the_disk(&failure.code) {
+                self.context.log_rejected(from, &failure.code, "a message was refused");
+            }
             Response::Failed(PeerFailure::from(&failure))
         }))
     }
@@ -73,13 +76,16 @@ impl Jobs {
         state: JobState,
         failure: Failure,
     ) -> Result<JobRecord, Failure> {
-        let ((), job) = self.book.change(&job.id, |job, now| {
+        let (ended, job) = self.book.change(&job.id, |job, now| {
             let past = job.state.is_final() || job.state.is_past_release();
             if past || job.state.step(state).is_err() {
-                return Ok(());
+                return Ok(false);
             }
-            job.end(state, failure, now)
+            job.end(state, failure, now).map(|()| true)
         })?;
+        if ended {
+            self.log_end(&job);
+        }
         if job.state.is_final() {
             self.interrupt(&job.id);
         }

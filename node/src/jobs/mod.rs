@@ -6,6 +6,7 @@
 //! a blocking thread ([`run`]); what follows the release is [`settle`].
 
 pub mod book;
+pub mod events;
 mod inbound;
 pub mod negotiate;
 mod owner;
@@ -22,7 +23,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tacit_protocol::job::{JobId, JobState};
-use tacit_protocol::messages::{About, PeerFailure, PeerText, Request, Response};
+use tacit_protocol::log::LogKind;
+use tacit_protocol::messages::{About, JobStatus, PeerFailure, PeerText, Request, Response};
 use tacit_protocol::{Code, Failure};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,8 @@ use record::{JobRecord, Role};
 const CONCURRENT_RUNS: usize = 2;
 /// How long an answer to one message may take.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a node whose store has stopped stays to tell its peers.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// The wait between two tries of a message.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -69,11 +73,23 @@ impl Jobs {
         &self.book
     }
 
-    /// Drives every job that is not settled: after a start, jobs go on where they were.
+    /// Drives every job that is not settled: after a start, jobs go on where they were. Stops the node if its store stops.
     ///
     /// # Errors
     /// A fault of the store.
     pub fn resume(self: &Arc<Self>) -> Result<(), Failure> {
+        let jobs = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let stopped = jobs.context.store.stopped();
+            tokio::select! {
+                () = jobs.stop.cancelled() => return,
+                () = stopped.cancelled() => {}
+            }
+            tracing::error!("a write to the store failed: the node stops; started again, it goes on from its disk");
+            // The jobs that noticed tell their peers.
+            tokio::time::sleep(LAST_WORDS).await;
+            jobs.stop.cancel();
+        });
         for job in self.book.all()? {
             if !job.state.is_final() || settle::is_open(&job) {
                 self.drive(job.id);
@@ -101,32 +117,71 @@ impl Jobs {
     }
 
     async fn drive_to_end(self: &Arc<Self>, id: JobId) {
+        let mut pause = RETRY;
         loop {
-            let stepped = match self.book.get(&id) {
-                Ok(job) if job.role == Role::Proposer => self.step_as_proposer(job).await,
-                Ok(job) => self.step_as_owner(job).await,
-                Err(failure) => Err(failure),
+            let job = match self.book.get(&id) {
+                Ok(job) => job,
+                Err(fault) => {
+                    tracing::error!(job = %id.short(), code = %fault.code, "the job stands still: {fault}");
+                    return;
+                }
             };
+            let stepped = match job.role {
+                Role::Proposer => self.step_as_proposer(job.clone()).await,
+                Role::Owner => self.step_as_owner(job.clone()).await,
+            };
+            let is_past_release = || self.book.get(&id).is_ok_and(|job| job.state.is_past_release());
             match stepped {
-                Ok(Next::Again) => {}
+                Ok(Next::Again) => pause = RETRY,
                 Ok(Next::Done) => return,
-                Err(failure) => match self.fail(&id, failure) {
-                    Ok(job) if settle::is_open(&job) => {}
-                    Ok(_) => return,
-                    Err(fault) => {
-                        tracing::error!(job = %id.short(), code = %fault.code, "the job stands still: {fault}");
-                        return;
-                    }
+                Err(fault) if is_of_the_disk(&fault.code) && is_past_release() => {
+                    // What is released stays released; what follows is written once there is room.
+                    tracing::error!(job = %id.short(), code = %fault.code, "the job is held up: {fault}");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(settle::PAUSE);
+                }
+                Err(failure) => match self.end_as_failed(&job, failure).await {
+                    Some(job) if settle::is_open(&job) => {}
+                    _ => return,
                 },
             }
         }
     }
 
+    /// Ends a job that failed, as often as the store refuses to take it: a full disk holds a job up, and does not leave
+    /// it standing. The peer hears of the end at once. None if the node stops first.
+    async fn end_as_failed(self: &Arc<Self>, known: &JobRecord, failure: Failure) -> Option<JobRecord> {
+        let known = self.book.get(&known.id).unwrap_or_else(|_| known.clone());
+        let mut pause = RETRY;
+        let mut told = false;
+        loop {
+            let fault = match self.fail(&known.id, failure.clone()) {
+                Ok(job) => return Some(job),
+                Err(fault) => fault,
+            };
+            tracing::error!(job = %known.id.short(), code = %fault.code, "the end of the job cannot be written: {fault}");
+            if !is_of_the_disk(&fault.code) || self.context.store.stopped().is_cancelled() && told {
+                return None;
+            }
+            if !told && !known.state.is_past_release() {
+                let (jobs, status) = (Arc::clone(self), unwritten_end(&known, &failure));
+                let known = known.clone();
+                self.tasks.spawn(async move { drop(jobs.ask_once(&known, "status", &status).await) });
+            }
+            told = true;
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(settle::PAUSE);
+        }
+    }
+
     /// Ends a job that failed, unless it has ended already, and tells the peer.
     fn fail(self: &Arc<Self>, id: &JobId, failure: Failure) -> Result<JobRecord, Failure> {
-        let ((), job) = self.book.change(id, |job, now| {
+        let (ended, job) = self.book.change(id, |job, now| {
             if job.state.is_final() {
-                return Ok(());
+                return Ok(false);
             }
             let step = failure.step.clone().unwrap_or_else(|| job.state.to_string());
             let end = match failure.code.exit_class() {
@@ -135,11 +190,22 @@ impl Jobs {
             };
             // Not every state has a way to `refused`.
             let end = if job.state.step(end).is_ok() { end } else { JobState::Failed };
-            job.end(end, failure.clone().at_step(step), now)
+            job.end(end, failure.clone().at_step(step), now).map(|()| true)
         })?;
-        tracing::warn!(job = %id.short(), state = %job.state, code = %failure.code, "the job ended");
-        self.tell_status(&job);
+        if ended {
+            tracing::warn!(job = %id.short(), state = %job.state, code = %failure.code, "the job ended");
+            self.log_end(&job);
+            self.tell_status(&job);
+        }
         Ok(job)
+    }
+
+    /// Notes the end of a job in the log. Nothing leaves with it, so a log that takes no entry holds nothing up.
+    fn log_end(&self, job: &JobRecord) {
+        let code = job.failure.as_ref().map(|failure| failure.code.as_str());
+        if let Err(fault) = self.context.log_job(job, LogKind::Job, &format!("the job is {}", job.state), code) {
+            tracing::error!(job = %job.id.short(), code = %fault.code, "the end is not in the log: {fault}");
+        }
     }
 
     /// Tells the peer where a job stands, in the background. Peers ask again by themselves, so a loss does no harm.
@@ -148,8 +214,16 @@ impl Jobs {
         self.tasks.spawn(async move {
             let Ok(about) = jobs.about(&job.id) else { return };
             let status = Request::Status { about, status: status(&job) };
-            drop(tokio::time::timeout(MESSAGE_TIMEOUT, jobs.ask_once(&job, "status", &status)).await);
+            drop(jobs.ask_once(&job, "status", &status).await);
         });
+    }
+
+    /// Tells the peer that a run fails for a reason of this node's own, on the thread of the run, and waits a moment for
+    /// its answer.
+    fn tell_before_the_end(&self, job: &JobRecord, failure: &Failure) {
+        let status = unwritten_end(job, failure);
+        let told = async { tokio::time::timeout(LAST_WORDS, self.ask_once(job, "status", &status)).await };
+        drop(tokio::runtime::Handle::current().block_on(told));
     }
 
     /// Cancels a job that is before its release (CHK-308) and tells the peer.
@@ -164,6 +238,8 @@ impl Jobs {
             }
             let failure = Failure::new(Code::new("JOB_CANCELLED"), reason, "submit the job again if it was a mistake.");
             let failure = failure.by_party(by).at_step(job.state.to_string());
+            job.state.step(JobState::Cancelled).map_err(|_| ended_already(job))?;
+            self.context.log_job(job, LogKind::Job, &format!("cancelled: {reason}"), Some("JOB_CANCELLED"))?;
             job.told = Some(PeerFailure::new(failure.code.clone(), "The job was called off.", "Ask its operator."));
             job.end(JobState::Cancelled, failure, now)
         })?;
@@ -235,18 +311,38 @@ enum Next {
     Done,
 }
 
+fn ended_already(job: &JobRecord) -> Failure {
+    let message = format!("job {} is {} already", job.id.short(), job.state);
+    Failure::new(Code::new("STATE_ILLEGAL"), message, "see `tacit job show`.")
+}
+
 /// Whether a failure to ask may be over soon.
 fn is_passing(code: &Code) -> bool {
     matches!(code.as_str(), "PEER_UNREACHABLE" | "PEER_TIMEOUT" | "PEER_RATE" | "PEER_NO_ANSWER" | "PEER_CLOSED")
 }
 
+/// Whether a failure is one of this node's disk, which may have room again.
+fn is_of_the_disk(code: &Code) -> bool {
+    matches!(code.as_str(), "STORE_FULL" | "STORE_IO")
+}
+
 /// Where a job stands, as the peer may hear it.
-fn status(job: &JobRecord) -> tacit_protocol::messages::JobStatus {
-    tacit_protocol::messages::JobStatus {
+fn status(job: &JobRecord) -> JobStatus {
+    JobStatus {
         state: job.state,
         step: job.failure.as_ref().and_then(|failure| failure.step.as_deref()).map(PeerText::new),
         failure: job.told.clone(),
     }
+}
+
+/// What the peer hears of a failed end that this node cannot write down. It has the number of the message that the
+/// written one would have had.
+fn unwritten_end(job: &JobRecord, failure: &Failure) -> Request {
+    let step = failure.step.clone().unwrap_or_else(|| job.state.to_string());
+    let told = PeerFailure::from(&failure.clone().at_step(&step));
+    let about = About { job: job.id, sequence: job.sequence.saturating_add(1) };
+    let status = JobStatus { state: JobState::Failed, step: Some(PeerText::new(step)), failure: Some(told) };
+    Request::Status { about, status }
 }
 
 /// An answer of another kind than the request's.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tacit_protocol::canonical::Digest;
 use tacit_protocol::contract::{CONTRACT_VERSION, ChannelOffer, Contract, ContractError, Profile, Suite};
 use tacit_protocol::identity::PeerId;
-use tacit_protocol::job::JobState;
+use tacit_protocol::job::JobId;
 use tacit_protocol::messages::{Acceptance, PeerFailure};
 use tacit_protocol::policy::{Approval, Policy, Query};
 use tacit_protocol::program::disclosure::{self, Analysis};
@@ -18,15 +18,15 @@ use tacit_protocol::program::rules::{DatasetRules, Refusal};
 use tacit_protocol::program::types::Dataset;
 use tacit_protocol::program::{Alignment, Op, Program};
 use tacit_protocol::schema::TableSchema;
-use tacit_protocol::terms::{OwnedDataset, Proposal, Receiver, TERMS_VERSION, Terms, TermsDataset, schema_digest};
+use tacit_protocol::terms::{
+    OwnedDataset, Proposal, Receiver, TERMS_VERSION, Terms, TermsDataset, TermsParty, schema_digest,
+};
 use tacit_protocol::{Code, Failure, PartyId};
-
-use super::record::JobRecord;
 
 /// How long after its signing a contract may start, in seconds.
 const START_SECONDS: u64 = 300;
 /// The window of `jobs_per_day`.
-const DAY_SECONDS: u64 = 24 * 3600;
+pub(super) const DAY_SECONDS: u64 = 24 * 3600;
 
 /// A dataset of this node, as negotiations see it.
 #[derive(Clone, Debug)]
@@ -44,6 +44,18 @@ pub struct OwnData {
 /// Finds something that this node may know.
 pub type Lookup<'a, Key, Value> = dyn Fn(&Key) -> Option<Value> + 'a;
 
+/// How often a dataset is used, as its policy limits it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Jobs of the asking peer that began within a day and were not refused.
+    pub today: u32,
+    /// Jobs of anyone that have not ended.
+    pub running: u32,
+}
+
+/// Says how often a dataset, by its name in programs, is used by a peer, not counting one job.
+pub type UsageOf<'a> = dyn Fn(&str, &PeerId, Option<JobId>) -> Usage + 'a;
+
 /// What this node knows beside the proposal.
 pub struct Knowledge<'a> {
     /// This node.
@@ -52,8 +64,8 @@ pub struct Knowledge<'a> {
     pub own: Box<Lookup<'a, str, OwnData>>,
     /// The name under which a peer is paired, or this node's own.
     pub name_of: Box<Lookup<'a, PeerId, String>>,
-    /// The jobs that count against the limits of policies.
-    pub jobs: &'a [JobRecord],
+    /// What counts against the limits of policies.
+    pub usage: Box<UsageOf<'a>>,
     /// Unix seconds.
     pub now: u64,
 }
@@ -140,18 +152,9 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
     let mut refusals = Vec::new();
     let mut reviewed = Vec::new();
     let job = proposal.job_id().ok();
-    let proposer = &proposal.parties[proposal.proposer.index()].organisation;
+    let TermsParty { peer, organisation: proposer } = &proposal.parties[proposal.proposer.index()];
     for (name, data) in own {
-        let using = |record: &&JobRecord| {
-            Some(record.id) != job && record.proposal.datasets.iter().any(|dataset| dataset.name == name)
-        };
-        let jobs: Vec<&JobRecord> = knowledge.jobs.iter().filter(using).collect();
-        let today = jobs.iter().filter(|job| {
-            let begun = job.history.first().map_or(0, |entry| entry.at);
-            job.peer == proposal.parties[proposal.proposer.index()].peer
-                && job.state != JobState::Refused
-                && begun + DAY_SECONDS > knowledge.now
-        });
+        let usage = (knowledge.usage)(&name, peer, job);
         let query = Query {
             dataset: &name,
             owner: me,
@@ -161,8 +164,8 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
             alignments: &alignments(proposal),
             code: proposal.code.digest(),
             now: knowledge.now,
-            jobs_today: count(today.count()),
-            jobs_running: count(jobs.iter().filter(|job| !job.state.is_final()).count()),
+            jobs_today: usage.today,
+            jobs_running: usage.running,
         };
         refusals.extend(data.policy.check_query(&query));
         let own_rules = rules(&data.policy, proposal);
@@ -183,9 +186,21 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
 /// contract was signed (CHK-306). Limits on the number of jobs were judged when the job came.
 ///
 /// # Errors
-/// As [`review`].
-pub fn still_allowed(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<(), Rejected> {
-    review(proposal, knowledge).map(drop)
+/// `CONTRACT_SUPERSEDED` with what is in the way now as its cause: for this node's people, and as the peer may hear it.
+pub fn still_allowed(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<(), Box<(Failure, PeerFailure)>> {
+    let Err(rejected) = review(proposal, knowledge) else { return Ok(()) };
+    let code = Code::new("CONTRACT_SUPERSEDED");
+    let text = |code: &Code, cause: &str| format!("changed since the contract was signed: {code}: {cause}");
+
+    let organisation = |party: PartyId| proposal.parties.get(party.index()).map(|party| party.organisation.clone());
+    let inner = rejected.to_failure(|party| organisation(party).unwrap_or_default());
+    let mut failure = Failure::new(code.clone(), text(&inner.code, &inner.message), inner.next);
+    failure.party = inner.party.or_else(|| (knowledge.name_of)(&knowledge.me));
+
+    let inner = rejected.to_peer();
+    let mut told = PeerFailure::new(code, text(&inner.code, &inner.message.to_string()), inner.next.to_string());
+    told.refusals = inner.refusals;
+    Err(Box::new((failure, told)))
 }
 
 /// How a program aligns rows.
@@ -199,10 +214,6 @@ fn alignments(proposal: &Proposal) -> Vec<Alignment> {
         })
         .collect();
     used.into_iter().collect()
-}
-
-fn count(jobs: usize) -> u32 {
-    u32::try_from(jobs).unwrap_or(u32::MAX)
 }
 
 /// The program of a proposal with its types.

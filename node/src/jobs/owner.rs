@@ -8,7 +8,9 @@ use tacit_protocol::contract::Contract;
 use tacit_protocol::identity::{PeerId, Signature};
 use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::log::LogKind;
-use tacit_protocol::messages::{Acceptance, PeerFailure, ProposalAnswer, Readiness, Request, is_from};
+use tacit_protocol::messages::{
+    Acceptance, PeerFailure, PeerText, ProposalAnswer, Readiness, Request, Response, is_from,
+};
 use tacit_protocol::terms::Proposal;
 use tacit_protocol::{Code, Failure, PartyId};
 
@@ -30,6 +32,7 @@ impl Jobs {
             Ok(answer) => answer,
             Err(failure) => {
                 tracing::info!(peer = %from.short(), code = %failure.code, "proposal refused");
+                self.context.log_rejected(from, &failure.code, "a proposal was refused");
                 ProposalAnswer::Refused(*failure)
             }
         }
@@ -43,19 +46,19 @@ impl Jobs {
         if !is_from(&proposal, from) {
             return Err(refuse("PROPOSAL_SIGNATURE", "the proposal names another proposer than its sender"));
         }
-        if let Ok(known) = self.book.get(&id) {
-            if known.proposal_digest() != proposal.digest() {
-                return Err(refuse("PROPOSAL_REPLAY", "another proposal has this name"));
-            }
-            return Ok(stored_answer(&known));
+        match self.book.get(&id) {
+            Ok(known) if known.proposal_digest() == proposal.digest() => return Ok(stored_answer(&known)),
+            Ok(_) => return Err(refuse("PROPOSAL_REPLAY", "another proposal has this name")),
+            Err(failure) if failure.code.as_str() == "JOB_UNKNOWN" => {}
+            Err(failure) => return Err(private(failure)),
         }
-        let jobs = self.book.all().map_err(private)?;
         // CHK-114: what one peer keeps here is bounded. Nothing is written of a proposal beyond the bound.
-        if jobs.iter().filter(|job| job.peer == *from && !job.state.is_final()).count() >= OPEN_JOBS {
+        if self.book.open_count(Some(from)).map_err(private)? >= OPEN_JOBS {
             let message = format!("{OPEN_JOBS} jobs of this organisation are under way at the owner");
             return Err(refuse("PEER_RATE", &message));
         }
-        let review = negotiate::review(&proposal, &self.context.knowledge(&jobs));
+        let usage = self.book.usage().map_err(private)?;
+        let review = negotiate::review(&proposal, &self.context.knowledge_with(Box::new(usage)));
         let me = self.context.identity.peer();
         let party = proposal.parties.iter().position(|party| party.peer == me);
         let party = party.and_then(|place| u8::try_from(place).ok()).map(PartyId);
@@ -74,6 +77,21 @@ impl Jobs {
                 let failure = rejected.to_failure(|party| job.organisation(party)).at_step("negotiating");
                 job.told = Some(rejected.to_peer());
                 job.end(JobState::Refused, failure, self.book.now()).map_err(private)?;
+            }
+        }
+        // CHK-811: it is in the log before it is answered. Refusals are many where a peer tries them out.
+        match (&job.told, job.state) {
+            (Some(told), _) => {
+                let text = format!("the proposal of job {} was refused", job.id);
+                self.context.log_rejected(from, &told.code, &text);
+            }
+            (None, JobState::AwaitingApproval) => {
+                self.context
+                    .log_job(&job, LogKind::Proposal, "proposed; the operator is asked", None)
+                    .map_err(private)?;
+            }
+            (None, _) => {
+                self.context.log_job(&job, LogKind::Proposal, "proposed; accepted by policy", None).map_err(private)?;
             }
         }
         if let Err(known) = self.book.add(&job, None).map_err(private)? {
@@ -109,11 +127,12 @@ impl Jobs {
     pub fn approve(self: &Arc<Self>, id: &JobId) -> Result<JobRecord, Failure> {
         let job = waiting(self.book.get(id)?)?;
         // Policies and datasets may have changed since it came (CHK-206, CHK-306).
-        negotiate::review(&job.proposal, &self.context.knowledge(&[]))
+        negotiate::review(&job.proposal, &self.context.knowledge())
             .map_err(|rejected| rejected.to_failure(|party| job.organisation(party)))?;
         let acceptance = self.accept(&job)?;
         let ((), job) = self.book.change(id, |job, now| {
             waiting_state(job)?;
+            self.context.log_job(job, LogKind::Approval, "approved by the operator", None)?;
             job.acceptance = Some(acceptance);
             job.enter(JobState::Negotiating, now, "approved by the operator")
         })?;
@@ -133,6 +152,8 @@ impl Jobs {
         let code = Code::new("APPROVAL_REFUSED");
         let ((), job) = self.book.change(id, |job, now| {
             waiting_state(job)?;
+            let text = format!("refused by the operator: {}", PeerText::new(reason));
+            self.context.log_job(job, LogKind::Approval, &text, Some(code.as_str()))?;
             job.told = Some(PeerFailure::new(code.clone(), reason, "ask the owner's operator."));
             let failure = Failure::new(code, reason, "").by_party(job.organisation(job.party));
             job.end(JobState::Refused, failure.at_step("awaiting_approval"), now)
@@ -186,7 +207,7 @@ impl Jobs {
         negotiate::check_contract(&contract, &job.proposal, acceptance, job.party, ring_bits, self.book.now())?;
         contract.verify(job.party.other(), &signature).map_err(negotiate::refused_contract)?;
         let own = contract.sign(&self.context.identity).map_err(negotiate::refused_contract)?;
-        self.context.log_job(&job, LogKind::Contract, "contract signed")?;
+        self.context.log_job(&job, LogKind::Contract, "contract signed", None)?;
         // CHK-304: the signature is on disk before it leaves.
         self.book.change(id, |job, now| {
             job.take_contract(contract, job.party.other(), signature);
@@ -197,7 +218,7 @@ impl Jobs {
     }
 
     /// Says whether this node can start, and starts if so.
-    pub(super) fn ready(self: &Arc<Self>, from: &PeerId, id: &JobId, contract: &Digest) -> Result<Readiness, Failure> {
+    pub(super) fn ready(self: &Arc<Self>, from: &PeerId, id: &JobId, contract: &Digest) -> Result<Response, Failure> {
         let job = self.of_peer(from, id)?;
         let signed = job.contract()?;
         if signed.digest() != *contract {
@@ -207,24 +228,35 @@ impl Jobs {
         if job.state != JobState::Contracted {
             // A repetition of a start that went through is answered alike; anything later is not to be started again.
             return match job.state {
-                JobState::Aligning => Ok(Readiness::Ready),
+                JobState::Aligning => Ok(Response::Ready(Readiness::Ready)),
                 state => Err(Failure::new(Code::new("STATE_ILLEGAL"), format!("the job is {state}"), "")),
             };
         }
         signed.check_time(self.book.now()).map_err(negotiate::refused_contract)?;
         let Ok(place) = Arc::clone(&self.runs).try_acquire_owned() else {
-            return Ok(Readiness::Busy { seconds: 2 });
+            return Ok(Response::Ready(Readiness::Busy { seconds: 2 }));
         };
+        // CHK-306: what was agreed must still hold now.
+        if let Err(superseded) = negotiate::still_allowed(&job.proposal, &self.context.knowledge()) {
+            let (failure, told) = *superseded;
+            let ((), job) = self.book.change(id, |job, now| {
+                job.told = Some(told.clone());
+                job.end(JobState::Failed, failure.at_step("starting"), now)
+            })?;
+            self.log_end(&job);
+            return Ok(Response::Failed(told));
+        }
         let (jobs, id) = (Arc::clone(self), *id);
         let running = self.begin_run(&id)?;
         self.tasks.spawn(async move {
-            let _place = place;
-            if let Err(failure) = jobs.run(&job, running).await {
-                drop(jobs.fail(&id, failure));
+            let ran = jobs.run(&job, running).await;
+            drop(place);
+            if let Err(failure) = ran {
+                jobs.end_as_failed(&job, failure).await;
             }
             jobs.drive(id);
         });
-        Ok(Readiness::Ready)
+        Ok(Response::Ready(Readiness::Ready))
     }
 
     /// One step of a job at an owner. What moves it between are the proposer's messages.
@@ -267,10 +299,15 @@ impl Jobs {
     /// A job that a peer may speak of: it is its other party.
     ///
     /// # Errors
-    /// `JOB_UNKNOWN` for one that is not there and for one of others alike.
+    /// `JOB_UNKNOWN` for one that is not there and for one of others alike; a fault of the store.
     pub(super) fn of_peer(&self, from: &PeerId, id: &JobId) -> Result<JobRecord, Failure> {
-        let known = self.book.get(id).ok().filter(|job| job.peer == *from);
-        known.ok_or_else(|| Failure::new(Code::new("JOB_UNKNOWN"), "there is no such job", "see `tacit job list`."))
+        let unknown = || Failure::new(Code::new("JOB_UNKNOWN"), "there is no such job", "see `tacit job list`.");
+        match self.book.get(id) {
+            Ok(job) if job.peer == *from => Ok(job),
+            Ok(_) => Err(unknown()),
+            Err(failure) if failure.code.as_str() == "JOB_UNKNOWN" => Err(unknown()),
+            Err(fault) => Err(fault),
+        }
     }
 }
 

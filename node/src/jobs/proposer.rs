@@ -20,7 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::negotiate::{self, Rejected};
 use super::record::{JobRecord, Role};
-use super::{Jobs, Next, RETRY, unexpected};
+use super::{Jobs, Next, RETRY, is_of_the_disk, unexpected};
 
 /// How long a run may take.
 const RUN_SECONDS: u32 = 6 * 3600;
@@ -49,6 +49,11 @@ impl Jobs {
         let job = self.propose(resolved, request.program, &request.purpose, analyst)?;
         match self.book.add(&job, request.idempotency_key.as_deref())? {
             Ok(()) => {
+                if let Err(fault) = self.context.log_job(&job, LogKind::Proposal, "submitted here", None) {
+                    // CHK-811: what is not in the log does not leave.
+                    self.fail(&job.id, fault.clone())?;
+                    return Err(fault);
+                }
                 tracing::info!(job = %job.id.short(), peer = %job.peer_name(), "job submitted");
                 self.drive(job.id);
                 Ok(job)
@@ -114,7 +119,8 @@ impl Jobs {
             let unknown = || negotiate::unknown_dataset(name);
             let (owner, dataset) = name.split_once('/').ok_or_else(unknown)?;
             let (peer, version, schema) = if owner == own_name {
-                let data = self.context.own_data(dataset).ok_or_else(unknown)?;
+                let found = self.context.own_dataset(dataset);
+                let data = found.map_err(|failure| if is_of_the_disk(&failure.code) { failure } else { unknown() })?;
                 (me, data.version, data.schema)
             } else {
                 let peer = self.context.peer_named(owner).ok_or_else(unknown)?;
@@ -173,7 +179,7 @@ impl Jobs {
         };
         proposal.own = self.own_parts(&proposal, party)?;
         let name = |party: PartyId| proposal.parties[party.index()].organisation.clone();
-        negotiate::review(&proposal, &self.context.knowledge(&self.book.all()?))
+        negotiate::review(&proposal, &self.context.knowledge_with(Box::new(self.book.usage()?)))
             .map_err(|rejected: Rejected| rejected.to_failure(name))?;
         let id = proposal.job_id().map_err(|error| Failure::new(error.code(), error.to_string(), ""))?;
         let job = JobRecord::new(id, Role::Proposer, party, peer, proposal, self.book.now());
@@ -198,10 +204,26 @@ impl Jobs {
     }
 
     async fn send_proposal(self: &Arc<Self>, job: &JobRecord) -> Result<Next, Failure> {
+        if let Some(interrupted) = job.rerun_of {
+            self.end_at_owner(&interrupted).await?;
+        }
         let request = Request::Propose(Box::new(job.proposal.clone()));
         match self.ask(job, "proposal", &request, self.patience()).await? {
             Response::Proposal(answer) => self.take_answer(&job.id, *answer),
             _ => Err(unexpected("proposal")),
+        }
+    }
+
+    /// Has the owner end its side of an interrupted job, which it may not have noticed yet: while it runs there, it counts
+    /// against the owner's `concurrent_jobs`.
+    async fn end_at_owner(&self, interrupted: &JobId) -> Result<(), Failure> {
+        let job = self.book.get(interrupted)?;
+        let request = Request::Status { about: self.about(interrupted)?, status: super::status(&job) };
+        match self.ask(&job, "status", &request, self.patience()).await {
+            // Whatever it makes of the old job, it has heard of its end.
+            Ok(_) => Ok(()),
+            Err(failure) if super::is_passing(&failure.code) => Err(failure),
+            Err(_) => Ok(()),
         }
     }
 
@@ -234,7 +256,8 @@ impl Jobs {
             None => Ok(Next::Again),
             Some(failure) => {
                 let failure = failure.to_failure(&job.peer_name()).at_step("negotiating");
-                self.book.change(id, |job, now| job.end(JobState::Refused, failure, now))?;
+                let ((), job) = self.book.change(id, |job, now| job.end(JobState::Refused, failure, now))?;
+                self.log_end(&job);
                 Ok(Next::Done)
             }
         }
@@ -273,7 +296,7 @@ impl Jobs {
         let own = self.context.contract_part(&job.id, job.party)?;
         let contract = negotiate::contract(&job.proposal, terms, &own, acceptance, ring_bits, self.book.now())?;
         let signature = contract.sign(&self.context.identity).map_err(negotiate::refused_contract)?;
-        self.context.log_job(job, LogKind::Contract, "contract signed")?;
+        self.context.log_job(job, LogKind::Contract, "contract signed", None)?;
         // CHK-304: the signature is on disk before it leaves.
         let ((), job) = self.book.change(&job.id, |job, _| {
             job.take_contract(contract, job.party, signature);
@@ -367,6 +390,8 @@ impl Jobs {
                 Ok(())
             })?;
             tracing::info!(job = %again.id.short(), "job runs again after an interruption");
+            let text = format!("repeats job {} after its interruption", job.id);
+            self.context.log_job(&again, LogKind::Proposal, &text, None)?;
             self.drive(again.id);
         }
         Ok(Next::Done)

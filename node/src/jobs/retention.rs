@@ -20,6 +20,7 @@ impl Jobs {
     pub async fn keep_retention(self: Arc<Self>) {
         loop {
             let jobs = Arc::clone(&self);
+            self.context.log_counted_rejections(false);
             let looked = tokio::task::spawn_blocking(move || jobs.expire_results()).await;
             if let Ok(Err(failure)) = looked {
                 tracing::error!(code = %failure.code, "results were not looked over: {failure}");
@@ -38,7 +39,7 @@ impl Jobs {
             let days = own.filter_map(|dataset| self.context.own_data(&dataset.dataset));
             let days = days.map(|data| data.policy.retention().results_days).min();
             if days.is_some_and(|days| is_over(&job, days, now)) {
-                self.context.log_job(&job, LogKind::Job, "the result was deleted: its time is over")?;
+                self.context.log_job(&job, LogKind::Job, "the result was deleted: its time is over", None)?;
                 self.context.forget_output(&job.id, OutputKind::Result)?;
                 self.book.change(&job.id, |job, _| {
                     job.expired = true;

@@ -1,5 +1,6 @@
 //! The run of a contracted job: the data channel, the engine on a thread of its own, the release barrier, the result.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use tacit_mpc::channel::noise::{Deadlines, Handshake, NoiseChannel, Role as NoiseRole};
 use tacit_mpc::inputs::{LocalTable, LocalTables};
 use tacit_mpc::plan::Plan;
-use tacit_mpc::released::{Cell, ReleasedValue};
+use tacit_mpc::released::{self, ReleasedValue};
 use tacit_mpc::session::{self, Hooks, JobInput, Outcome, OutputShares, Phase, Progress};
 use tacit_protocol::canonical::Salt;
 use tacit_protocol::contract::Contract;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::negotiate::{self, Derived};
 use super::record::{Figures, JobRecord};
 use super::result::StoredResult;
-use super::{Jobs, is_passing};
+use super::{Jobs, is_of_the_disk, is_passing};
 use crate::clock::system_rng;
 use crate::context::{Context, OutputKind};
 use crate::data_plane::{Route, Session, listening_party};
@@ -73,12 +74,14 @@ impl Jobs {
             Ok(()) => return Ok(()),
             Err(failure) => failure,
         };
-        let now = self.book.get(&job.id)?;
-        let of_the_path = is_passing(&failure.code)
+        // A store that has stopped says nothing; then nothing of the release was written.
+        let Ok(now) = self.book.get(&job.id) else { return Err(failure) };
+        let may_pass = is_passing(&failure.code)
+            || is_of_the_disk(&failure.code)
             || failure.code.as_str() == "JOB_INTERRUPTED"
             || failure.code.as_str().starts_with("CHANNEL_");
-        if now.state.is_past_release() && of_the_path {
-            tracing::warn!(job = %job.id.short(), code = %failure.code, "the channel broke at the release: {failure}");
+        if now.state.is_past_release() && may_pass {
+            tracing::warn!(job = %job.id.short(), code = %failure.code, "the run broke off at the release: {failure}");
             return Ok(());
         }
         Err(failure)
@@ -133,6 +136,7 @@ impl Jobs {
     /// The blocking part: handshake, alignment, computation, barrier, opening.
     fn engine(&self, job: &JobRecord, connection: Session, started: u64) -> Result<(), Failure> {
         let Session { stream, lease } = connection;
+        let socket = stream.try_clone().map_err(|cause| channel_failure(&cause))?;
         let peer = || Some(job.peer_name());
         let contract = job.contract()?;
         let program = prepare(job, &self.context)?;
@@ -145,10 +149,28 @@ impl Jobs {
             session: *contract.digest().as_bytes(),
         };
         let begun = Instant::now();
-        let mut observer = |progress: Progress| self.observe(&job.id, progress);
-        let mut barrier = |shares: &OutputShares| self.release_barrier(job, shares).map_err(refused_by_node);
+        // A failure of this node's own, which the engine only passes through.
+        let own = Cell::new(None);
+        let keep = |failure: Failure| {
+            let refused = refused_by_node(failure.clone());
+            own.set(Some(failure));
+            refused
+        };
+        let mut observer = |progress: Progress| {
+            if let Err(failure) = self.observe(&job.id, progress) {
+                // The engine's next read or write fails.
+                drop(socket.shutdown(Shutdown::Both));
+                keep(failure);
+            }
+        };
+        let mut barrier = |shares: &OutputShares| self.release_barrier(job, shares).map_err(keep);
         let mut hooks = Hooks { observer: &mut observer, clock: &|| begun.elapsed(), release_barrier: &mut barrier };
         let ran = session::run(&mut channel, &input, &mut system_rng(), &mut hooks);
+        if let Some(failure) = own.take() {
+            // The peer hears of it before it sees the channel close, so that both name the same cause.
+            self.tell_before_the_end(job, &failure);
+            return Err(failure);
+        }
         // What both sides conclude from the same messages (too few rows, a broken promise) ends in order too, so that
         // the last of those messages arrives and the peer concludes the same.
         if matches!(ran, Ok(_) | Err(tacit_mpc::Error::Refused { .. }))
@@ -161,7 +183,11 @@ impl Jobs {
         self.conclude(job, &outcome, program.rows, started)
     }
 
-    fn observe(&self, id: &JobId, progress: Progress) {
+    /// Notes how far a run is.
+    ///
+    /// # Errors
+    /// A fault of the store, with which the run has to end. One that was called off meanwhile is broken off by its token.
+    fn observe(&self, id: &JobId, progress: Progress) -> Result<(), Failure> {
         let entered = match progress {
             Progress::Phase(Phase::SetUp) => self.book.enter(id, JobState::Executing, "").map(drop),
             Progress::Overlap { rows, .. } => self
@@ -173,16 +199,20 @@ impl Jobs {
                 .map(drop),
             Progress::Phase(_) | Progress::Step(_) => Ok(()),
         };
-        if let Err(failure) = entered {
-            // Called off meanwhile: the run is broken off by its token.
-            tracing::debug!(job = %id.short(), code = %failure.code, "progress not recorded");
+        match entered {
+            Err(failure) if is_of_the_disk(&failure.code) => Err(failure),
+            Err(failure) => {
+                tracing::debug!(job = %id.short(), code = %failure.code, "progress not recorded");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 
     /// CHK-701: before the first byte of an opening leaves, the share is stored and the release is in log and record.
     fn release_barrier(&self, job: &JobRecord, shares: &OutputShares) -> Result<(), Failure> {
         self.context.store_output(&job.id, OutputKind::Share, &shares.to_bytes())?;
-        self.context.log_job(job, LogKind::Release, "shares of the outputs may have left")?;
+        self.context.log_job(job, LogKind::Release, "shares of the outputs may have left", None)?;
         self.book.enter(&job.id, JobState::Releasing, "").map(drop)
     }
 
@@ -242,6 +272,8 @@ impl Jobs {
         if !released.is_empty() {
             let stored = StoredResult { values: released.to_vec(), openings };
             self.context.store_output(&job.id, OutputKind::Result, &stored.to_bytes())?;
+            let names: Vec<&str> = released.iter().map(|value| value.name.as_str()).collect();
+            self.context.log_job(job, LogKind::Job, &format!("received the outputs {}", names.join(", ")), None)?;
         }
         self.book.change(&job.id, |job, now| {
             let (sent, received, rounds) = (figures.sent, figures.received, figures.rounds);
@@ -279,8 +311,7 @@ struct Prepared {
 fn prepare(job: &JobRecord, context: &Context) -> Result<Prepared, Failure> {
     let acceptance = job.acceptance.as_ref().map_or(&[][..], |acceptance| &acceptance.datasets);
     // CHK-306: what was agreed must still hold now.
-    negotiate::still_allowed(&job.proposal, &context.knowledge(&[]))
-        .map_err(|rejected| rejected.to_failure(|party| job.organisation(party)))?;
+    negotiate::still_allowed(&job.proposal, &context.knowledge()).map_err(|superseded| superseded.0)?;
     let (_, derived) = negotiate::complete(&job.proposal, acceptance)
         .map_err(|rejected| rejected.to_failure(|party| job.organisation(party)))?;
     let terms = &job.contract()?.terms;
@@ -368,8 +399,8 @@ fn silence(peer_timeout_seconds: u64, contract: &Contract) -> Duration {
 /// What a receiver can later show of a value, against its commitment in the receipt.
 fn opening(job: JobId, value: &ReleasedValue) -> ResultOpening {
     let status = match value.cells.as_slice() {
-        cells if cells.iter().any(|cell| matches!(cell, Cell::Released(_))) => OutputStatus::Released,
-        cells if cells.contains(&Cell::Suppressed) => OutputStatus::Suppressed,
+        cells if cells.iter().any(|cell| matches!(cell, released::Cell::Released(_))) => OutputStatus::Released,
+        cells if cells.contains(&released::Cell::Suppressed) => OutputStatus::Suppressed,
         _ => OutputStatus::Undefined,
     };
     ResultOpening {

@@ -18,7 +18,7 @@ use super::{Jobs, Next, RETRY, unexpected};
 use crate::context::OutputKind;
 
 /// The wait between two rounds of settling with a peer that is away, at most.
-const PAUSE: Duration = Duration::from_secs(30);
+pub(super) const PAUSE: Duration = Duration::from_secs(30);
 
 /// Whether a job that shows its end still has a receipt to settle.
 pub(super) fn is_open(job: &JobRecord) -> bool {
@@ -44,12 +44,7 @@ impl Jobs {
             }
             match self.settle_once(&job).await {
                 Ok(true) => return Ok(Next::Done),
-                Ok(false) if job.state == JobState::Finished => {}
-                Ok(false) => {
-                    if let Some(failure) = self.ended_before_release_at_peer(&job).await {
-                        return self.end_unreleased(&job, failure);
-                    }
-                }
+                Ok(false) => {}
                 Err(failure) if super::is_passing(&failure.code) => self.mark_unknown(&job)?,
                 Err(failure) => tracing::warn!(job = %job.id.short(), code = %failure.code, "not settled: {failure}"),
             }
@@ -58,40 +53,25 @@ impl Jobs {
         }
     }
 
-    /// Why the job ended at the peer before it came to release there: then the peer has no share to give and will take
-    /// none. None while the peer goes on, or cannot say.
-    async fn ended_before_release_at_peer(&self, job: &JobRecord) -> Option<Failure> {
-        let request = Request::Status { about: self.about(&job.id).ok()?, status: super::status(job) };
-        let Ok(Response::Status(theirs)) = self.ask_once(job, "status", &request).await else { return None };
-        theirs.end(&job.peer_name())
-    }
-
     /// Ends a job that this node was about to release and the peer never was. What it disclosed counts as spent, for a
     /// share may have left; the receivers of a repetition are the same.
-    fn end_unreleased(self: &Arc<Self>, job: &JobRecord, failure: Failure) -> Result<Next, Failure> {
+    async fn end_unreleased(self: &Arc<Self>, job: &JobRecord, failure: Failure) -> Result<(), Failure> {
         self.context.forget_output(&job.id, OutputKind::Share)?;
         if job.role == Role::Proposer && may_rerun(&failure.code) {
-            return self.rerun_after(job, failure);
+            self.rerun_after(job, failure).map(drop)
+        } else {
+            self.end_as_failed(job, failure).await;
+            Ok(())
         }
-        Err(failure)
     }
 
     /// One round; whether it settled the job.
     async fn settle_once(self: &Arc<Self>, job: &JobRecord) -> Result<bool, Failure> {
-        if job.account.is_none() {
-            // The channel broke at the release: this node's share goes again, and the peer's may come.
-            self.send_share(job).await?;
-            return Ok(false);
+        // Without an account the channel broke at the release here; an owner waits for the proposer's word.
+        if job.account.is_none() || job.role == Role::Owner {
+            return self.release_again(job).await;
         }
-        if job.role == Role::Owner {
-            // Whatever the peer misses, it has not said that it has it.
-            self.send_share(job).await?;
-            return Ok(false);
-        }
-        let Some(account) = self.exchange_accounts(job).await? else {
-            self.send_share(job).await?;
-            return Ok(false);
-        };
+        let Some(account) = self.exchange_accounts(job).await? else { return self.release_again(job).await };
         let signed = self.assemble(job, account)?;
         let own = signed.receipt.sign(&self.context.identity);
         let request =
@@ -110,6 +90,28 @@ impl Jobs {
         };
         self.take_receipt(job, signed, signature)?;
         Ok(true)
+    }
+
+    /// Sends this node's share again, for the peer has not said that it has it, or ends the job with a peer that ended
+    /// it before its release; whether it did the latter.
+    async fn release_again(self: &Arc<Self>, job: &JobRecord) -> Result<bool, Failure> {
+        let released = job.state == JobState::Finished;
+        if let Some(ended) = self.ended_at_peer(job).await?.filter(|_| !released) {
+            self.end_unreleased(job, ended).await?;
+            return Ok(true);
+        }
+        self.send_share(job).await?;
+        Ok(false)
+    }
+
+    /// Why the peer ended the job before its release, if it did: then it takes no share any more, and none is sent.
+    async fn ended_at_peer(&self, job: &JobRecord) -> Result<Option<Failure>, Failure> {
+        let request = Request::Status { about: self.about(&job.id)?, status: super::status(job) };
+        match self.ask_once(job, "status", &request).await? {
+            Response::Status(theirs) => Ok(theirs.end(&job.peer_name())),
+            Response::Failed(failure) => Err(failure.to_failure(&job.peer_name())),
+            _ => Err(unexpected("status")),
+        }
     }
 
     /// Sends this node's account and gets the peer's; none while the peer's run is not over.
@@ -179,7 +181,7 @@ impl Jobs {
     fn take_receipt(&self, job: &JobRecord, mut signed: SignedReceipt, peers: Signature) -> Result<(), Failure> {
         signed.add(job.party.other(), peers).map_err(failure)?;
         signed.add(job.party, signed.receipt.sign(&self.context.identity)).map_err(failure)?;
-        self.context.log_job(job, LogKind::Receipt, "receipt signed by both parties")?;
+        self.context.log_job(job, LogKind::Receipt, "receipt signed by both parties", None)?;
         self.book.change(&job.id, |job, now| {
             job.receipt = Some(signed);
             if job.state == JobState::Finished { Ok(()) } else { job.enter(JobState::Finished, now, "") }

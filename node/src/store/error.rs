@@ -40,6 +40,15 @@ pub enum StoreError {
         /// The tree.
         tree: &'static str,
     },
+    /// An earlier write failed, so that the store no longer knows what is on the disk. It shows nothing from then on; a
+    /// restart reads what is there.
+    #[error("the store stopped when a write failed: {cause}")]
+    Stopped {
+        /// Whether it was for want of room.
+        full: bool,
+        /// The first failure.
+        cause: String,
+    },
     /// An earlier write to the journal failed in a way that could not be undone.
     #[error("the journal cannot be written any more, after: {0}")]
     Poisoned(String),
@@ -49,9 +58,9 @@ impl StoreError {
     /// The stable code.
     pub fn code(&self) -> Code {
         Code::new(match self {
-            Self::Full => "STORE_FULL",
+            Self::Full | Self::Stopped { full: true, .. } => "STORE_FULL",
             Self::Locked { .. } => "STORE_LOCKED",
-            Self::Io(_) | Self::Poisoned(_) => "STORE_IO",
+            Self::Io(_) | Self::Poisoned(_) | Self::Stopped { full: false, .. } => "STORE_IO",
             Self::Corrupt(_) => "STORE_CORRUPT",
             Self::Version { .. } => "STORE_VERSION",
             Self::Conflict { .. } => "STORE_CONFLICT",
@@ -61,9 +70,14 @@ impl StoreError {
     /// What the operator does next.
     pub fn next_step(&self) -> &'static str {
         match self {
-            Self::Full => "Free space on the disk of the node's directory, restart the node and repeat the command.",
+            Self::Full => "Free space on the disk of the node's directory and repeat the command.",
+            Self::Stopped { full: true, .. } => {
+                "Free space on the disk of the node's directory and start the node again."
+            }
             Self::Locked { .. } => "Stop the other node, or give this one a directory of its own.",
-            Self::Io(_) | Self::Poisoned(_) => "Check the disk and its permissions, then restart the node.",
+            Self::Io(_) | Self::Poisoned(_) | Self::Stopped { full: false, .. } => {
+                "Check the disk and its permissions, then restart the node."
+            }
             Self::Corrupt(_) => "Restore the node's directory from a backup and report what happened before.",
             Self::Version { .. } => "Run the version of tacit that wrote this store, or a later one.",
             Self::Conflict { .. } => "Look at the current state and repeat the command if it still applies.",

@@ -19,6 +19,13 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Another store with the same entries.
+    #[cfg(test)]
+    pub(crate) fn copy(&self) -> Self {
+        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
+        Self { trees: RwLock::new(trees.clone()) }
+    }
 }
 
 impl Store for MemoryStore {

@@ -11,6 +11,8 @@ mod memory;
 mod record;
 mod sled;
 
+use tokio_util::sync::CancellationToken;
+
 pub use error::StoreError;
 pub use journal::{Journal, JournalFile, JournalStart};
 pub use memory::MemoryStore;
@@ -64,8 +66,14 @@ pub trait Store: Send + Sync {
     /// Returns once everything written before has reached the disk, so that it survives a power cut.
     ///
     /// # Errors
-    /// The store cannot be written.
+    /// The store cannot be written. It has stopped then: what was written since the last flush may be on the disk or
+    /// not, so nothing is read or written any more, with [`StoreError::Stopped`], until the process starts again.
     fn flush(&self) -> Result<(), StoreError>;
+
+    /// Is cancelled when the store has stopped after a write that failed.
+    fn stopped(&self) -> CancellationToken {
+        CancellationToken::new()
+    }
 
     /// Sets one value.
     ///

@@ -2,21 +2,31 @@
 //!
 //! What sled does not do by itself, done here: `flush` ends in an fsync of its files (its own ends in a page-cache
 //! write), a damaged snapshot is moved aside and rebuilt from the log, and a panic of sled on a damaged file is an
-//! error.
+//! error. A write that fails stops the store: neither sled nor the page cache says what of it is on the disk. So that
+//! this does not happen on a disk that merely fills up, the last megabytes are left alone.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use ::sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
+use tokio_util::sync::CancellationToken;
 
 use super::{Batch, Entry, Store, StoreError, TreeName};
 
 /// Worst-case memory of sled's page cache.
 const CACHE_BYTES: u64 = 128 << 20;
+
+/// Bytes of the disk that are left free. Below that, writes are refused before sled begins them, and go through again
+/// once there is room. More than sled and the logs write between two checks: sled's buffers and one segment of its log.
+const RESERVED_BYTES: u64 = 32 << 20;
+
+/// How often a flush that waits for the disk looks whether a write has failed.
+const FLUSH_LOOKS: Duration = Duration::from_secs(1);
 
 /// Names of sled's snapshot files start with this.
 const SNAPSHOT_PREFIX: &str = "snap.";
@@ -28,6 +38,11 @@ pub struct SledStore {
     trees: Mutex<BTreeMap<TreeName, ::sled::Tree>>,
     /// Files of large values that have reached the disk. They are written once and never changed.
     synced: Mutex<HashSet<OsString>>,
+    /// Bytes of the disk that are left free.
+    reserved: u64,
+    /// The write that failed, and whether for want of room.
+    failed: OnceLock<(bool, String)>,
+    stopped: CancellationToken,
 }
 
 impl SledStore {
@@ -45,7 +60,43 @@ impl SledStore {
             }
             other => other?,
         };
-        Ok(Self { path: path.to_owned(), db, trees: Mutex::default(), synced: Mutex::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            db,
+            trees: Mutex::default(),
+            synced: Mutex::default(),
+            reserved: RESERVED_BYTES,
+            failed: OnceLock::new(),
+            stopped: CancellationToken::new(),
+        })
+    }
+
+    /// The same with another reserve.
+    #[cfg(test)]
+    pub(crate) fn reserving(mut self, bytes: u64) -> Self {
+        self.reserved = bytes;
+        self
+    }
+
+    /// Works on the store unless it has stopped, and stops it if the disk fails.
+    fn on_disk<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Some((full, cause)) = self.failed.get() {
+            return Err(StoreError::Stopped { full: *full, cause: cause.clone() });
+        }
+        work().inspect_err(|error| {
+            let full = matches!(error, StoreError::Full);
+            if full || matches!(error, StoreError::Io(_)) {
+                // The first failure stays.
+                drop(self.failed.set((full, error.to_string())));
+                self.stopped.cancel();
+            }
+        })
+    }
+
+    /// Refuses a write that might meet the end of the disk. Nothing of it has begun then.
+    fn check_room(&self) -> Result<(), StoreError> {
+        let disk = rustix::fs::statvfs(&self.path).map_err(std::io::Error::from)?;
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < self.reserved { Err(StoreError::Full) } else { Ok(()) }
     }
 
     fn tree(&self, name: TreeName) -> Result<::sled::Tree, StoreError> {
@@ -79,26 +130,26 @@ impl SledStore {
         *synced = present;
         Ok(())
     }
-}
 
-impl Store for SledStore {
-    fn get(&self, tree: TreeName, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.tree(tree)?.get(key)?.map(|value| value.to_vec()))
+    /// sled's own flush. One of sled's two ways to fail a write (`exit_reservation` in its `logger.rs`) wakes nobody, and
+    /// a flush that waits for that write would wait for ever. A second flush looks before it waits and wakes the first.
+    fn flush_sled(&self) -> Result<(), StoreError> {
+        std::thread::scope(|scope| {
+            let (done, waiting) = std::sync::mpsc::channel::<()>();
+            scope.spawn(move || {
+                while waiting.recv_timeout(FLUSH_LOOKS) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                    drop(self.db.flush_async());
+                }
+            });
+            let flushed = self.db.flush();
+            drop(done);
+            flushed?;
+            Ok(())
+        })
     }
 
-    fn scan(&self, tree: TreeName, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        if to.is_some_and(|to| to <= from) {
-            return Ok(Vec::new());
-        }
-        let tree = self.tree(tree)?;
-        let found = match to {
-            Some(to) => tree.range(from..to),
-            None => tree.range(from..),
-        };
-        found.take(limit).map(|entry| entry.map(|(k, v)| (k.to_vec(), v.to_vec())).map_err(Into::into)).collect()
-    }
-
-    fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
+    /// A batch as one transaction.
+    fn transact(&self, batch: &Batch) -> Result<(), StoreError> {
         let mut names: Vec<TreeName> =
             batch.expectations.iter().map(|e| e.0).chain(batch.writes.iter().map(|w| w.0)).collect();
         names.sort_unstable();
@@ -128,23 +179,70 @@ impl Store for SledStore {
             TransactionError::Storage(error) => error.into(),
         })
     }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        if self.failed.get().is_some() {
+            // sled would write once more, tree by tree. The process ends, and with it the lock of its files.
+            std::mem::forget(self.db.clone());
+        }
+    }
+}
+
+impl Store for SledStore {
+    fn get(&self, tree: TreeName, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.on_disk(|| Ok(self.tree(tree)?.get(key)?.map(|value| value.to_vec())))
+    }
+
+    fn scan(&self, tree: TreeName, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        if to.is_some_and(|to| to <= from) {
+            return Ok(Vec::new());
+        }
+        self.on_disk(|| {
+            let tree = self.tree(tree)?;
+            let found = match to {
+                Some(to) => tree.range(from..to),
+                None => tree.range(from..),
+            };
+            found.take(limit).map(|entry| entry.map(|(k, v)| (k.to_vec(), v.to_vec())).map_err(Into::into)).collect()
+        })
+    }
+
+    fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
+        if batch.writes.iter().any(|(_, _, value)| value.is_some()) {
+            self.check_room()?;
+        }
+        self.on_disk(|| self.transact(batch))
+    }
 
     fn flush(&self) -> Result<(), StoreError> {
-        self.db.flush()?;
-        self.sync_blobs()?;
-        File::open(self.path.join("db"))?.sync_all()?;
-        File::open(&self.path)?.sync_all()?;
-        Ok(())
+        self.on_disk(|| {
+            self.flush_sled()?;
+            self.sync_blobs()?;
+            File::open(self.path.join("db"))?.sync_all()?;
+            File::open(&self.path)?.sync_all()?;
+            Ok(())
+        })
+    }
+
+    fn stopped(&self) -> CancellationToken {
+        self.stopped.clone()
     }
 
     fn put(&self, tree: TreeName, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        self.tree(tree)?.insert(key, value)?;
-        Ok(())
+        self.check_room()?;
+        self.on_disk(|| {
+            self.tree(tree)?.insert(key, value)?;
+            Ok(())
+        })
     }
 
     fn delete(&self, tree: TreeName, key: &[u8]) -> Result<(), StoreError> {
-        self.tree(tree)?.remove(key)?;
-        Ok(())
+        self.on_disk(|| {
+            self.tree(tree)?.remove(key)?;
+            Ok(())
+        })
     }
 }
 

@@ -152,6 +152,54 @@ fn a_full_disk_is_its_own_error() {
     assert_eq!(sled.code().as_str(), "STORE_FULL");
 }
 
+#[test]
+fn a_disk_without_its_reserve_refuses_writes_and_takes_them_again_once_there_is_room() {
+    let dir = tempfile::tempdir().expect("a directory");
+    {
+        let store = SledStore::open(dir.path()).expect("opens").reserving(u64::MAX);
+        for refused in [store.put(A, b"k", b"v"), store.apply(&Batch::new().put(A, b"k", b"v").delete(B, b"k"))] {
+            assert_eq!(refused.expect_err("no room").code().as_str(), "STORE_FULL");
+        }
+        assert_eq!(store.get(A, b"k").expect("reads go on"), None);
+        store.delete(A, b"k").expect("what frees room is not refused");
+        store.flush().expect("nothing has failed");
+        assert!(!store.stopped().is_cancelled());
+    }
+    let store = SledStore::open(dir.path()).expect("opens").reserving(0);
+    store.put(A, b"k", b"v").expect("room");
+}
+
+#[test]
+fn a_store_whose_flush_failed_shows_nothing_until_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("store");
+    let store = SledStore::open(&path).expect("opens");
+    store.put(A, b"k", b"old").and_then(|()| store.flush()).expect("written");
+    let stopped = store.stopped();
+    store.put(A, b"k", b"new").expect("written");
+    // The directory is gone from under it, so that its files cannot be synchronised.
+    std::fs::rename(&path, dir.path().join("elsewhere")).expect("renames");
+    store.flush().expect_err("no such directory");
+    assert!(stopped.is_cancelled());
+    std::fs::rename(dir.path().join("elsewhere"), &path).expect("renames back");
+    for refused in [store.get(A, b"k").map(drop), store.put(A, b"k", b"more"), store.flush()] {
+        let error = refused.expect_err("stopped");
+        assert!(matches!(error, StoreError::Stopped { full: false, .. }), "{error}");
+        assert_eq!(error.code().as_str(), "STORE_IO");
+    }
+    drop(store);
+    // Another process would find this.
+    let copy = dir.path().join("copy");
+    std::fs::create_dir_all(copy.join("blobs")).expect("a directory");
+    for entry in std::fs::read_dir(&path).expect("lists").map(|entry| entry.expect("an entry")) {
+        if entry.file_type().expect("a type").is_file() {
+            std::fs::copy(entry.path(), copy.join(entry.file_name())).expect("copies");
+        }
+    }
+    let found = SledStore::open(&copy).expect("opens").get(A, b"k").expect("reads").expect("a value");
+    assert!([&b"old"[..], b"new"].contains(&found.as_slice()), "one of the two, whole");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 

@@ -9,7 +9,9 @@ use tacit_protocol::schema::{ColumnSchema, Element, Range};
 use tacit_protocol::terms::{JobCode, ProposedDataset, RunLimits, TermsParty, Venue, in_canonical_order};
 use tacit_sdk::ProgramBuilder;
 
+use super::super::record::{JobRecord, Role};
 use super::*;
+use tacit_protocol::job::JobState;
 
 const NOW: u64 = 1_800_000_000;
 const SHOP: &str = r#"
@@ -42,7 +44,7 @@ uses = ["join"]
 uses = ["filter", "count"]
 "#;
 
-fn identity(name: &str) -> Identity {
+pub(in crate::jobs) fn identity(name: &str) -> Identity {
     Identity::from_seed(&[name.len() as u8 + name.as_bytes()[0]; 32])
 }
 
@@ -67,7 +69,7 @@ fn knowledge<'a>(me: &str, own: &'a BTreeMap<&str, OwnData>) -> Knowledge<'a> {
         name_of: Box::new(|peer| {
             ["maison", "banque"].into_iter().find(|name| identity(name).peer() == *peer).map(str::to_owned)
         }),
-        jobs: &[],
+        usage: Box::new(|_, _, _| Usage::default()),
         now: NOW,
     }
 }
@@ -171,29 +173,52 @@ fn chk_108_an_organisation_goes_by_the_name_under_which_it_is_paired() {
 
 #[test]
 fn chk_211_limits_count_the_jobs_of_the_asker() {
-    let limited = SHOP.replace("[release]", "jobs_per_day = 1\n[release]");
+    let limited = SHOP.replace("[release]", "jobs_per_day = 2\nconcurrent_jobs = 3\n[release]");
     let own = BTreeMap::from([("customers", data(&limited, "frequency"))]);
-    let mut earlier = proposal();
-    earlier.nonce = Nonce::from_bytes([8; 16]);
-    let (id, party) = (earlier.job_id().expect("an id"), earlier.proposer.other());
-    let record =
-        JobRecord::new(id, super::super::record::Role::Owner, party, identity("banque").peer(), earlier, NOW - 60);
-    let jobs = [record];
-    let known = Knowledge { jobs: &jobs, ..knowledge("maison", &own) };
-    let Err(Rejected::Forbidden(refusals)) = review(&proposal(), &known) else { panic!("a refusal") };
-    assert_eq!(refusals[0].code.as_str(), "POLICY_RATE");
-    let tomorrow = Knowledge { jobs: &jobs, now: NOW + DAY_SECONDS, ..knowledge("maison", &own) };
-    assert!(
-        !matches!(review(&proposal(), &tomorrow), Err(Rejected::Forbidden(refusals)) if refusals[0].clause.contains("jobs_per_day"))
-    );
+    let clauses = |usage: Usage| {
+        let job = proposal().job_id().ok();
+        let asked = move |dataset: &str, peer: &PeerId, except: Option<JobId>| {
+            assert_eq!((dataset, peer, except), ("maison/customers", &identity("banque").peer(), job));
+            usage
+        };
+        let known = Knowledge { usage: Box::new(asked), ..knowledge("maison", &own) };
+        match review(&proposal(), &known) {
+            Ok(_) => Vec::new(),
+            Err(Rejected::Forbidden(refusals)) => {
+                assert!(refusals.iter().all(|refusal| refusal.code.as_str() == "POLICY_RATE"), "{refusals:?}");
+                refusals.into_iter().map(|refusal| refusal.clause).collect::<Vec<_>>()
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    assert!(clauses(Usage { today: 1, running: 2 }).is_empty());
+    let refused = clauses(Usage { today: 2, running: 2 });
+    assert!(refused.len() == 1 && refused[0].contains("jobs_per_day"), "{refused:?}");
+    let refused = clauses(Usage { today: 1, running: 3 });
+    assert!(refused.len() == 1 && refused[0].contains("concurrent_jobs"), "{refused:?}");
+}
+
+#[test]
+fn attack_39_chk_306_what_was_signed_is_superseded_by_a_stricter_policy_or_another_version() {
+    assert!(still_allowed(&proposal(), &knowledge("maison", &shop())).is_ok());
+    let stricter = BTreeMap::from([("customers", data(&SHOP.replace(r#"["filter", "count"]"#, "[]"), "frequency"))]);
+    let mut newer = shop();
+    newer.get_mut("customers").expect("there").version = 4;
+    for (own, cause) in [(stricter, "POLICY_"), (newer, "DATASET_STALE"), (BTreeMap::new(), "DATASET_UNKNOWN")] {
+        let refused = still_allowed(&proposal(), &knowledge("maison", &own)).expect_err("superseded");
+        let (failure, told) = *refused;
+        assert_eq!((failure.code.as_str(), told.code.as_str()), ("CONTRACT_SUPERSEDED", "CONTRACT_SUPERSEDED"));
+        assert!(failure.message.contains(cause) && told.message.to_string().contains(cause), "{failure}");
+        assert_eq!(failure.party.as_deref(), Some("maison"));
+        assert!(!failure.next.is_empty(), "{failure}");
+    }
 }
 
 /// The record of a job that finished at a time, for the tests of other modules.
 pub(in crate::jobs) fn finished_job(at: u64) -> JobRecord {
     let proposal = proposal();
     let (id, party) = (proposal.job_id().expect("an id"), proposal.proposer);
-    let role = super::super::record::Role::Proposer;
-    let mut job = JobRecord::new(id, role, party, identity("maison").peer(), proposal, at - 10);
+    let mut job = JobRecord::new(id, Role::Proposer, party, identity("maison").peer(), proposal, at - 10);
     for state in [JobState::Negotiating, JobState::Contracted, JobState::Aligning, JobState::Executing] {
         job.enter(state, at - 5, "").expect("legal");
     }

@@ -1,0 +1,165 @@
+//! What the book looks up without reading its jobs: which are open, how often a dataset is used, and which refused
+//! proposals are the oldest.
+//!
+//! It lives in memory and follows from the records: a hundred bytes or so for each job that is open, that began within
+//! a day, or that was refused here; nothing for any other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tacit_protocol::identity::PeerId;
+use tacit_protocol::job::{JobId, JobState};
+
+use super::super::negotiate::{DAY_SECONDS, Usage};
+use super::super::record::{JobRecord, Role};
+
+/// Refused proposals of one peer that are kept, so that a repetition gets the same answer (CHK-203) and the operator
+/// can look at them. 64 are more than a person sends in an afternoon of trying; a record has some 10 KB, and at most
+/// 256 KiB, so one peer takes 16 MiB of the disk at worst.
+pub(super) const REFUSED_OF_A_PEER: usize = 64;
+/// Refused proposals of all peers that are kept: 1,024, or 256 MiB of the disk at worst.
+pub(super) const REFUSED_IN_ALL: usize = 1_024;
+
+/// When a proposal was refused, and which; the order in which they go.
+type Refusal = (u64, JobId);
+
+#[derive(Default)]
+pub(super) struct Index {
+    /// Jobs that have not ended, by the other party.
+    open: BTreeMap<PeerId, BTreeSet<JobId>>,
+    /// The jobs of each dataset, by its name in programs.
+    datasets: BTreeMap<String, Uses>,
+    /// Proposals that were refused here.
+    refused: BTreeSet<Refusal>,
+    refused_of: BTreeMap<PeerId, BTreeSet<Refusal>>,
+    peer_of_refused: BTreeMap<JobId, PeerId>,
+}
+
+/// The jobs that count against the limits of a dataset's policy.
+#[derive(Default)]
+struct Uses {
+    open: BTreeSet<JobId>,
+    /// Those of a day that were not refused, by the other party and the time at which they began.
+    begun: BTreeMap<PeerId, BTreeSet<(u64, JobId)>>,
+}
+
+impl Index {
+    /// Notes that a job is now `after` and was `before`; `None` where there is or was none.
+    pub(super) fn change(&mut self, before: Option<&JobRecord>, after: Option<&JobRecord>, now: u64) {
+        if let Some(job) = before {
+            self.remove(job);
+        }
+        if let Some(job) = after {
+            self.insert(job, now);
+        }
+    }
+
+    fn insert(&mut self, job: &JobRecord, now: u64) {
+        let open = !job.state.is_final();
+        if open {
+            self.open.entry(job.peer).or_default().insert(job.id);
+        }
+        if let Some(refusal) = refusal(job) {
+            self.refused.insert(refusal);
+            self.refused_of.entry(job.peer).or_default().insert(refusal);
+            self.peer_of_refused.insert(job.id, job.peer);
+        }
+        let begun = began(job);
+        let counts = job.state != JobState::Refused && is_of_the_day(begun, now);
+        for dataset in job.proposal.datasets.iter().filter(|_| open || counts) {
+            let uses = self.datasets.entry(dataset.name.clone()).or_default();
+            if open {
+                uses.open.insert(job.id);
+            }
+            if counts {
+                let jobs = uses.begun.entry(job.peer).or_default();
+                jobs.insert((begun, job.id));
+                // What is older than a day counts no more.
+                while jobs.first().is_some_and(|(begun, _)| !is_of_the_day(*begun, now)) {
+                    jobs.pop_first();
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, job: &JobRecord) {
+        remove_from(&mut self.open, &job.peer, &job.id);
+        if let Some(refusal) = refusal(job) {
+            self.refused.remove(&refusal);
+            remove_from(&mut self.refused_of, &job.peer, &refusal);
+            self.peer_of_refused.remove(&job.id);
+        }
+        for dataset in &job.proposal.datasets {
+            if let Some(uses) = self.datasets.get_mut(&dataset.name) {
+                uses.open.remove(&job.id);
+                remove_from(&mut uses.begun, &job.peer, &(began(job), job.id));
+                if uses.open.is_empty() && uses.begun.is_empty() {
+                    self.datasets.remove(&dataset.name);
+                }
+            }
+        }
+    }
+
+    /// The jobs with a peer that have not ended.
+    pub(super) fn open_with(&self, peer: &PeerId) -> Vec<JobId> {
+        self.open.get(peer).into_iter().flatten().copied().collect()
+    }
+
+    /// How many jobs have not ended.
+    pub(super) fn open_count(&self) -> usize {
+        self.open.values().map(BTreeSet::len).sum()
+    }
+
+    /// How many jobs with a peer have not ended.
+    pub(super) fn open_count_with(&self, peer: &PeerId) -> usize {
+        self.open.get(peer).map_or(0, BTreeSet::len)
+    }
+
+    /// How often a dataset is used, not counting the job itself: by `peer` within a day, and by anyone now.
+    pub(super) fn usage(&self, dataset: &str, peer: &PeerId, job: Option<JobId>, now: u64) -> Usage {
+        let Some(uses) = self.datasets.get(dataset) else { return Usage::default() };
+        let from = (now.saturating_add(1).saturating_sub(DAY_SECONDS), JobId::from_bytes([0; 32]));
+        let today = uses.begun.get(peer).into_iter().flat_map(|jobs| jobs.range(from..));
+        let today = today.filter(|(_, id)| Some(*id) != job).count();
+        let running = uses.open.iter().filter(|id| Some(**id) != job).count();
+        let count = |jobs| u32::try_from(jobs).unwrap_or(u32::MAX);
+        Usage { today: count(today), running: count(running) }
+    }
+
+    /// The refused proposals that go once one more, `job`, is kept: the oldest of its peer, or else of all.
+    pub(super) fn displaced_by(&self, job: &JobRecord) -> Vec<JobId> {
+        if refusal(job).is_none() || self.peer_of_refused.contains_key(&job.id) {
+            return Vec::new();
+        }
+        let of_peer = self.refused_of.get(&job.peer);
+        if let Some(refused) = of_peer.filter(|refused| refused.len() >= REFUSED_OF_A_PEER) {
+            let excess = refused.len() + 1 - REFUSED_OF_A_PEER;
+            return refused.iter().take(excess).map(|(_, id)| *id).collect();
+        }
+        let excess = (self.refused.len() + 1).saturating_sub(REFUSED_IN_ALL);
+        self.refused.iter().take(excess).map(|(_, id)| *id).collect()
+    }
+}
+
+/// When a job was refused, if it is a proposal that this node refused.
+fn refusal(job: &JobRecord) -> Option<Refusal> {
+    let at = job.history.last().map_or(0, |entry| entry.at);
+    (job.role == Role::Owner && job.state == JobState::Refused).then_some((at, job.id))
+}
+
+fn began(job: &JobRecord) -> u64 {
+    job.history.first().map_or(0, |entry| entry.at)
+}
+
+fn is_of_the_day(begun: u64, now: u64) -> bool {
+    begun.saturating_add(DAY_SECONDS) > now
+}
+
+/// Removes a value of a key, and the key with its last value.
+fn remove_from<Key: Ord, Value: Ord>(sets: &mut BTreeMap<Key, BTreeSet<Value>>, key: &Key, value: &Value) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(value);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}
