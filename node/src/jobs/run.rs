@@ -152,23 +152,23 @@ impl Jobs {
         // A failure of this node's own, which the engine only passes through.
         let own = Cell::new(None);
         let keep = |failure: Failure| {
+            // The peer hears of it before it sees the channel close, so that both name the same cause.
+            self.tell_before_the_end(job, &failure);
             let refused = refused_by_node(failure.clone());
             own.set(Some(failure));
             refused
         };
         let mut observer = |progress: Progress| {
             if let Err(failure) = self.observe(&job.id, progress) {
+                keep(failure);
                 // The engine's next read or write fails.
                 drop(socket.shutdown(Shutdown::Both));
-                keep(failure);
             }
         };
         let mut barrier = |shares: &OutputShares| self.release_barrier(job, shares).map_err(keep);
         let mut hooks = Hooks { observer: &mut observer, clock: &|| begun.elapsed(), release_barrier: &mut barrier };
         let ran = session::run(&mut channel, &input, &mut system_rng(), &mut hooks);
         if let Some(failure) = own.take() {
-            // The peer hears of it before it sees the channel close, so that both name the same cause.
-            self.tell_before_the_end(job, &failure);
             return Err(failure);
         }
         // What both sides conclude from the same messages (too few rows, a broken promise) ends in order too, so that

@@ -292,7 +292,7 @@ async fn chk_115_a_revoked_peer_stays_out_after_a_restart_and_a_restored_store()
 #[tokio::test]
 async fn a_full_disk_leaves_a_ticket_unused_and_unanswered() {
     let clock = ManualClock::at(NOW * 1_000);
-    let store = Arc::new(FaultyStore::with_room_for(2));
+    let store = Arc::new(FaultyStore::with_room_for(1));
     let (maison, banque) = (Home::with_store(1, "Maison", store.clone()), Home::new(2, "Banque"));
     let (maison, banque) = (maison.start(&clock).await, banque.start(&clock).await);
     let ticket = maison.invite(true);
