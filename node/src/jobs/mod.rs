@@ -30,7 +30,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::context::Context;
+use crate::context::{Context, OutputKind};
 use book::Book;
 use record::{JobRecord, Role};
 
@@ -200,11 +200,21 @@ impl Jobs {
         Ok(job)
     }
 
-    /// Notes the end of a job in the log. Nothing leaves with it, so a log that takes no entry holds nothing up.
+    /// Notes the end of a job without a result in the log, and deletes its secrets. Nothing leaves with it, so a log
+    /// that takes no entry holds nothing up.
     fn log_end(&self, job: &JobRecord) {
         let code = job.failure.as_ref().map(|failure| failure.code.as_str());
         if let Err(fault) = self.context.log_job(job, LogKind::Job, &format!("the job is {}", job.state), code) {
             tracing::error!(job = %job.id.short(), code = %fault.code, "the end is not in the log: {fault}");
+        }
+        self.forget(job);
+    }
+
+    /// Deletes the secrets of a job that ended without a result. A store that does not is asked again by retention.
+    fn forget(&self, job: &JobRecord) {
+        let forgotten = self.context.forget_secrets(&job.id);
+        if let Err(fault) = forgotten.and_then(|()| self.context.forget_output(&job.id, OutputKind::Share)) {
+            tracing::error!(job = %job.id.short(), code = %fault.code, "its secrets are not deleted yet: {fault}");
         }
     }
 
@@ -245,6 +255,7 @@ impl Jobs {
         })?;
         tracing::info!(job = %id.short(), "job cancelled");
         self.interrupt(id);
+        self.forget(&job);
         self.tell_status(&job);
         Ok(job)
     }

@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(3_600);
 const DAY_SECONDS: u64 = 24 * 3_600;
 
 impl Jobs {
-    /// Deletes results whose time is over, now and from time to time, until the node stops.
+    /// Deletes results whose time is over, and secrets that an ended job left behind, now and from time to time, until the node stops.
     pub async fn keep_retention(self: Arc<Self>) {
         loop {
             let jobs = Arc::clone(&self);
@@ -35,6 +35,9 @@ impl Jobs {
     fn expire_results(&self) -> Result<(), Failure> {
         let now = self.book.now();
         for job in self.book.all()? {
+            if job.state.is_final() && job.state != JobState::Finished {
+                self.forget(&job);
+            }
             let own = job.proposal.datasets.iter().filter(|dataset| dataset.owner == job.party);
             let days = own.filter_map(|dataset| self.context.own_data(&dataset.dataset));
             let days = days.map(|data| data.policy.retention().results_days).min();

@@ -56,7 +56,6 @@ impl Jobs {
     /// Ends a job that this node was about to release and the peer never was. What it disclosed counts as spent, for a
     /// share may have left; the receivers of a repetition are the same.
     async fn end_unreleased(self: &Arc<Self>, job: &JobRecord, failure: Failure) -> Result<(), Failure> {
-        self.context.forget_output(&job.id, OutputKind::Share)?;
         if job.role == Role::Proposer && may_rerun(&failure.code) {
             self.rerun_after(job, failure).map(drop)
         } else {
