@@ -75,7 +75,8 @@ fn write(text: &mut String, command: &mut Command, name: &str) {
     let help = command.render_long_help().to_string();
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
     *text += &format!("\n{level} {name}\n\n```text\n{}\n```\n", help.join("\n").trim_end());
-    for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+    let shown = |inner: &&mut Command| inner.get_name() != "help" && !inner.is_hide_set();
+    for inner in command.get_subcommands_mut().filter(shown) {
         let name = format!("{name} {}", inner.get_name());
         write(text, inner, &name);
     }

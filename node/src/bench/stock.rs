@@ -75,8 +75,13 @@ impl<C: Correlations> Stock<C> {
     }
 
     fn note(&mut self, side: Side, count: usize) {
-        if self.recording {
-            self.requests.push((side, count));
+        if !self.recording {
+            return;
+        }
+        // What follows each other on one side is made at once; the peer puts the same together.
+        match self.requests.last_mut() {
+            Some((last, total)) if *last == side => *total += count,
+            _ => self.requests.push((side, count)),
         }
     }
 }
