@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tacit_mpc::hash::CorrelationRobust;
 use tacit_mpc::prg::Prg;
-use tacit_simd::{Code, Key, Level, TILE, Table};
+use tacit_simd::{Code, Key, Level, Shape, TILE, Table};
 
 /// Leaves of a tree, as in the set `s11`.
 const LEAVES: usize = 2048;
@@ -91,6 +91,15 @@ fn main() {
                 tacit_simd::transpose(level, &columns, 64, tile * TILE, &mut rows);
                 black_box(&mut rows);
             }
+        });
+        let shape = Shape { rows: 256, inner: 256, columns: 256 };
+        let factor: Vec<u64> = blocks(256 * 256).into_iter().map(|word| word as u64).collect();
+        time(level, "matrix product of u64, 256^3, ns a term", 256 * 256 * 256, || {
+            black_box(tacit_simd::multiply_u64(level, &factor, &factor, shape));
+        });
+        let factor = blocks(256 * 256);
+        time(level, "matrix product of u128, 256^3, ns a term", 256 * 256 * 256, || {
+            black_box(tacit_simd::multiply_u128(level, &factor, &factor, shape));
         });
     }
     let hash = CorrelationRobust::new("bench", &[0; 32]);

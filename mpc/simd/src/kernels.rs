@@ -80,6 +80,45 @@ macro_rules! kernels {
             sum_lanes(sum)
         }
 
+        /// See [`crate::hash`].
+        #[target_feature(enable = $features)]
+        pub(crate) fn hash(rounds: &[u128; 11], first: u64, blocks: &mut [u128]) {
+            let keys = keys(rounds);
+            let step = splat(LANES as u128);
+            let mut start = [0u128; LANES];
+            for (i, tweak) in start.iter_mut().enumerate() {
+                *tweak = u128::from(first) + i as u128;
+            }
+            let mut tweak = load(&start);
+            let (batches, rest) = blocks.as_chunks_mut::<BATCH>();
+            for batch in batches {
+                hash_batch(&keys, &mut tweak, step, batch);
+            }
+            if !rest.is_empty() {
+                let mut padded = [0; BATCH];
+                padded[..rest.len()].copy_from_slice(rest);
+                hash_batch(&keys, &mut tweak, step, &mut padded);
+                rest.copy_from_slice(&padded[..rest.len()]);
+            }
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn hash_batch(keys: &[Vector; 11], tweak: &mut Vector, step: Vector, batch: &mut [u128; BATCH]) {
+            let mut inner = load_batch(batch);
+            encrypt(keys, &mut inner);
+            let mut outer = inner;
+            for block in &mut outer {
+                *block = xor(*block, *tweak);
+                *tweak = add_words(*tweak, step);
+            }
+            encrypt(keys, &mut outer);
+            for (group, (inner, outer)) in batch.as_chunks_mut::<LANES>().0.iter_mut().zip(inner.into_iter().zip(outer))
+            {
+                store(group, xor(inner, outer));
+            }
+        }
+
         /// See [`crate::Code::add`].
         #[target_feature(enable = $features)]
         pub(crate) fn add(rounds: &[u128; 11], table: &[u128], first: usize, rows: &mut [u128], keep: u128) {

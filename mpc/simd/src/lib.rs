@@ -6,9 +6,11 @@
 
 mod bits;
 mod code;
+mod hash;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
 mod level;
+mod matrix;
 mod table;
 mod transpose;
 mod tree;
@@ -24,7 +26,9 @@ pub(crate) use kernels::kernels;
 
 pub use bits::pack_bits;
 pub use code::{Code, LOCALITY, ROWS};
+pub use hash::hash;
 pub use level::Level;
+pub use matrix::{Shape, multiply_u64, multiply_u128};
 pub use table::Table;
 pub use transpose::{TILE, transpose};
 pub use tree::{Key, expand, flip_pair};

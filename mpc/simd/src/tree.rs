@@ -12,6 +12,7 @@ use crate::Level;
 pub(crate) const BATCH: usize = 64;
 
 /// A public AES-128 key, expanded.
+#[derive(Clone)]
 pub struct Key {
     cipher: Aes128Enc,
     #[cfg(target_arch = "x86_64")]
