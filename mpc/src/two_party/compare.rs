@@ -1,23 +1,28 @@
 //! Signs, carries and zero: comparison of two private numbers, bit-sliced.
 //!
-//! *Source*: the millionaires' protocol of CrypTFlow2 (ePrint 2020/1002), figure 1. We differ at the leaves: the
-//! digit of two bits `[v < u]` and `[v == u]` are inner products of functions of `u` with `(v0, v1, v0 v1)`, so they are
-//! cross products with three choices instead of a 1-of-4 transfer. That costs the same 8 bits, since `[v == u]` has
-//! the coefficient 1 at `v0 v1`, and one exchange instead of two flights. The tree shares a choice between
-//! `[<]` and `[==]` (vector triples), and carries no `[==]` at the lowest digit.
+//! *Source*: the millionaires' protocol of CrypTFlow2 (ePrint 2020/1002), figure 1. Digits of three bits, then a tree.
+//! We differ in that the tree shares a choice between `[<]` and `[==]` (vector triples) and carries no `[==]` at the
+//! lowest digit; in that the equality of two bits is a local exclusive or, so that short numbers are cut into bits; and
+//! in the digits ([`super::digits`]).
 //!
-//! *Security*: that of [`super::cross`]; nothing is opened.
+//! *Security*: that of [`super::cross`] and [`super::digits`]; nothing is opened.
 //!
-//! *Cost*: `1 + ceil(log2(digits))` exchanges; about 8 bits a leaf and 6 a node. [`super::cost::is_negative`] is exact.
+//! *Cost*: for `k > 3` bits `2 + ceil(log2(k / 3))` exchanges a tile; about 17 bits a digit and 6 a node.
+//! [`super::cost::is_negative`] and [`super::cost::is_zero`] are exact.
 //!
-//! *Shapes and units*: planes of `n` bits, lowest first; only the bits that the range needs.
+//! *Shapes and units*: planes of `n` bits, lowest first; only the bits that the range needs; [`ELEMENTS`] at a time.
 
 use super::TwoParty;
+use super::digits::{DIGIT, Digit, Want, complement, cut};
 use super::planes::planes;
+use super::transfers::offerer;
 use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement};
+
+/// Elements compared at a time. A multiple of 64; worst case 14 MiB at 128 bits.
+pub(super) const ELEMENTS: usize = 1 << 17;
 
 /// The result for a digit or a run of digits: whether the second party's is less, and whether they are equal.
 struct Node {
@@ -30,85 +35,82 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     /// Whether `x < 0`: the sum of the upper bits of the parts and the carry into them.
     pub(super) fn sign(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits> {
         assert!((1..=R::BITS).contains(&bits), "a width of 1 to the word's");
-        let mut planes = planes(&x.words, bits);
-        let top = Bits::new(Placement::Shared, x.len(), planes.pop().expect("at least one plane"));
-        let carry = self.carry(planes, x.len())?;
-        Ok(top.xor(self, &carry))
+        self.tiles(&x.words, |engine, words| {
+            let n = words.len();
+            let mut planes = planes(words, bits);
+            let top = Bits::new(Placement::Shared, n, planes.pop().expect("at least one plane"));
+            Ok(merge(&top, &engine.carry(&planes, n)?, |a, b| a ^ b))
+        })
     }
 
-    /// Whether the parts, of which these are the bits, add up to more than the bits can hold.
-    pub(super) fn carry(&mut self, mut planes: Vec<Vec<u64>>, n: usize) -> Result<Bits> {
-        // u + w >= 2^k exactly if the complement of w is less than u.
-        if !self.first() {
-            planes.iter_mut().flatten().for_each(|word| *word = !*word);
+    /// Whether the low bits of the parts add up to `2^bits` or more.
+    pub(super) fn carry_of(&mut self, words: &[R], bits: u32) -> Result<Bits> {
+        self.tiles(words, |engine, words| engine.carry(&planes(words, bits), words.len()))
+    }
+
+    /// Whether `x == 0`: whether one party's part is the negative of the other's, bit for bit.
+    pub(super) fn zero(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits> {
+        assert!((1..=R::BITS).contains(&bits), "a width of 1 to the word's");
+        let first = self.first();
+        self.tiles(&x.words, |engine, words| {
+            let n = words.len();
+            if first {
+                return engine.equal(&planes(words, bits), n);
+            }
+            let negative: Vec<R> = words.iter().map(|word| word.neg()).collect();
+            engine.equal(&planes(&negative, bits), n)
+        })
+    }
+
+    /// One bit an element, tile by tile.
+    fn tiles(&mut self, words: &[R], mut of: impl FnMut(&mut Self, &[R]) -> Result<Bits>) -> Result<Bits> {
+        let mut packed = Vec::with_capacity(words.len().div_ceil(64));
+        for tile in words.chunks(ELEMENTS) {
+            packed.extend(of(self, tile)?.words);
         }
-        let planes = planes.into_iter().map(|words| Bits::new(Placement::Shared, n, words)).collect();
-        self.less(planes, n)
+        Ok(Bits::new(Placement::Shared, words.len(), packed))
     }
 
-    /// Whether the second party's number is less than the first's; each passes the bits of its own, lowest first.
-    fn less(&mut self, mut planes: Vec<Bits>, n: usize) -> Result<Bits> {
+    /// Whether the parts, of which these are the bits, add up to more than the bits can hold: for each digit whether
+    /// it carries by itself, and whether it passes a carry on.
+    fn carry(&mut self, planes: &[Vec<u64>], n: usize) -> Result<Bits> {
         if planes.is_empty() || n == 0 {
-            return Ok(Bits::new(Placement::Shared, n, Vec::new()));
+            return Ok(zeros(n));
         }
-        let odd = if planes.len() % 2 == 1 { planes.pop() } else { None };
-        let mut nodes = self.leaves(&planes, odd.as_ref(), n)?;
+        let mut nodes = if planes.len() <= DIGIT { self.single_bits(planes, n)? } else { self.digits(planes, n)? };
         while nodes.len() > 1 {
             nodes = self.join(nodes, n)?;
         }
         Ok(nodes.pop().expect("one node is left").less)
     }
 
-    /// The nodes of the digits, from the highest: the single plane first, then the pairs.
-    fn leaves(&mut self, planes: &[Bits], odd: Option<&Bits>, n: usize) -> Result<Vec<Node>> {
-        let pairs: Vec<(&Bits, &Bits)> = planes.chunks(2).rev().map(|pair| (&pair[1], &pair[0])).collect();
-        let all = |with: fn(u64, u64) -> u64| -> Vec<Bits> {
-            pairs.iter().map(|(high, low)| merge(high, low, with)).collect()
-        };
-        let equal_pairs = pairs.len().saturating_sub(1);
-        // In one order: v0 and v1 of the pairs but the last, v0 and v1 of the last, v0 v1 of all, the single v.
-        let ordered = |zero: &[Bits], one: &[Bits], both: &[Bits], single: Option<&Bits>| {
-            let parts = zero[..equal_pairs].iter().chain(&one[..equal_pairs]).chain(&zero[equal_pairs..]);
-            let parts: Vec<&Bits> = parts.chain(&one[equal_pairs..]).chain(both).chain(single).collect();
-            Bits::concat(self, &parts)
-        };
-        let (choice, less, equal) = if self.first() {
-            let less = ordered(&all(|high, low| low & !high), &all(|high, low| low ^ high), &all(|_, low| low), odd);
-            let (zero, one) = (all(|high, _| !high), all(|_, low| !low));
-            let parts: Vec<&Bits> = zero[..equal_pairs].iter().chain(&one[..equal_pairs]).collect();
-            (less.clone(), less, Bits::concat(self, &parts).shared(self))
-        } else {
-            let choice = ordered(&all(|_, low| low), &all(|high, _| high), &all(|high, low| high & low), odd);
-            let equal = Bits::new(Placement::Shared, 2 * equal_pairs * n, Vec::new());
-            (choice.clone(), choice, equal)
-        };
-        let mut products = self.cross_bits(&choice, &[&less, &equal], [false, true])?.into_iter();
-        let (less, equal) = (products.next().expect("two columns"), products.next().expect("two columns"));
+    /// The nodes of a short number, bit by bit from the highest: the carry of two bits is their product.
+    fn single_bits(&mut self, planes: &[Vec<u64>], n: usize) -> Result<Vec<Node>> {
+        let own: Vec<Bits> = planes.iter().rev().map(|plane| Bits::new(Placement::Shared, n, plane.clone())).collect();
+        let all = Bits::concat(self, &own.iter().collect::<Vec<_>>());
+        let products = self.cross_bits(&all, &[&all], [false, true])?.swap_remove(0).split(n);
+        let lowest = own.len() - 1;
+        let node = |(place, (less, own))| Node { less, equal: (place < lowest).then_some(own) };
+        Ok(products.into_iter().zip(own).enumerate().map(node).collect())
+    }
 
-        let less = less.split(n);
-        let equal = equal.split(n);
-        let first = self.first();
-        let mut nodes = Vec::with_capacity(pairs.len() + 1);
-        if let Some(plane) = odd {
-            let own = less.last().expect("the single plane is last");
-            let less = if first { merge(own, plane, |a, u| a ^ u) } else { own.clone() };
-            let equal = if first { merge(plane, plane, |u, _| !u) } else { plane.clone() };
-            nodes.push(Node { less, equal: (!pairs.is_empty()).then_some(equal) });
+    /// The nodes of the digits, from the highest.
+    fn digits(&mut self, planes: &[Vec<u64>], n: usize) -> Result<Vec<Node>> {
+        // The digits of `u` and `w` carry exactly if the complement of w's is less than u's.
+        let complement = complement(planes, n);
+        let mut digits = Vec::new();
+        let mut from = 0;
+        for (place, bits) in cut(planes.len()).into_iter().enumerate() {
+            let planes = if offerer(place) == self.party { planes } else { &complement };
+            let want = if place == 0 { Want::Less } else { Want::Both };
+            digits.push(Digit { planes: &planes[from..from + bits], want });
+            from += bits;
         }
-        for (place, (high, low)) in pairs.iter().enumerate() {
-            let last = place == equal_pairs;
-            let [zero, one] = if last { [2 * equal_pairs, 2 * equal_pairs + 1] } else { [place, equal_pairs + place] };
-            let parts = [&less[zero], &less[one], &less[2 * pairs.len() + place]];
-            let constant = if first { merge(high, low, |u1, u0| u1 | u0) } else { zeros(n) };
-            let less = parts.iter().fold(constant, |sum, part| merge(&sum, part, |a, b| a ^ b));
-            let equal = (!last).then(|| {
-                let constant =
-                    if first { merge(high, low, |u1, u0| !u1 & !u0) } else { merge(high, low, |v1, v0| v1 & v0) };
-                [&equal[zero], &equal[one]].iter().fold(constant, |sum, part| merge(&sum, part, |a, b| a ^ b))
-            });
-            nodes.push(Node { less, equal });
-        }
-        Ok(nodes)
+        let node = |results: Vec<Bits>| {
+            let mut results = results.into_iter();
+            Node { less: results.next().expect("a carry"), equal: results.next() }
+        };
+        Ok(self.compare_digits(&digits, n)?.into_iter().rev().map(node).collect())
     }
 
     /// One level of the tree: neighbours joined, an odd one out left at the top.
@@ -134,17 +136,26 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         Ok(joined)
     }
 
-    /// Whether `x == 0`: whether one party's part is the negative of the other's, bit for bit.
-    pub(super) fn zero(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits> {
-        assert!((1..=R::BITS).contains(&bits), "a width of 1 to the word's");
-        let n = x.len();
-        let planes = if self.first() { planes(&x.words, bits) } else { planes(&x.neg().words, bits) };
-        let flip = if self.first() { u64::MAX } else { 0 };
-        let equal: Vec<_> = planes
-            .into_iter()
-            .map(|plane| Bits::new(Placement::Shared, n, plane.into_iter().map(|word| word ^ flip).collect()))
-            .collect();
-        self.conjunction(equal, n)
+    /// Whether the parties' numbers are equal.
+    fn equal(&mut self, planes: &[Vec<u64>], n: usize) -> Result<Bits> {
+        if n == 0 {
+            return Ok(zeros(n));
+        }
+        let factors = if planes.len() <= DIGIT {
+            // `u == v` is `u ^ !v`.
+            let flip = if self.first() { u64::MAX } else { 0 };
+            let share = |plane: &Vec<u64>| plane.iter().map(|word| word ^ flip).collect();
+            planes.iter().map(|plane| Bits::new(Placement::Shared, n, share(plane))).collect()
+        } else {
+            let mut from = 0;
+            let mut digits = Vec::new();
+            for bits in cut(planes.len()) {
+                digits.push(Digit { planes: &planes[from..from + bits], want: Want::Equal });
+                from += bits;
+            }
+            self.compare_digits(&digits, n)?.into_iter().flatten().collect()
+        };
+        self.conjunction(factors, n)
     }
 
     /// The conjunction of shared vectors of `n` bits, by halving.

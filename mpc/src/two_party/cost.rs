@@ -6,9 +6,12 @@ use std::ops::{Add, AddAssign};
 use tacit_protocol::PartyId;
 
 use super::adder::{Level, network};
-use super::cross::{Choosers, TILE, WordCross, choosers};
+use super::compare::ELEMENTS;
+use super::cross::{BIT_TILE, Choosers, WordCross, choosers};
+use super::digits::{DIGIT, Want, cut};
 use super::multiply::{matrix_crosses, offered_from, orient};
 use super::reveal::gives;
+use super::transfers::offerer;
 use crate::backend::MatrixShape;
 use crate::ring::Ring;
 use crate::share::Placement;
@@ -122,14 +125,20 @@ pub fn is_negative(n: usize, bits: u32, x: Placement) -> Cost {
 
 /// [`Backend::is_zero`](crate::backend::Backend::is_zero) of `n` values.
 pub fn is_zero(n: usize, bits: u32, x: Placement) -> Cost {
-    let mut cost = Cost::default();
-    let mut factors = if x == Placement::Shared { bits as usize } else { 1 };
-    while factors > 1 {
-        let half = factors / 2;
-        cost += cross_bits(half * n, &[half * n], [true; 2]);
-        factors -= half;
+    if x != Placement::Shared {
+        return Cost::default();
     }
-    cost
+    let bits = bits as usize;
+    tiles(n, |n| {
+        let (mut cost, mut factors) =
+            if bits <= DIGIT { (Cost::default(), bits) } else { (digits(n, bits, |_| Want::Equal), cut(bits).len()) };
+        while factors > 1 {
+            let half = factors / 2;
+            cost += cross_bits(half * n, &[half * n], [true; 2]);
+            factors -= half;
+        }
+        cost
+    })
 }
 
 /// [`Backend::truncate`](crate::backend::Backend::truncate) of `n` values.
@@ -186,28 +195,52 @@ fn parts(bytes: usize, x: Placement, to: &[PartyId]) -> Cost {
 
 /// The comparison of two private numbers of `bits` bits.
 fn carry(n: usize, bits: usize) -> Cost {
-    if bits == 0 || n == 0 {
+    if bits == 0 {
         return Cost::default();
     }
-    let (pairs, odd) = (bits / 2, bits % 2);
-    let mut cost =
-        cross_bits((3 * pairs + odd) * n, &[(3 * pairs + odd) * n, 2 * pairs.saturating_sub(1) * n], [false, true]);
-    let mut nodes = pairs + odd;
-    while nodes > 1 {
-        let joined = nodes / 2;
-        cost += cross_bits(joined * n, &[joined * n, (joined - 1) * n], [true; 2]);
-        nodes -= joined;
+    tiles(n, |n| {
+        let (mut cost, mut nodes) = if bits <= DIGIT {
+            (cross_bits(bits * n, &[bits * n], [false, true]), bits)
+        } else {
+            (digits(n, bits, |place| if place == 0 { Want::Less } else { Want::Both }), cut(bits).len())
+        };
+        while nodes > 1 {
+            let joined = nodes / 2;
+            // Only the lowest pair, which is the last, needs no equality.
+            cost += cross_bits(joined * n, &[joined * n, (joined - 1) * n], [true; 2]);
+            nodes -= joined;
+        }
+        cost
+    })
+}
+
+/// The digits of two private numbers, compared.
+fn digits(n: usize, bits: usize, want: impl Fn(usize) -> Want) -> Cost {
+    let (mut choices, mut tables, mut cost) = ([0; 2], [0; 2], Cost { rounds: 2, ..Cost::default() });
+    for (place, digit) in cut(bits).into_iter().enumerate() {
+        let offerer = offerer(place);
+        choices[offerer.other().index()] += digit * n;
+        tables[offerer.index()] += ((1 << digit) - 1) * want(place).columns() * n;
+        cost.offered[offerer.index()] += (digit * n) as u64;
+    }
+    for party in 0..2 {
+        cost.sent[party] += (choices[party].div_ceil(8) + tables[party].div_ceil(8)) as u64;
     }
     cost
 }
 
+/// What goes tile by tile of elements.
+fn tiles(n: usize, cost: impl Fn(usize) -> Cost) -> Cost {
+    (0..n).step_by(ELEMENTS).map(|start| cost((n - start).min(ELEMENTS))).sum()
+}
+
 fn cross_bits(choices: usize, columns: &[usize], choosers: Choosers) -> Cost {
     let tile = |start: usize| {
-        let n = (choices - start).min(TILE);
+        let n = (choices - start).min(BIT_TILE);
         let offered: usize = columns.iter().map(|len| len.saturating_sub(start).min(n)).sum();
         exchange(n, n.div_ceil(8), offered.div_ceil(8), choosers)
     };
-    (0..choices).step_by(TILE).map(tile).sum()
+    (0..choices).step_by(BIT_TILE).map(tile).sum()
 }
 
 fn cross_words(shape: &WordCross, choosers: Choosers) -> Cost {

@@ -13,17 +13,23 @@
 //! *Shapes and units*: [`WordCross`]; for bits, column `j` multiplies a prefix of the choices.
 
 use tacit_protocol::PartyId;
+use zeroize::Zeroize;
 
 use super::TwoParty;
 use super::pads;
+use super::planes::planes;
+use super::transfers::{PIECE, low_bytes, plane};
 use super::wire::{BitReader, BitWriter};
 use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::ring::Ring;
-use crate::share::{Bits, Placement};
+use crate::share::{Bits, Placement, clear_tail};
 
-/// Transfers a tile: what one exchange carries at most. A multiple of 64.
+/// Transfers a tile of words: what one exchange carries at most. A multiple of 64.
 pub(super) const TILE: usize = 1 << 19;
+
+/// Transfers a tile of bits. A multiple of 64.
+pub(super) const BIT_TILE: usize = 1 << 22;
 
 /// Which parties choose; the other one then offers.
 pub(super) type Choosers = [bool; 2];
@@ -74,34 +80,9 @@ impl WordCross {
     }
 }
 
-/// This party's random transfers of a tile.
-struct Transfers {
-    offered: Vec<[u128; 2]>,
-    choices: Vec<u64>,
-    chosen: Vec<u128>,
-}
-
 impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
-    /// Random transfers in the directions in use, the first party's offers first.
-    fn transfers(&mut self, n: usize, choosers: Choosers) -> Result<Transfers> {
-        let mut transfers = Transfers { offered: Vec::new(), choices: Vec::new(), chosen: Vec::new() };
-        for offerer in [PartyId::ZERO, PartyId::ONE] {
-            if !choosers[offerer.other().index()] {
-                continue;
-            }
-            if offerer == self.party {
-                transfers.offered = self.correlations.send_random(&mut *self.channel, n)?;
-                assert_eq!(transfers.offered.len(), n, "as many transfers as were asked for");
-            } else {
-                (transfers.choices, transfers.chosen) = self.correlations.receive_random(&mut *self.channel, n)?;
-                assert_eq!(transfers.chosen.len(), n, "as many transfers as were asked for");
-            }
-        }
-        Ok(transfers)
-    }
-
     /// Sends this party's message of an exchange and takes the other's, of a length that this party computed.
-    fn exchange(&mut self, message: &[u8], expected: usize) -> Result<Vec<u8>> {
+    pub(super) fn exchange(&mut self, message: &[u8], expected: usize) -> Result<Vec<u8>> {
         if !message.is_empty() {
             self.channel.send(message)?;
             self.channel.flush()?;
@@ -116,21 +97,23 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     /// Shares of the sum over the choosers of their choice bits times the other's columns. Column `j` belongs to
     /// the first `columns[j].len` choices.
     pub(super) fn cross_bits(&mut self, choice: &Bits, columns: &[&Bits], choosers: Choosers) -> Result<Vec<Bits>> {
-        assert!(columns.len() <= 64, "a bit of the message for each column");
+        assert!(columns.len() <= 8, "a bit of the pad's first byte for each column");
         let mut shares: Vec<_> =
             columns.iter().map(|column| Bits::new(Placement::Shared, column.len, Vec::new())).collect();
         if choosers == [false; 2] {
             return Ok(shares);
         }
-        for start in (0..choice.len).step_by(TILE) {
-            let n = (choice.len - start).min(TILE);
-            let lens: Vec<_> = columns.iter().map(|column| column.len.saturating_sub(start).min(n)).collect();
+        for start in (0..choice.len).step_by(BIT_TILE) {
+            let n = (choice.len - start).min(BIT_TILE);
             let first = start / 64;
-            let part =
-                |bits: &'_ Bits, len: usize| bits.words[first.min(bits.words.len())..][..len.div_ceil(64)].to_vec();
-            let choice = part(choice, n);
-            let offer: Vec<_> = columns.iter().zip(&lens).map(|(column, &len)| part(column, len)).collect();
-            let tile = self.cross_bits_tile(n, &choice, &offer, &lens, choosers)?;
+            let part = |bits: &Bits, len: usize| bits.words[first.min(bits.words.len())..][..len.div_ceil(64)].to_vec();
+            let offer: Vec<_> = columns
+                .iter()
+                .map(|column| column.len.saturating_sub(start).min(n))
+                .zip(columns)
+                .map(|(len, column)| Column { len, words: part(column, len) })
+                .collect();
+            let tile = self.cross_bits_tile(n, &part(choice, n), &offer, choosers)?;
             for (share, part) in shares.iter_mut().zip(tile) {
                 let to = first.min(share.words.len());
                 share.words[to..][..part.len()].copy_from_slice(&part);
@@ -143,55 +126,76 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         &mut self,
         n: usize,
         choice: &[u64],
-        offer: &[Vec<u64>],
-        lens: &[usize],
+        offer: &[Column],
         choosers: Choosers,
     ) -> Result<Vec<Vec<u64>>> {
         let (chooses, offers) = (choosers[self.party.index()], choosers[self.party.other().index()]);
-        let transfers = self.transfers(n, choosers)?;
-        let offered: usize = lens.iter().sum();
-        let (choice_bytes, offered_bytes) = (n.div_ceil(8), offered.div_ceil(8));
-
-        let mut message = BitWriter::with_capacity(choice_bytes + offered_bytes);
-        if chooses {
-            let masked: Vec<_> = choice.iter().zip(&transfers.choices).map(|(x, b)| x ^ b).collect();
-            message.push_bits(&masked, n);
-            message.align();
-        }
-        let mut shares: Vec<Vec<u64>> = lens.iter().map(|len| vec![0; len.div_ceil(64)]).collect();
-        if offers {
-            for (place, &len) in lens.iter().enumerate() {
-                let mut masked = offer[place].clone();
-                for (word, (masked, pairs)) in masked.iter_mut().zip(transfers.offered[..len].chunks(64)).enumerate() {
-                    *masked ^= gather_bits(pairs.iter().map(|[zero, one]| (zero ^ one) as u64 >> place));
-                    shares[place][word] = gather_bits(pairs.iter().map(|[zero, _]| *zero as u64 >> place));
-                }
-                message.push_bits(&masked, len);
+        let mut shares: Vec<Vec<u64>> = offer.iter().map(|column| vec![0; column.words.len()]).collect();
+        let mut masked: Vec<Vec<u64>> = offer.iter().map(|column| column.words.clone()).collect();
+        let mut random = vec![0; if chooses { n.div_ceil(64) } else { 0 }];
+        let mut chosen: Vec<Vec<u64>> =
+            offer.iter().map(|column| vec![0; if chooses { column.words.len() } else { 0 }]).collect();
+        let mut bytes = Vec::with_capacity(PIECE / 8);
+        for offerer in [PartyId::ZERO, PartyId::ONE] {
+            if !choosers[offerer.other().index()] {
+                continue;
+            }
+            if offerer == self.party {
+                self.offer(n, |start, zeros, ones| {
+                    low_bytes(zeros, &mut bytes);
+                    for (place, (share, masked)) in shares.iter_mut().zip(&mut masked).enumerate() {
+                        xor_into(share, start, plane(&bytes, place as u32));
+                        xor_into(masked, start, plane(&bytes, place as u32));
+                    }
+                    low_bytes(ones, &mut bytes);
+                    for (place, masked) in masked.iter_mut().enumerate() {
+                        xor_into(masked, start, plane(&bytes, place as u32));
+                    }
+                })?;
+            } else {
+                self.choose(n, |start, received, pads| {
+                    low_bytes(received, &mut bytes);
+                    xor_into(&mut random, start, plane(&bytes, 0));
+                    low_bytes(pads, &mut bytes);
+                    for (place, chosen) in chosen.iter_mut().enumerate() {
+                        xor_into(chosen, start, plane(&bytes, place as u32));
+                    }
+                })?;
             }
         }
-        let message = message.finish();
 
+        let offered: usize = offer.iter().map(|column| column.len).sum();
+        let (choice_bytes, offered_bytes) = (n.div_ceil(8), offered.div_ceil(8));
+        let mut message = BitWriter::with_capacity(choice_bytes + offered_bytes);
+        if chooses {
+            let flips: Vec<_> = choice.iter().zip(&random).map(|(x, b)| x ^ b).collect();
+            message.push_bits(&flips, n);
+            message.align();
+        }
+        if offers {
+            masked.iter().zip(offer).for_each(|(masked, column)| message.push_bits(masked, column.len));
+        }
         let expected = if offers { choice_bytes } else { 0 } + if chooses { offered_bytes } else { 0 };
-        let received = self.exchange(&message, expected)?;
+        let received = self.exchange(&message.finish(), expected)?;
         let (theirs, values) = received.split_at(if offers { choice_bytes } else { 0 });
         if offers {
             let flips = BitReader::new(theirs).take_bits(n);
-            for (share, offer) in shares.iter_mut().zip(offer) {
-                for ((share, y), d) in share.iter_mut().zip(offer).zip(&flips) {
+            for (share, column) in shares.iter_mut().zip(offer) {
+                for ((share, y), d) in share.iter_mut().zip(&column.words).zip(&flips) {
                     *share ^= y & d;
                 }
             }
         }
         if chooses {
             let mut values = BitReader::new(values);
-            for (place, &len) in lens.iter().enumerate() {
-                let masked = values.take_bits(len);
-                for (word, messages) in transfers.chosen[..len].chunks(64).enumerate() {
-                    let own = gather_bits(messages.iter().map(|message| *message as u64 >> place));
-                    shares[place][word] ^= own ^ transfers.choices[word] & masked[word];
+            for ((share, chosen), column) in shares.iter_mut().zip(&chosen).zip(offer) {
+                let masked = values.take_bits(column.len);
+                for (word, share) in share.iter_mut().enumerate() {
+                    *share ^= chosen[word] ^ random[word] & masked[word];
                 }
             }
         }
+        shares.iter_mut().zip(offer).for_each(|(share, column)| clear_tail(share, column.len));
         Ok(shares)
     }
 
@@ -225,68 +229,99 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         choosers: Choosers,
         shares: &mut [R],
     ) -> Result<()> {
-        let shape = tile.shape;
+        let (shape, columns) = (tile.shape, tile.shape.columns);
         let (chooses, offers) = (choosers[self.party.index()], choosers[self.party.other().index()]);
         let n = tile.elements * shape.choice_bits as usize;
-        let transfers = self.transfers(n, choosers)?;
-        let tweak = self.tweak;
-        self.tweak += pads::tweaks::<R>(n, shape.columns);
+        let first_tweak = self.tweak;
+        self.tweak += pads::tweaks::<R>(n, columns);
+        let tweak = |transfers: usize| first_tweak + pads::tweaks::<R>(transfers, columns);
         let choice_bytes = n.div_ceil(8);
         let offered_bytes = (tile.elements * shape.offered_bits()).div_ceil(8);
 
-        let mut message = BitWriter::with_capacity(choice_bytes + offered_bytes);
-        if chooses {
-            let mut choices = BitWriter::with_capacity(choice_bytes);
-            for word in &choice[tile.start..tile.start + tile.elements] {
-                choices.push(word.low(shape.choice_bits).to_u128(), shape.choice_bits);
+        let mut values = BitWriter::with_capacity(if offers { offered_bytes } else { 0 });
+        let mut zeros: Vec<R> = Vec::with_capacity(if offers { n * columns } else { 0 });
+        let mut chosen: Vec<R> = Vec::with_capacity(if chooses { n * columns } else { 0 });
+        let mut random = vec![0; if chooses { n.div_ceil(64) } else { 0 }];
+        let mut ones: Vec<R> = Vec::new();
+        let mut bytes = Vec::with_capacity(PIECE / 8);
+        for offerer in [PartyId::ZERO, PartyId::ONE] {
+            if !choosers[offerer.other().index()] {
+                continue;
             }
-            let choices = choices.finish();
-            let mut choices = BitReader::new(&choices);
-            let masked: Vec<_> = choices.take_bits(n).iter().zip(&transfers.choices).map(|(x, b)| x ^ b).collect();
-            message.push_bits(&masked, n);
-            message.align();
+            if offerer == self.party {
+                self.offer(n, |start, zero, one| {
+                    pads::expand(zero, columns, tweak(start), &mut zeros);
+                    ones.clear();
+                    pads::expand(one, columns, tweak(start), &mut ones);
+                    let zeros = &zeros[start * columns..];
+                    tile.runs(start, zero.len(), |run| {
+                        for i in 0..run.len {
+                            let (row, pad) = (run.offer(i), (run.transfer - start + i) * columns);
+                            for column in 0..columns {
+                                let masked = offer[row + column].sub(ones[pad + column].sub(zeros[pad + column]));
+                                values.push(masked.low(run.width).to_u128(), run.width);
+                            }
+                        }
+                    });
+                })?;
+            } else {
+                self.choose(n, |start, received, pads| {
+                    low_bytes(received, &mut bytes);
+                    xor_into(&mut random, start, plane(&bytes, 0));
+                    pads::expand(pads, columns, tweak(start), &mut chosen);
+                })?;
+            }
         }
-        let [zeros, ones] = [0, 1].map(|side| {
-            let messages: Vec<_> = transfers.offered.iter().map(|pair| pair[side]).collect();
-            pads::expand::<R>(&messages, shape.columns, tweak)
-        });
-        if offers {
-            tile.visit(|step| {
-                let y = offer[step.offer];
-                let masked = y.sub(ones[step.pad].sub(zeros[step.pad])).low(step.width);
-                message.push(masked.to_u128(), step.width);
-            });
-        }
-        let message = message.finish();
 
+        let (mut message, mut flips) = (Vec::new(), Vec::new());
+        if chooses {
+            let words = &choice[tile.start..tile.start + tile.elements];
+            let mut own = BitWriter::with_capacity(choice_bytes);
+            planes(words, shape.choice_bits).iter().for_each(|plane| own.push_bits(plane, tile.elements));
+            flips = BitReader::new(&own.finish()).take_bits(n);
+            flips.iter_mut().zip(&random).for_each(|(flip, random)| *flip ^= random);
+            let mut masked = BitWriter::with_capacity(choice_bytes);
+            masked.push_bits(&flips, n);
+            message = masked.finish();
+        }
+        if offers {
+            message.append(&mut values.finish());
+        }
         let expected = if offers { choice_bytes } else { 0 } + if chooses { offered_bytes } else { 0 };
         let received = self.exchange(&message, expected)?;
         let (theirs, values) = received.split_at(if offers { choice_bytes } else { 0 });
         if offers {
-            let flips = BitReader::new(theirs).take_bits(n);
-            tile.visit(|step| {
-                let flip = mask::<R>(&flips, step.transfer);
-                let product = zeros[step.pad].neg();
-                let share = choose(flip, offer[step.offer].sub(product), product);
-                step.add::<R>(&mut shares[step.result], share);
+            let theirs = BitReader::new(theirs).take_bits(n);
+            tile.runs(0, n, |run| {
+                for i in 0..run.len {
+                    let (row, result, pad) = (run.offer(i), run.result(i), (run.transfer + i) * columns);
+                    let flip = mask::<R>(&theirs, run.transfer + i);
+                    for column in 0..columns {
+                        let zero = zeros[pad + column];
+                        let share = choose(flip, offer[row + column].add(zero), zero.neg());
+                        run.add(&mut shares[result + column], share);
+                    }
+                }
             });
         }
         if chooses {
-            let own: Vec<R> = pads::expand(&transfers.chosen, shape.columns, tweak);
-            let masked: Vec<_> = {
-                let mut choices = BitReader::new(&message);
-                choices.take_bits(n)
-            };
             let mut values = BitReader::new(values);
-            tile.visit(|step| {
-                let e = R::from_u128(values.take(step.width));
-                let bit = mask::<R>(&transfers.choices, step.transfer);
-                let product = own[step.pad].add(choose(bit, e, R::ZERO));
-                let flip = mask::<R>(&masked, step.transfer);
-                let share = choose(flip, product.neg(), product);
-                step.add::<R>(&mut shares[step.result], share);
+            tile.runs(0, n, |run| {
+                for i in 0..run.len {
+                    let (result, pad) = (run.result(i), (run.transfer + i) * columns);
+                    let bit = mask::<R>(&random, run.transfer + i);
+                    let flip = mask::<R>(&flips, run.transfer + i);
+                    for column in 0..columns {
+                        let masked = R::from_u128(values.take(run.width));
+                        let product = chosen[pad + column].add(masked.and(bit));
+                        run.add(&mut shares[result + column], choose(flip, product.neg(), product));
+                    }
+                }
             });
         }
+        bytemuck::cast_slice_mut::<R, u8>(&mut zeros).zeroize();
+        bytemuck::cast_slice_mut::<R, u8>(&mut ones).zeroize();
+        bytemuck::cast_slice_mut::<R, u8>(&mut chosen).zeroize();
         Ok(())
     }
 
@@ -311,32 +346,46 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     }
 }
 
-/// Elements `start..start + elements` of a product.
+/// A column of bits that is offered for the first `len` choices of a tile.
+struct Column {
+    len: usize,
+    words: Vec<u64>,
+}
+
+/// Elements `start..start + elements` of a product. Transfers go place by place of the choice bits, element by element.
 struct WordTile<'s> {
     shape: &'s WordCross,
     start: usize,
     elements: usize,
 }
 
-/// One word of one transfer.
-struct Step {
-    /// The transfer within the tile.
+/// Transfers of one place and of consecutive elements.
+struct Run<'s> {
+    shape: &'s WordCross,
+    /// The first transfer within the tile.
     transfer: usize,
-    /// Where its pad is.
-    pad: usize,
-    /// Where the word offered is.
-    offer: usize,
-    /// Where the product goes.
-    result: usize,
+    /// Its element.
+    element: usize,
+    len: usize,
     /// The place of the choice bit.
     place: u32,
-    /// The bits of the word that count.
+    /// The bits of the words that count.
     width: u32,
     /// Whether the choice bit counts negative.
     negative: bool,
 }
 
-impl Step {
+impl Run<'_> {
+    /// Where the row that is offered begins.
+    fn offer(&self, i: usize) -> usize {
+        (self.element + i) % self.shape.period * self.shape.columns
+    }
+
+    /// Where the row of the result begins.
+    fn result(&self, i: usize) -> usize {
+        (self.element + i) / self.shape.fold * self.shape.columns
+    }
+
     fn add<R: Ring>(&self, sum: &mut R, share: R) {
         let share = share.shl(self.place);
         *sum = if self.negative { sum.sub(share) } else { sum.add(share) };
@@ -344,30 +393,24 @@ impl Step {
 }
 
 impl WordTile<'_> {
-    /// Every word of every transfer, in the order of the wire.
-    fn visit(&self, mut step: impl FnMut(Step)) {
-        let shape = self.shape;
-        let mut transfer = 0;
-        for element in self.start..self.start + self.elements {
-            let offer = element % shape.period * shape.columns;
-            let result = element / shape.fold * shape.columns;
-            for place in 0..shape.choice_bits {
-                let negative = shape.signed && place + 1 == shape.choice_bits;
-                for column in 0..shape.columns {
-                    step(Step {
-                        transfer,
-                        pad: transfer * shape.columns + column,
-                        offer: offer + column,
-                        result: result + column,
-                        place,
-                        width: shape.width - place,
-                        negative,
-                    });
-                }
-                transfer += 1;
-            }
+    /// Transfers `start..start + n` of the tile.
+    fn runs(&self, start: usize, n: usize, mut each: impl FnMut(Run<'_>)) {
+        let (shape, end) = (self.shape, start + n);
+        let mut transfer = start;
+        while transfer < end {
+            let (place, within) = ((transfer / self.elements) as u32, transfer % self.elements);
+            let len = (self.elements - within).min(end - transfer);
+            let negative = shape.signed && place + 1 == shape.choice_bits;
+            let element = self.start + within;
+            each(Run { shape, transfer, element, len, place, width: shape.width - place, negative });
+            transfer += len;
         }
     }
+}
+
+fn xor_into(into: &mut [u64], start: usize, words: impl Iterator<Item = u64>) {
+    let from = (start / 64).min(into.len());
+    into[from..].iter_mut().zip(words).for_each(|(into, word)| *into ^= word);
 }
 
 /// All ones where a packed bit is set.
@@ -378,9 +421,4 @@ fn mask<R: Ring>(bits: &[u64], place: usize) -> R {
 /// `a` under a mask of ones, `b` under one of zeros.
 fn choose<R: Ring>(mask: R, a: R, b: R) -> R {
     b.add(mask.and(a.sub(b)))
-}
-
-/// The low bits of up to 64 values as a word.
-fn gather_bits(values: impl Iterator<Item = u64>) -> u64 {
-    values.enumerate().fold(0, |word, (place, value)| word | (value & 1) << place)
 }

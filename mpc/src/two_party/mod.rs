@@ -23,6 +23,7 @@ mod compare;
 pub mod cost;
 mod count;
 mod cross;
+mod digits;
 #[cfg(test)]
 pub(crate) mod ideal;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod planes;
 mod reveal;
 #[cfg(test)]
 pub(crate) mod tests;
+mod transfers;
 mod truncate;
 mod wire;
 

@@ -17,17 +17,16 @@ pub(super) fn tweaks<R: Ring>(messages: usize, columns: usize) -> u128 {
     if direct::<R>(columns) { 0 } else { messages as u128 * blocks::<R>(columns) as u128 }
 }
 
-/// `columns` words for each message, message by message.
-pub(super) fn expand<R: Ring>(messages: &[u128], columns: usize, first_tweak: u128) -> Vec<R> {
+/// Appends `columns` words for each message, message by message.
+pub(super) fn expand<R: Ring>(messages: &[u128], columns: usize, first_tweak: u128, pads: &mut Vec<R>) {
     let per_block = (128 / R::BITS) as usize;
     if columns == 1 {
-        return messages.iter().map(|&message| R::from_u128(message)).collect();
+        return pads.extend(messages.iter().map(|&message| R::from_u128(message)));
     }
     if direct::<R>(columns) {
         let words = |&message: &u128| (0..columns as u32).map(move |j| R::from_u128(message >> (R::BITS * j)));
-        return messages.iter().flat_map(words).collect();
+        return pads.extend(messages.iter().flat_map(words));
     }
-    let mut pads = Vec::with_capacity(messages.len() * columns);
     let mut tweak = first_tweak;
     let mut batch = Vec::new();
     let blocks = blocks::<R>(columns);
@@ -44,7 +43,6 @@ pub(super) fn expand<R: Ring>(messages: &[u128], columns: usize, first_tweak: u1
             );
         }
     }
-    pads
 }
 
 fn direct<R: Ring>(columns: usize) -> bool {
@@ -78,7 +76,8 @@ mod tests {
     fn no_word_repeats_within_or_between_equal_messages() {
         let messages = [7u128; 300];
         for columns in [3, 64, 129] {
-            let pads: Vec<u64> = expand(&messages, columns, 0);
+            let mut pads: Vec<u64> = Vec::new();
+            expand(&messages, columns, 0, &mut pads);
             assert_eq!(pads.len(), 300 * columns);
             assert_eq!(pads.iter().collect::<HashSet<_>>().len(), pads.len());
         }
@@ -86,8 +85,12 @@ mod tests {
 
     #[test]
     fn short_pads_are_the_message_itself() {
-        assert_eq!(expand::<u64>(&[(3 << 64) | 2], 2, 9), [2, 3]);
-        assert_eq!(expand::<u128>(&[5], 1, 9), [5]);
+        let mut pads: Vec<u64> = Vec::new();
+        expand(&[(3 << 64) | 2], 2, 9, &mut pads);
+        assert_eq!(pads, [2, 3]);
+        let mut pads: Vec<u128> = Vec::new();
+        expand(&[5], 1, 9, &mut pads);
+        assert_eq!(pads, [5]);
         assert_eq!(tweaks::<u64>(10, 2), 0);
         assert_eq!(tweaks::<u64>(10, 3), 20);
     }

@@ -14,7 +14,6 @@
 
 use super::TwoParty;
 use super::cross::WordCross;
-use super::planes::planes;
 use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::ring::Ring;
@@ -56,7 +55,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         if bits == R::BITS {
             return self.exact_shift_full(x, shift);
         }
-        let carry = self.carry(planes(&x.words, shift), x.len())?;
+        let carry = self.carry_of(&x.words, shift)?;
         let carry = self.select_words(&carry, &Arith::constant(R::ONE, x.len()))?;
         Ok(self.faithful_shift(x, shift, R::BITS)?.add(self, &carry))
     }
@@ -65,8 +64,8 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     fn exact_shift_full(&mut self, x: &Arith<R>, shift: u32) -> Result<Arith<R>> {
         let offset = R::ONE.shl(R::BITS - 1);
         let raised = x.add_public(self, offset);
-        let low = self.carry(planes(&raised.words, shift), x.len())?;
-        let wrap = self.carry(planes(&raised.words, R::BITS), x.len())?;
+        let low = self.carry_of(&raised.words, shift)?;
+        let wrap = self.carry_of(&raised.words, R::BITS)?;
         let low = self.select_words(&low, &Arith::constant(R::ONE, x.len()))?;
         let wrap = self.select_words(&wrap, &Arith::constant(R::ONE.shl(R::BITS - shift), x.len()))?;
         let words = raised.words.iter().map(|part| part.shr(shift)).collect();

@@ -34,10 +34,11 @@ impl BitWriter {
         }
     }
 
-    /// Appends the first `len` bits of packed words.
+    /// Appends the first `len` bits of packed words, whatever lies beyond them.
     pub(super) fn push_bits(&mut self, words: &[u64], len: usize) {
         for (place, &word) in words[..len.div_ceil(64)].iter().enumerate() {
-            self.push_word(word, (len - place * 64).min(64) as u32);
+            let width = (len - place * 64).min(64) as u32;
+            self.push_word(word & low_mask(width), width);
         }
     }
 
