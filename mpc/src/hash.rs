@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::prg::{BATCH, as_blocks};
 
 /// The hash of one session and purpose.
+#[derive(Clone)]
 pub struct CorrelationRobust {
     permutation: Aes128Enc,
 }
