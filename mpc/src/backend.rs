@@ -16,6 +16,10 @@ use crate::share::{Arith, Bits, Seat};
 ///
 /// `bits` arguments are widths from range analysis: the value lies in `[-2^(bits-1), 2^(bits-1))`.
 pub trait Backend<R: Ring>: Seat {
+    /// Runs operations that do not depend on each other. An implementation may run them side by side, so that they share
+    /// their messages; `offered` tells how many transfers each party offers in each.
+    fn together(&mut self, offered: &[[u64; 2]], jobs: Vec<Job<'_, R>>) -> Result<()>;
+
     /// `a & b`.
     fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits>;
 
@@ -39,6 +43,20 @@ pub trait Backend<R: Ring>: Seat {
         product_bits: u32,
         shift: u32,
     ) -> Result<Arith<R>>;
+
+    /// [`Backend::select`] where only the result modulo `2^width` is wanted: the parts of a shared result count modulo
+    /// that, and their upper bits are noise. Takes such parts as well.
+    fn select_within(&mut self, c: &Bits, x: &Arith<R>, width: u32) -> Result<Arith<R>>;
+
+    /// `x * sum(2^j * places[j])` modulo `2^width`, as [`Backend::select_within`].
+    fn shift_within(&mut self, places: &[Bits], x: &Arith<R>, width: u32) -> Result<Arith<R>>;
+
+    /// [`Backend::multiply`] where only the product modulo `2^width` is wanted, as [`Backend::select_within`].
+    fn multiply_within(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>>;
+
+    /// `floor(x / 2^shift)` or one less as whole words, of a value that counts modulo `2^width`: `|x| < 2^(width - 2)`,
+    /// and `shift + 2 <= width`. Exact for a shift of 0.
+    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, width: u32) -> Result<Arith<R>>;
 
     /// The matrix product of `a: [rows, inner]` and `b: [inner, columns]`, row-major.
     fn matrix_multiply(&mut self, a: &Arith<R>, b: &Arith<R>, shape: MatrixShape, bits: (u32, u32))
@@ -65,6 +83,9 @@ pub trait Backend<R: Ring>: Seat {
     /// The bits, to the parties named, packed as in [`Bits`].
     fn reveal_bits(&mut self, x: &Bits, to: &[PartyId]) -> Result<Option<Vec<u64>>>;
 }
+
+/// An operation on a backend that leaves its result where the closure puts it.
+pub type Job<'j, R> = Box<dyn FnOnce(&mut dyn Backend<R>) -> Result<()> + Send + 'j>;
 
 /// The sizes of a matrix product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

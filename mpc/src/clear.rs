@@ -5,7 +5,7 @@
 
 use tacit_protocol::PartyId;
 
-use crate::backend::{Backend, MatrixShape};
+use crate::backend::{Backend, Job, MatrixShape};
 use crate::error::Result;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
@@ -25,6 +25,10 @@ impl Seat for Clear {
 }
 
 impl<R: Ring> Backend<R> for Clear {
+    fn together(&mut self, _offered: &[[u64; 2]], jobs: Vec<Job<'_, R>>) -> Result<()> {
+        jobs.into_iter().try_for_each(|job| job(self))
+    }
+
     fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits> {
         assert_eq!(a.len, b.len, "operands have one length");
         let words = a.words.iter().zip(&b.words).map(|(a, b)| a & b).collect();
@@ -59,6 +63,28 @@ impl<R: Ring> Backend<R> for Clear {
     ) -> Result<Arith<R>> {
         let product = self.multiply(a, b, bits.0, bits.1)?;
         self.truncate(&product, shift)
+    }
+
+    fn select_within(&mut self, c: &Bits, x: &Arith<R>, _width: u32) -> Result<Arith<R>> {
+        self.select(c, x)
+    }
+
+    fn shift_within(&mut self, places: &[Bits], x: &Arith<R>, _width: u32) -> Result<Arith<R>> {
+        let placement = places.iter().fold(x.placement, |joined, place| joined.join(place.placement));
+        let factor = |i: usize| {
+            let places = places.iter().enumerate().filter(|(_, place)| place.bit(i));
+            places.fold(R::ZERO, |sum, (j, _)| sum.add(R::ONE.shl(j as u32)))
+        };
+        let words = x.words.iter().enumerate().map(|(i, word)| word.mul(factor(i))).collect();
+        Ok(Arith { placement, words })
+    }
+
+    fn multiply_within(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), _width: u32) -> Result<Arith<R>> {
+        self.multiply(a, b, bits.0, bits.1)
+    }
+
+    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, _width: u32) -> Result<Arith<R>> {
+        self.truncate(x, shift)
     }
 
     fn matrix_multiply(

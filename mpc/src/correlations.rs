@@ -135,6 +135,13 @@ impl Pads {
         &self.receiving.hash
     }
 
+    /// Sets so many tweaks of each direction apart, as pads of their own.
+    #[must_use]
+    pub(crate) fn split(&mut self, sending: usize, receiving: usize) -> Self {
+        let apart = |from: &mut Direction, n| Direction { hash: from.hash.clone(), next: from.take(n) };
+        Self { sending: apart(&mut self.sending, sending), receiving: apart(&mut self.receiving, receiving) }
+    }
+
     /// Takes `n` tweaks for what this party sends, and tells the first of them.
     pub fn take_sending(&mut self, n: usize) -> u128 {
         self.sending.take(n)

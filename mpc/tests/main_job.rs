@@ -232,12 +232,12 @@ fn a_receiver_refuses_what_is_no_result() {
         assert_eq!(error.code().as_str(), "STORE_CORRUPT");
     }
     // The shop adds 1 to what it sends: the value of a suppressed cell is no longer 0, or is off its range.
-    for changed in 0..24 {
+    for changed in 0..16 {
         let (mut zero, mut one) = pair();
         let (mut peer, mut own) = pair();
         let result = std::thread::scope(|scope| {
             scope.spawn(|| shares[0].open(&mut peer).expect("opens"));
-            let mut message = vec![0; 3 * (16 + 8)];
+            let mut message = vec![0; 3 * (8 + 8)];
             own.receive(&mut message).expect("sent");
             message[changed] ^= 1;
             zero.send(&message).expect("open");
@@ -247,7 +247,7 @@ fn a_receiver_refuses_what_is_no_result() {
         match result {
             Err(error) => assert_eq!(error.code().as_str(), "RELEASE_INVALID"),
             // A flipped gate bit opens a 0, which semi-honest security does not rule out.
-            Ok(released) => assert_eq!((changed, released[0].cells[0]), (16, Cell::Released(0))),
+            Ok(released) => assert_eq!((changed, released[0].cells[0]), (8, Cell::Released(0))),
         }
     }
 }
@@ -295,7 +295,40 @@ fn the_plan_is_stable_and_what_one_owner_knows_costs_nothing() {
     assert_eq!(what, ["and", "to_arith", "select"], "all else on rows is local: {rows:#?}");
 }
 
-const GOLDEN: &str = "541fe995b011597cd59b75d53235ab231bc43426866b5ad59e2f46bac42a3d3a";
+/// What the plan says is what the channel counts: bytes and rounds, with the transfers and the opening.
+#[test]
+fn the_plan_costs_exactly_what_the_channel_counts() {
+    for rows in [300, 4_000] {
+        let case = case(rows, 60, 21);
+        let both = case.local(&[PartyId::ZERO, PartyId::ONE]);
+        let aligned = session::align_in_the_clear(&case.typed, &case.release, &both).expect("aligns");
+        let plan = Plan::lower(&case.typed, &case.release, aligned.sizes()).expect("lowers");
+        let cost = plan.cost().expect("counts");
+        let run = |party: PartyId, mut channel: MemoryChannel| {
+            let tables = case.local(&[party]);
+            let job =
+                JobInput { program: &case.typed, release: &case.release, party, tables: &tables, session: [5; 32] };
+            let mut rng = ChaCha20Rng::seed_from_u64(22 + u64::from(party.0));
+            let shares = session::execute(&mut channel, &job, &aligned, &mut rng, &mut |_| ()).expect("computes");
+            shares.open(&mut channel).expect("opens");
+            channel.traffic()
+        };
+        let (zero, one) = pair();
+        let (zero, one) = std::thread::scope(|scope| {
+            let one = scope.spawn(|| run(PartyId::ONE, one));
+            (run(PartyId::ZERO, zero), one.join().expect("no panic"))
+        });
+        // Before it the parties compare the hashes of their plans, in one round.
+        assert_eq!(zero.sent + one.sent, cost.bytes + 2 * 32, "{rows} rows");
+        assert_eq!(zero.rounds.max(one.rounds), cost.rounds + 1, "{rows} rows");
+        let rows = plan.explain().expect("counts");
+        assert_eq!(rows.iter().map(|row| row.bytes).sum::<u64>(), cost.bytes);
+        assert_eq!(rows.iter().map(|row| row.rounds).sum::<u64>(), cost.rounds);
+        assert_eq!(rows.iter().map(|row| row.transfers).sum::<u64>(), cost.transfers);
+    }
+}
+
+const GOLDEN: &str = "2879cfc12b58657446d2bf474a410e6af51f9b7cc7ea18c82612adc40733391f";
 
 /// What `--rows 1000000` of the demo computes, without the alignment.
 #[test]
@@ -325,8 +358,8 @@ fn a_broken_promise_opens_nothing_but_its_bit() {
     let bytes = |events: &[Event]| -> usize {
         events.iter().map(|event| if let Event::Sent(bytes) = event { *bytes } else { 0 }).sum()
     };
-    // Three words of 16 bytes, each with its gate bits.
-    assert_eq!(bytes(&kept.events[0]) - bytes(&broken.events[0]), 3 * (16 + 8));
+    // Three words of 8 bytes, each with its gate bits.
+    assert_eq!(bytes(&kept.events[0]) - bytes(&broken.events[0]), 3 * (8 + 8));
     assert_eq!(bytes(&kept.events[1]), bytes(&broken.events[1]));
 }
 

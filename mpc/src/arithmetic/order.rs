@@ -164,6 +164,9 @@ fn tournament<R: Ring, B: Backend<R> + ?Sized>(
     let order: Vec<usize> = (0..axis.length).flat_map(|place| axis.row(place)).collect();
     let mut columns: Vec<Arith<R>> = columns.iter().map(|column| column.gather(&order)).collect();
     let mut places = axis.length;
+    // The rounds compare low bits only, so what is selected needs to be right modulo these; whole words at the end.
+    let index_bits = usize::BITS - axis.length.leading_zeros() + 1;
+    let width = (bits.max(index_bits) + 2).min(R::BITS);
     while places > 1 {
         let pairs = places / 2;
         let of = |offset: usize| -> Vec<usize> {
@@ -174,7 +177,7 @@ fn tournament<R: Ring, B: Backend<R> + ?Sized>(
         let wins = second_wins(backend, &firsts, &seconds, which, bits)?;
         let changes: Vec<Arith<R>> =
             columns.iter().map(|column| column.gather(&second).sub(backend, &column.gather(&first))).collect();
-        let changes = select_columns(backend, &wins, &changes)?;
+        let changes = select_columns(backend, &wins, &changes, width)?;
         for (column, change) in columns.iter_mut().zip(changes) {
             let winners = column.gather(&first).add(backend, &change);
             let rest = column.slice(2 * pairs * lanes..places * lanes);
@@ -182,19 +185,25 @@ fn tournament<R: Ring, B: Backend<R> + ?Sized>(
         }
         places -= pairs;
     }
+    if axis.length > 1 && width < R::BITS {
+        let all = Arith::concat(backend, &columns.iter().collect::<Vec<_>>());
+        let whole = backend.truncate_within(&all, 0, width)?;
+        columns = (0..columns.len()).map(|column| whole.slice(column * lanes..(column + 1) * lanes)).collect();
+    }
     Ok(columns)
 }
 
-/// Every column where the bit is set, with one choice for all of them.
+/// Every column where the bit is set, with one choice for all of them, modulo `2^width`.
 fn select_columns<R: Ring, B: Backend<R> + ?Sized>(
     backend: &mut B,
     c: &Bits,
     columns: &[Arith<R>],
+    width: u32,
 ) -> Result<Vec<Arith<R>>> {
     let n = c.len;
     let rows: Vec<usize> = (0..n).flat_map(|i| (0..columns.len()).map(move |j| j * n + i)).collect();
     let all = Arith::concat(backend, &columns.iter().collect::<Vec<_>>()).gather(&rows);
-    let chosen = backend.select(c, &all)?;
+    let chosen = backend.select_within(c, &all, width)?;
     let column = |j| chosen.gather(&(0..n).map(|i| i * columns.len() + j).collect::<Vec<_>>());
     Ok((0..columns.len()).map(column).collect())
 }

@@ -145,7 +145,8 @@ fn quotients_between_two_parties_are_within_their_step_and_cost_what_was_counted
 fn quotients_fit_short_words_where_they_say_so() {
     let division = Division { divisor_signed: true, ..widths_of(30, 12, 8, 20) };
     assert!(division.fits::<u64>());
-    assert!(!widths_of(59, 21, 18, 51).fits::<u64>());
+    assert!(widths_of(59, 21, 18, 51).fits::<u64>());
+    assert!(!widths_of(59, 45, 18, 51).fits::<u64>());
     let (numerators, divisors) = fractions(&division, 200, 65);
     let [value] = between_two::<u64, 1>([&numerators, &divisors], |backend, n, d| {
         [divide(backend, n, d, &division).expect("divide").value]

@@ -10,8 +10,9 @@ use tacit_protocol::program::NodeId;
 use zeroize::Zeroize;
 
 use crate::arithmetic::{self, Axis, Division, Extreme};
-use crate::backend::{Backend, MatrixShape};
+use crate::backend::{Backend, Job, MatrixShape};
 use crate::error::Result;
+use crate::plan::schedule::Schedule;
 use crate::plan::step::{ColumnPart, Kind, RingOp, Step};
 use crate::plan::{Plan, ValueId};
 use crate::ring::Ring;
@@ -96,32 +97,67 @@ pub fn run<R: Ring, B: Backend<R>>(
     inputs: &dyn Inputs,
     observer: &mut dyn FnMut(StepProgress),
 ) -> Result<Results<R>> {
-    let last_use = last_uses(plan);
-    let mut values: Vec<Option<Value<R>>> = Vec::with_capacity(plan.steps.len());
-    for (place, step) in plan.steps.iter().enumerate() {
-        let value = run_step(step, &values, backend, inputs)?;
-        debug_assert_eq!(length(&value), step.len, "{} has the planned length", step.op.name());
-        values.push(Some(value));
-        for operand in step.op.operands() {
-            if last_use[operand.index()] == place
+    let schedule = plan.schedule()?;
+    let last_use = last_uses(plan, &schedule);
+    let mut values: Vec<Option<Value<R>>> = plan.steps.iter().map(|_| None).collect();
+    let mut done = 0;
+    for (turn, group) in schedule.groups.iter().enumerate() {
+        let made = match group[..] {
+            [place] => vec![run_step(&plan.steps[place], &values, backend, inputs)?],
+            _ => run_together(plan, group, &schedule, &values, backend)?,
+        };
+        for (&place, value) in group.iter().zip(made) {
+            debug_assert_eq!(length(&value), plan.steps[place].len, "{}", plan.steps[place].op.name());
+            values[place] = Some(value);
+        }
+        for operand in group.iter().flat_map(|place| plan.steps[*place].op.operands()) {
+            if last_use[operand.index()] == turn
                 && let Some(mut value) = values[operand.index()].take()
             {
                 wipe(&mut value);
             }
         }
-        observer(StepProgress { done: place + 1, of: plan.steps.len() });
+        done += group.len();
+        observer(StepProgress { done, of: plan.steps.len() });
     }
     Ok(Results(plan.results.iter().map(|value| copy(&values, *value)).collect()))
 }
 
+/// Runs independent steps that need the peer, so that they share their messages.
+fn run_together<R: Ring, B: Backend<R>>(
+    plan: &Plan,
+    group: &[usize],
+    schedule: &Schedule,
+    values: &[Option<Value<R>>],
+    backend: &mut B,
+) -> Result<Vec<Value<R>>> {
+    let offered: Vec<[u64; 2]> = group.iter().map(|place| schedule.costs[*place].offered).collect();
+    let mut made: Vec<Option<Value<R>>> = group.iter().map(|_| None).collect();
+    let jobs = group.iter().zip(&mut made).map(|(place, made)| -> Job<'_, R> {
+        let step = &plan.steps[*place];
+        Box::new(move |backend| {
+            *made = Some(run_step(step, values, backend, &NoInputs)?);
+            Ok(())
+        })
+    });
+    backend.together(&offered, jobs.collect())?;
+    Ok(made.into_iter().map(|value| value.expect("every job ran")).collect())
+}
+
 /// What each step costs, counted on values that are all zero: what the engine spends depends on shapes alone.
 pub(crate) fn costs<R: Ring>(plan: &Plan) -> Result<Vec<Cost>> {
-    let last_use = last_uses(plan);
+    let mut last_use = vec![usize::MAX; plan.steps.len()];
+    for (place, step) in plan.steps.iter().enumerate() {
+        step.op.operands().iter().for_each(|operand| last_use[operand.index()] = place);
+    }
     let mut values: Vec<Option<Value<R>>> = Vec::with_capacity(plan.steps.len());
     let mut costs = Vec::with_capacity(plan.steps.len());
     for (place, step) in plan.steps.iter().enumerate() {
         let mut counter = Counter::default();
-        values.push(Some(run_step(step, &values, &mut counter, &NoInputs)?));
+        values.push(Some(match step.op.is_local() {
+            true => zeros(step),
+            false => run_step(step, &values, &mut counter, &NoInputs)?,
+        }));
         costs.push(counter.cost);
         for operand in step.op.operands() {
             if last_use[operand.index()] == place {
@@ -149,12 +185,20 @@ impl Inputs for NoInputs {
     }
 }
 
-/// The last step that reads each value; results outlive them all.
-fn last_uses(plan: &Plan) -> Vec<usize> {
+/// The value of a step that is all zero.
+fn zeros<R: Ring>(step: &Step) -> Value<R> {
+    match step.kind {
+        Kind::Words => Value::Words(Arith { placement: step.placement, words: vec![R::ZERO; step.len] }),
+        Kind::Bits => Value::Bits(Bits::new(step.placement, step.len, Vec::new())),
+    }
+}
+
+/// The last turn of the schedule that reads each value; results outlive them all.
+fn last_uses(plan: &Plan, schedule: &Schedule) -> Vec<usize> {
     let mut last_use = vec![usize::MAX; plan.steps.len()];
-    for (place, step) in plan.steps.iter().enumerate() {
-        for operand in step.op.operands() {
-            last_use[operand.index()] = place;
+    for (turn, group) in schedule.groups.iter().enumerate() {
+        for operand in group.iter().flat_map(|place| plan.steps[*place].op.operands()) {
+            last_use[operand.index()] = turn;
         }
     }
     for result in &plan.results {
@@ -191,7 +235,7 @@ fn bits<R>(values: &[Option<Value<R>>], id: ValueId) -> &Bits {
     }
 }
 
-fn run_step<R: Ring, B: Backend<R>>(
+fn run_step<R: Ring, B: Backend<R> + ?Sized>(
     step: &Step,
     values: &[Option<Value<R>>],
     backend: &mut B,

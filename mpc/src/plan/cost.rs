@@ -1,21 +1,22 @@
 //! What a plan costs: the engine's own counts of bytes and rounds, step by step, the same on both sides.
 
 use serde::{Deserialize, Serialize};
+use tacit_protocol::PartyId;
+use tacit_protocol::contract::Profile;
 
 use super::Plan;
 use crate::error::Result;
-use crate::executor;
-use crate::params::SOFTSPOKEN_FIELD_BITS;
+use crate::ot;
 use crate::two_party::cost;
 
-/// The cost of a step or of a plan.
+/// The cost of a step, of the transfers or of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Bytes in both directions together, those of making the random transfers included.
+    /// Payload bytes in both directions together.
     pub bytes: u64,
-    /// Rounds, those of making random transfers not included: they are made in blocks.
+    /// Exchanges one after the other.
     pub rounds: u64,
-    /// Random transfers in both directions.
+    /// Correlated transfers that are used, in both directions.
     pub transfers: u64,
 }
 
@@ -29,36 +30,88 @@ impl Cost {
             transfers: self.transfers.saturating_add(other.transfers),
         }
     }
+
+    /// Microseconds that it takes between parties of such profiles, the slower of each kind: half a round trip an
+    /// exchange, the bytes at the bandwidth with half of them each way, and a core's work for the transfers. An estimate
+    /// in whole numbers, so that both parties have the same.
+    pub fn microseconds(&self, profiles: &[Profile]) -> u64 {
+        let of = |exponent: u8| 1_u128 << exponent.min(63);
+        let slowest = |of_profile: fn(&Profile) -> u8| profiles.iter().map(of_profile).min().unwrap_or(0);
+        let round_trip = of(profiles.iter().map(|profile| profile.round_trip).max().unwrap_or(0));
+        let (bandwidth, blocks) = (of(slowest(|p| p.bandwidth)), of(slowest(|p| p.core_speed)));
+        let waiting = u128::from(self.rounds) * round_trip / 2;
+        let sending = u128::from(self.bytes) * 500_000 / bandwidth;
+        let working = u128::from(self.transfers) * BLOCKS_PER_TRANSFER / blocks;
+        u64::try_from(waiting + sending + working).unwrap_or(u64::MAX)
+    }
 }
+
+/// What a transfer takes of a core from its making to the shares, in AES blocks of time: measured with the example
+/// `engine_rate` as about 16 ns where a core makes 2^11 million blocks a second.
+const BLOCKS_PER_TRANSFER: u128 = 32;
 
 impl From<cost::Cost> for Cost {
     fn from(counted: cost::Cost) -> Self {
-        let transfers = counted.transfers();
-        // The extension sends `128 / k` bits a transfer.
-        let bytes = counted.bytes().saturating_add(transfers.saturating_mul(16 / SOFTSPOKEN_FIELD_BITS as u64));
-        Self { bytes, rounds: counted.rounds, transfers }
+        Self { bytes: counted.bytes(), rounds: counted.rounds, transfers: counted.transfers() }
+    }
+}
+
+impl From<ot::cost::Cost> for Cost {
+    fn from(counted: ot::cost::Cost) -> Self {
+        Self { bytes: counted.bytes(), rounds: counted.rounds, transfers: 0 }
+    }
+}
+
+/// What a plan costs, part by part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanCost {
+    /// The steps, in order; exchanges that steps share count for the first of the longest.
+    pub steps: Vec<Cost>,
+    /// Setting up the transfers, and making more of them on the way.
+    pub transfers: Cost,
+    /// The opening, the range check included.
+    pub opening: Cost,
+    /// How many transfers each party offers.
+    pub expected: ot::Expected,
+}
+
+impl PlanCost {
+    /// The whole plan.
+    pub fn total(&self) -> Cost {
+        self.steps.iter().copied().fold(self.transfers.plus(self.opening), Cost::plus)
     }
 }
 
 impl Plan {
-    /// The cost of each step, in order. Takes the memory of a run, and about the time of its local part.
+    /// What it costs, part by part. Takes about the time of a run's bookkeeping.
     ///
     /// # Errors
     /// None that a plan from [`Plan::lower`] has.
-    pub fn costs(&self) -> Result<Vec<Cost>> {
-        let counted = match self.word_bits {
-            64 => executor::costs::<u64>(self)?,
-            _ => executor::costs::<u128>(self)?,
-        };
-        Ok(counted.into_iter().map(Cost::from).collect())
+    pub fn costs(&self) -> Result<PlanCost> {
+        let schedule = self.schedule()?;
+        let rounds = schedule.rounds();
+        let steps = schedule.costs.iter().zip(rounds).map(|(cost, rounds)| Cost { rounds, ..Cost::from(*cost) });
+        let offered = schedule.total().offered;
+        let expected = ot::Expected { offered };
+        let set_up = Cost::from(ot::cost::set_up(expected));
+        let transfers = set_up.plus(ot::cost::transfers(expected, offered).into());
+        Ok(PlanCost { steps: steps.collect(), transfers, opening: self.opening_cost(), expected })
     }
 
-    /// The cost of the whole plan, the opening included.
+    /// The cost of the whole plan, transfers and opening included.
     ///
     /// # Errors
     /// As [`Plan::costs`].
     pub fn cost(&self) -> Result<Cost> {
-        Ok(self.costs()?.into_iter().fold(Cost::default(), Cost::plus).plus(self.opening_cost()))
+        Ok(self.costs()?.total())
+    }
+
+    /// How many transfers each party offers: what [`ot::Silent`] is set up for.
+    ///
+    /// # Errors
+    /// As [`Plan::costs`].
+    pub fn expected(&self) -> Result<ot::Expected> {
+        Ok(self.costs()?.expected)
     }
 
     /// What leaves at the opening.
@@ -71,6 +124,23 @@ impl Plan {
             let gate = if output.gate.is_some() { bits(cells) } else { 0 };
             (value + gate) * output.receivers.len() as u64
         });
-        check.plus(Cost { bytes: outputs.sum(), rounds: 1, transfers: 0 })
+        // Where one party receives only, it waits for what it needs to send nothing for.
+        let receives = |party| self.outputs.iter().any(|output| output.receivers.contains(&party));
+        let rounds = u64::from(receives(PartyId::ZERO) && receives(PartyId::ONE));
+        check.plus(Cost { bytes: outputs.sum(), rounds, transfers: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_counts_waiting_sending_and_working_at_the_slower_profile() {
+        let profile = |core_speed, round_trip, bandwidth| Profile { core_speed, round_trip, bandwidth };
+        let profiles = [profile(11, 10, 20), profile(5, 4, 30)];
+        let cost = Cost { bytes: 1 << 20, rounds: 4, transfers: 1 << 10 };
+        assert_eq!(cost.microseconds(&profiles), 4 * 512 + 500_000 + 1024);
+        assert_eq!(Cost::default().microseconds(&profiles), 0);
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tacit_protocol::Number;
 
 use super::step::{Kind, RingOp};
-use super::{Plan, Step};
+use super::{Cost, Plan, Step};
 use crate::error::Result;
 use crate::share::Placement;
 
@@ -23,10 +23,19 @@ pub struct Row {
     pub placement: String,
     /// The width that the step works on, for those that depend on one; 1 for bits.
     pub bits: u32,
-    /// Bytes in both directions together.
+    /// Payload bytes in both directions together.
     pub bytes: u64,
-    /// Rounds.
+    /// Exchanges that it adds: those that steps share count for one of them.
     pub rounds: u64,
+    /// Correlated transfers that it uses, in both directions.
+    pub transfers: u64,
+}
+
+impl Row {
+    /// What it costs; [`Cost::microseconds`] tells the time between parties of given profiles.
+    pub fn cost(&self) -> Cost {
+        Cost { bytes: self.bytes, rounds: self.rounds, transfers: self.transfers }
+    }
 }
 
 /// How exact an output is, for people.
@@ -41,12 +50,14 @@ pub struct Accuracy {
 }
 
 impl Plan {
-    /// One row a step, in order.
+    /// One row a step, in order, then one for the making of the transfers and one for the opening: their sums are what
+    /// the channel counts from the set-up on.
     ///
     /// # Errors
     /// As [`Plan::costs`].
     pub fn explain(&self) -> Result<Vec<Row>> {
-        let rows = self.steps.iter().zip(self.costs()?).enumerate().map(|(place, (step, cost))| Row {
+        let costs = self.costs()?;
+        let rows = self.steps.iter().zip(costs.steps).enumerate().map(|(place, (step, cost))| Row {
             step: u32::try_from(place).unwrap_or(u32::MAX),
             what: what(step),
             node: step.node.map(|node| node.to_string()),
@@ -59,8 +70,22 @@ impl Plan {
             bits: width(step, self.word_bits),
             bytes: cost.bytes,
             rounds: cost.rounds,
+            transfers: cost.transfers,
         });
-        Ok(rows.collect())
+        let outputs = self.outputs.iter().map(|output| output.cells() as u64).sum();
+        let extra = [("transfers", 0, costs.transfers), ("opening", outputs, costs.opening)];
+        let extra = extra.into_iter().enumerate().map(|(place, (what, cells, cost))| Row {
+            step: u32::try_from(self.steps.len() + place).unwrap_or(u32::MAX),
+            what: what.into(),
+            node: None,
+            cells,
+            placement: "shared".into(),
+            bits: self.word_bits,
+            bytes: cost.bytes,
+            rounds: cost.rounds,
+            transfers: 0,
+        });
+        Ok(rows.chain(extra).collect())
     }
 
     /// The accuracy of each output.

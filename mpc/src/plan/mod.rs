@@ -8,6 +8,7 @@ mod build;
 mod cost;
 mod explain;
 mod lower;
+pub(crate) mod schedule;
 pub mod step;
 
 use std::collections::BTreeMap;
@@ -21,13 +22,13 @@ use tacit_protocol::{Number, PartyId};
 
 use crate::error::Result;
 
-pub use cost::Cost;
+pub use cost::{Cost, PlanCost};
 pub use explain::{Accuracy, Row};
 pub use lower::MAX_STEPS;
 pub use step::{Step, ValueId};
 
 /// The version of the planner; the same contract gives the same plan under the same version.
-pub const PLANNER_VERSION: u16 = 1;
+pub const PLANNER_VERSION: u16 = 2;
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq)]

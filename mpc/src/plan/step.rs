@@ -196,6 +196,24 @@ pub enum RingOp {
 }
 
 impl RingOp {
+    /// Whether each party computes it alone, on its part, whatever the placements.
+    pub fn is_local(&self) -> bool {
+        matches!(
+            self,
+            Self::Column { .. }
+                | Self::Align { .. }
+                | Self::Words(_)
+                | Self::Fill(_)
+                | Self::Bits(_)
+                | Self::FillBits(_)
+                | Self::View(..)
+                | Self::Concatenate { .. }
+                | Self::Linear { .. }
+                | Self::Xor(..)
+                | Self::Sum { .. }
+        )
+    }
+
     /// The values that it reads.
     pub fn operands(&self) -> Vec<ValueId> {
         match self {

@@ -26,7 +26,7 @@ use crate::correlations::Correlations;
 use crate::error::{Error, Result};
 use crate::executor::{self, StepProgress};
 use crate::inputs::{Bound, LocalTables};
-use crate::ot::SoftSpoken;
+use crate::ot::Silent;
 use crate::plan::Plan;
 use crate::released::ReleasedValue;
 use crate::ring::Ring;
@@ -142,7 +142,7 @@ pub fn run(
     (hooks.observer)(Progress::Phase(Phase::SetUp));
     let (plan, correlations) = meter.measure(Phase::SetUp, channel, |channel| {
         let plan = agree(channel, job, &aligned)?;
-        let correlations = SoftSpoken::establish(channel, job.party, ot_session(job), rng)?;
+        let correlations = transfers(channel, job, &plan, rng)?;
         Ok((plan, correlations))
     })?;
     (hooks.observer)(Progress::Phase(Phase::Compute));
@@ -168,7 +168,7 @@ pub fn execute(
 ) -> Result<OutputShares> {
     observer(Progress::Phase(Phase::SetUp));
     let plan = agree(channel, job, aligned)?;
-    let correlations = SoftSpoken::establish(channel, job.party, ot_session(job), rng)?;
+    let correlations = transfers(channel, job, &plan, rng)?;
     observer(Progress::Phase(Phase::Compute));
     compute(channel, job, aligned, &plan, correlations, observer)
 }
@@ -199,6 +199,11 @@ fn agree(channel: &mut dyn Channel, job: &JobInput<'_>, aligned: &Aligned) -> Re
         return Err(Error::deviation("PLAN_MISMATCH", "plan", "the peer derived another plan from the same contract"));
     }
     Ok(plan)
+}
+
+/// Sets up the transfers that the plan takes. A job is computed on whatever cores the node gives it.
+fn transfers(channel: &mut dyn Channel, job: &JobInput<'_>, plan: &Plan, rng: &mut dyn CryptoRng) -> Result<Silent> {
+    Silent::establish(channel, job.party, ot_session(job), plan.expected()?, true, rng)
 }
 
 fn compute<C: Correlations>(

@@ -33,6 +33,12 @@ impl Cost {
         self.sent[0] + self.sent[1]
     }
 
+    /// The cost of both at once, sharing messages: the exchanges of the longer.
+    #[must_use]
+    pub fn beside(self, other: Self) -> Self {
+        Self { rounds: self.rounds.max(other.rounds), ..self + other }
+    }
+
     /// Random transfers in both directions.
     pub fn transfers(&self) -> u64 {
         self.offered[0] + self.offered[1]
@@ -75,7 +81,12 @@ pub fn to_arith<R: Ring>(n: usize, a: Placement) -> Cost {
 
 /// [`Backend::select`](crate::backend::Backend::select) of `n` choices and `columns` words each.
 pub fn select<R: Ring>(n: usize, columns: usize, c: Placement, x: Placement) -> Cost {
-    let shape = WordCross { columns, ..WordCross::each(n, 1, false, R::BITS) };
+    select_within(n, columns, c, x, R::BITS)
+}
+
+/// [`Backend::select_within`](crate::backend::Backend::select_within) of `n` choices and `columns` words each.
+pub fn select_within(n: usize, columns: usize, c: Placement, x: Placement, width: u32) -> Cost {
+    let shape = WordCross { columns, ..WordCross::each(n, 1, false, width) };
     cross_words(&shape, choosers(c, offered_from(c, x)))
 }
 
@@ -98,6 +109,22 @@ pub fn multiply_truncate<R: Ring>(
     }
     let width = product_bits + 1;
     product(n, a, b, bits, width) + wrap(n, R::BITS - width + shift)
+}
+
+/// [`Backend::shift_within`](crate::backend::Backend::shift_within) of `n` values by `places` places.
+pub fn shift_within(n: usize, places: usize, c: Placement, x: Placement, width: u32) -> Cost {
+    let shape = WordCross::each(n, (places as u32).min(width), false, width);
+    cross_words(&shape, choosers(c, offered_from(c, x)))
+}
+
+/// [`Backend::multiply_within`](crate::backend::Backend::multiply_within) of `n` pairs.
+pub fn multiply_within(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32) -> Cost {
+    product(n, a, b, bits, width)
+}
+
+/// [`Backend::truncate_within`](crate::backend::Backend::truncate_within) of `n` values.
+pub fn truncate_within<R: Ring>(n: usize, shift: u32, width: u32, x: Placement) -> Cost {
+    if x == Placement::Shared { wrap(n, R::BITS - width + shift) } else { Cost::default() }
 }
 
 fn product(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32) -> Cost {

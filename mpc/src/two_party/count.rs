@@ -5,7 +5,7 @@
 use tacit_protocol::PartyId;
 
 use super::cost::{self, Cost};
-use crate::backend::{Backend, MatrixShape};
+use crate::backend::{Backend, Job, MatrixShape};
 use crate::clear::columns;
 use crate::error::Result;
 use crate::ring::Ring;
@@ -37,6 +37,17 @@ fn bits(placement: Placement, n: usize) -> Bits {
 }
 
 impl<R: Ring> Backend<R> for Counter {
+    fn together(&mut self, _offered: &[[u64; 2]], jobs: Vec<Job<'_, R>>) -> Result<()> {
+        let mut total = Cost::default();
+        for job in jobs {
+            let mut counter = Self::default();
+            job(&mut counter)?;
+            total = total.beside(counter.cost);
+        }
+        self.cost += total;
+        Ok(())
+    }
+
     fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits> {
         self.cost += cost::and(a.len, a.placement, b.placement);
         Ok(bits(a.placement.join(b.placement), a.len))
@@ -67,6 +78,27 @@ impl<R: Ring> Backend<R> for Counter {
     ) -> Result<Arith<R>> {
         self.cost += cost::multiply_truncate::<R>(a.len(), a.placement, b.placement, bits, product_bits, shift);
         Ok(words(a.placement.join(b.placement), a.len()))
+    }
+
+    fn select_within(&mut self, c: &Bits, x: &Arith<R>, width: u32) -> Result<Arith<R>> {
+        self.cost += cost::select_within(c.len, columns(c.len, x.len()), c.placement, x.placement, width);
+        Ok(words(c.placement.join(x.placement), x.len()))
+    }
+
+    fn shift_within(&mut self, places: &[Bits], x: &Arith<R>, width: u32) -> Result<Arith<R>> {
+        let c = places.iter().fold(Placement::Public, |joined, place| joined.join(place.placement));
+        self.cost += cost::shift_within(x.len(), places.len(), c, x.placement, width);
+        Ok(words(c.join(x.placement), x.len()))
+    }
+
+    fn multiply_within(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>> {
+        self.cost += cost::multiply_within(a.len(), a.placement, b.placement, bits, width);
+        Ok(words(a.placement.join(b.placement), a.len()))
+    }
+
+    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, width: u32) -> Result<Arith<R>> {
+        self.cost += cost::truncate_within::<R>(x.len(), shift, width, x.placement);
+        Ok(words(x.placement, x.len()))
     }
 
     fn matrix_multiply(

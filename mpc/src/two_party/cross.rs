@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 use super::TwoParty;
 use super::pads;
 use super::planes::planes;
-use super::transfers::{PIECE, low_bytes, plane};
+use super::transfers::xor_plane;
 use super::wire::{BitReader, BitWriter};
 use crate::correlations::Correlations;
 use crate::error::Result;
@@ -61,12 +61,15 @@ pub(super) struct WordCross {
     pub(super) period: usize,
     /// The products of `fold` consecutive elements are added up.
     pub(super) fold: usize,
+    /// Whether the bits of the choice words are shared by exclusive or: the product of `c_i ^ c_j` and a part of `x` is
+    /// `c_i x + c_j (1 - 2 c_i) x`, so what is offered at a place is `x`, or `-x` where the own bit is set.
+    pub(super) exclusive: bool,
 }
 
 impl WordCross {
     /// One product for each element.
     pub(super) fn each(elements: usize, choice_bits: u32, signed: bool, width: u32) -> Self {
-        Self { elements, choice_bits, signed, columns: 1, width, period: elements, fold: 1 }
+        Self { elements, choice_bits, signed, columns: 1, width, period: elements, fold: 1, exclusive: false }
     }
 
     /// Elements a tile.
@@ -135,30 +138,22 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let mut random = vec![0; if chooses { n.div_ceil(64) } else { 0 }];
         let mut chosen: Vec<Vec<u64>> =
             offer.iter().map(|column| vec![0; if chooses { column.words.len() } else { 0 }]).collect();
-        let mut bytes = Vec::with_capacity(PIECE / 8);
         for offerer in [PartyId::ZERO, PartyId::ONE] {
             if !choosers[offerer.other().index()] {
                 continue;
             }
             if offerer == self.party {
                 self.offer(n, |start, zeros, ones| {
-                    low_bytes(zeros, &mut bytes);
                     for (place, (share, masked)) in shares.iter_mut().zip(&mut masked).enumerate() {
-                        xor_into(share, start, plane(&bytes, place as u32));
-                        xor_into(masked, start, plane(&bytes, place as u32));
-                    }
-                    low_bytes(ones, &mut bytes);
-                    for (place, masked) in masked.iter_mut().enumerate() {
-                        xor_into(masked, start, plane(&bytes, place as u32));
+                        xor_plane(share, start, zeros, place as u32);
+                        xor_plane(masked, start, ones, place as u32);
                     }
                 })?;
             } else {
                 self.choose(n, |start, received, pads| {
-                    low_bytes(received, &mut bytes);
-                    xor_into(&mut random, start, plane(&bytes, 0));
-                    low_bytes(pads, &mut bytes);
+                    xor_plane(&mut random, start, received, 0);
                     for (place, chosen) in chosen.iter_mut().enumerate() {
-                        xor_into(chosen, start, plane(&bytes, place as u32));
+                        xor_plane(chosen, start, pads, place as u32);
                     }
                 })?;
             }
@@ -173,6 +168,9 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             message.align();
         }
         if offers {
+            for (masked, share) in masked.iter_mut().zip(&shares) {
+                masked.iter_mut().zip(share).for_each(|(masked, share)| *masked ^= share);
+            }
             masked.iter().zip(offer).for_each(|(masked, column)| message.push_bits(masked, column.len));
         }
         let expected = if offers { choice_bytes } else { 0 } + if chooses { offered_bytes } else { 0 };
@@ -243,7 +241,6 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let mut chosen: Vec<R> = Vec::with_capacity(if chooses { n * columns } else { 0 });
         let mut random = vec![0; if chooses { n.div_ceil(64) } else { 0 }];
         let mut ones: Vec<R> = Vec::new();
-        let mut bytes = Vec::with_capacity(PIECE / 8);
         for offerer in [PartyId::ZERO, PartyId::ONE] {
             if !choosers[offerer.other().index()] {
                 continue;
@@ -257,8 +254,10 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
                     tile.runs(start, zero.len(), |run| {
                         for i in 0..run.len {
                             let (row, pad) = (run.offer(i), (run.transfer - start + i) * columns);
+                            let sign = run.sign(i, choice);
                             for column in 0..columns {
-                                let masked = offer[row + column].sub(ones[pad + column].sub(zeros[pad + column]));
+                                let offered = choose(sign, offer[row + column].neg(), offer[row + column]);
+                                let masked = offered.sub(ones[pad + column].sub(zeros[pad + column]));
                                 values.push(masked.low(run.width).to_u128(), run.width);
                             }
                         }
@@ -266,8 +265,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
                 })?;
             } else {
                 self.choose(n, |start, received, pads| {
-                    low_bytes(received, &mut bytes);
-                    xor_into(&mut random, start, plane(&bytes, 0));
+                    xor_plane(&mut random, start, received, 0);
                     pads::expand(pads, columns, tweak(start), &mut chosen);
                 })?;
             }
@@ -296,9 +294,11 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
                 for i in 0..run.len {
                     let (row, result, pad) = (run.offer(i), run.result(i), (run.transfer + i) * columns);
                     let flip = mask::<R>(&theirs, run.transfer + i);
+                    let sign = run.sign(i, choice);
                     for column in 0..columns {
                         let zero = zeros[pad + column];
-                        let share = choose(flip, offer[row + column].add(zero), zero.neg());
+                        let offered = choose(sign, offer[row + column].neg(), offer[row + column]);
+                        let share = choose(flip, offered.add(zero), zero.neg());
                         run.add(&mut shares[result + column], share);
                     }
                 }
@@ -381,6 +381,14 @@ impl Run<'_> {
         (self.element + i) % self.shape.period * self.shape.columns
     }
 
+    /// All ones where what is offered is negated.
+    fn sign<R: Ring>(&self, i: usize, choice: &[R]) -> R {
+        if !self.shape.exclusive {
+            return R::ZERO;
+        }
+        choice[self.element + i].shr(self.place).and(R::ONE).neg()
+    }
+
     /// Where the row of the result begins.
     fn result(&self, i: usize) -> usize {
         (self.element + i) / self.shape.fold * self.shape.columns
@@ -406,11 +414,6 @@ impl WordTile<'_> {
             transfer += len;
         }
     }
-}
-
-fn xor_into(into: &mut [u64], start: usize, words: impl Iterator<Item = u64>) {
-    let from = (start / 64).min(into.len());
-    into[from..].iter_mut().zip(words).for_each(|(into, word)| *into ^= word);
 }
 
 /// All ones where a packed bit is set.

@@ -13,7 +13,7 @@
 //! *Shapes and units*: planes of `n` bits, lowest first.
 
 use super::TwoParty;
-use super::transfers::{PIECE, low_bytes, offerer, plane};
+use super::transfers::{offerer, xor_plane};
 use super::wire::{BitReader, BitWriter};
 use crate::correlations::Correlations;
 use crate::error::Result;
@@ -106,13 +106,11 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
 
     fn draw_digit(&mut self, place: usize, digit: &Digit<'_>, n: usize) -> Result<Pending> {
         let (bits, columns, words) = (digit.planes.len(), digit.want.columns(), n.div_ceil(64));
-        let mut bytes = Vec::with_capacity(PIECE / 8);
         if offerer(place) == self.party {
             let mut pads = vec![vec![0; words]; columns << bits];
             self.offer_digits(n, bits, |start, message, blocks| {
-                low_bytes(blocks, &mut bytes);
                 for column in 0..columns {
-                    put(&mut pads[message * columns + column], start, plane(&bytes, column as u32));
+                    xor_plane(&mut pads[message * columns + column], start, blocks, column as u32);
                 }
             })?;
             return Ok(Pending::Offered(pads));
@@ -121,12 +119,10 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let mut pads = vec![vec![0; words]; columns];
         self.choose_digits(n, bits, |start, received, blocks| {
             for (random, received) in random.iter_mut().zip(received.chunks(blocks.len())) {
-                low_bytes(received, &mut bytes);
-                put(random, start, plane(&bytes, 0));
+                xor_plane(random, start, received, 0);
             }
-            low_bytes(blocks, &mut bytes);
             for (column, pads) in pads.iter_mut().enumerate() {
-                put(pads, start, plane(&bytes, column as u32));
+                xor_plane(pads, start, blocks, column as u32);
             }
         })?;
         Ok(Pending::Chosen { random, pads })
@@ -161,10 +157,6 @@ pub(super) fn table_planes(digit: &Digit<'_>) -> usize {
     ((1 << digit.planes.len()) - 1) * digit.want.columns()
 }
 
-fn put(into: &mut [u64], start: usize, words: impl Iterator<Item = u64>) {
-    into[start / 64..].iter_mut().zip(words).for_each(|(into, word)| *into = word);
-}
-
 /// The offerer's shares, and the planes of messages 1, 2, ...: the message of the random digit `c` carries the results
 /// for `c ^ flip`, which is the chooser's digit.
 fn tables_of(digit: &Digit<'_>, pads: &[Vec<u64>], flips: &[Vec<u64>]) -> (Vec<Vec<u64>>, Vec<Vec<u64>>) {
@@ -193,9 +185,9 @@ fn tables_of(digit: &Digit<'_>, pads: &[Vec<u64>], flips: &[Vec<u64>]) -> (Vec<V
         for (column, result) in results.into_iter().enumerate().take(columns) {
             let share = pads[column][word] ^ result[0];
             shares[column][word] = share;
-            for message in 1..messages {
+            for (message, result) in result[..messages].iter().enumerate().skip(1) {
                 let at = message * columns + column;
-                table[at - columns][word] = pads[at][word] ^ share ^ result[message];
+                table[at - columns][word] = pads[at][word] ^ share ^ result;
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The two-party engine's operations on shares.
 //!
 //! *Source*: cross products by correlated oblivious transfer after Gilboa (CRYPTO'99), with vector triples; comparison
-//! after CrypTFlow2 (ePrint 2020/1002) with leaves of two bits as inner products; truncation by one transfer under a
-//! known range, as Cheetah (ePrint 2022/207) has it. All of them differ from the papers in that random transfers are
-//! derandomised by both parties at once, so that every cross product is one simultaneous exchange.
+//! after CrypTFlow2 (ePrint 2020/1002) with digits of three bits; truncation by one transfer under a known range, as
+//! Cheetah (ePrint 2022/207) has it. All of them differ from the papers in that both parties offer and choose at once,
+//! so that every exchange is simultaneous.
 //!
 //! *Security*: semi-honest, two parties, no dealer; abort without fairness. Every result has fresh shares: each
 //! party's is masked by transfers that are used once. Message sizes, directions and order depend on lengths, widths
@@ -26,14 +26,13 @@ mod cross;
 mod digits;
 #[cfg(test)]
 pub(crate) mod ideal;
-#[cfg(test)]
-mod measure;
 mod multiply;
 mod pads;
 mod planes;
 mod reveal;
 #[cfg(test)]
 pub(crate) mod tests;
+mod together;
 mod transfers;
 mod truncate;
 mod wire;
@@ -44,7 +43,7 @@ use std::marker::PhantomData;
 
 use tacit_protocol::PartyId;
 
-use crate::backend::{Backend, MatrixShape};
+use crate::backend::{Backend, Job, MatrixShape};
 use crate::channel::Channel;
 use crate::clear::{each, floor};
 use crate::correlations::Correlations;
@@ -100,16 +99,20 @@ impl<R, C> Seat for TwoParty<'_, R, C> {
 }
 
 impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
+    fn together(&mut self, offered: &[[u64; 2]], jobs: Vec<Job<'_, R>>) -> Result<()> {
+        self.side_by_side(offered, jobs)
+    }
+
     fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits> {
         self.and_bits(a, b)
     }
 
     fn to_arith(&mut self, a: &Bits) -> Result<Arith<R>> {
-        self.select_words(a, &Arith::constant(R::ONE, a.len))
+        self.select_words(a, &Arith::constant(R::ONE, a.len), R::BITS)
     }
 
     fn select(&mut self, c: &Bits, x: &Arith<R>) -> Result<Arith<R>> {
-        self.select_words(c, x)
+        self.select_words(c, x, R::BITS)
     }
 
     fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>> {
@@ -133,6 +136,25 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
         let width = product_bits + 1;
         let product = self.product(a, b, bits, width)?;
         self.faithful_shift(&product, shift, width)
+    }
+
+    fn select_within(&mut self, c: &Bits, x: &Arith<R>, width: u32) -> Result<Arith<R>> {
+        self.select_words(c, x, width)
+    }
+
+    fn shift_within(&mut self, places: &[Bits], x: &Arith<R>, width: u32) -> Result<Arith<R>> {
+        self.shift_words(places, x, width)
+    }
+
+    fn multiply_within(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>> {
+        self.product(a, b, bits, width)
+    }
+
+    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, width: u32) -> Result<Arith<R>> {
+        if x.placement != Placement::Shared {
+            return Ok(floor(x, shift));
+        }
+        self.faithful_shift(x, shift, width)
     }
 
     fn matrix_multiply(

@@ -45,7 +45,8 @@ pub(super) fn orient(
 impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     /// `c * x` with `columns` words a choice. Party `i` offers `x_i * (1 - 2 c_i)` against the other's choice bit,
     /// since `c = c_i + c_j * (1 - 2 c_i)`.
-    pub(super) fn select_words(&mut self, c: &Bits, x: &Arith<R>) -> Result<Arith<R>> {
+    /// Modulo `2^width`; the bits of the parts beyond are noise.
+    pub(super) fn select_words(&mut self, c: &Bits, x: &Arith<R>, width: u32) -> Result<Arith<R>> {
         let columns = columns(c.len, x.len());
         let placement = c.placement.join(x.placement);
         // A public value under a shared choice is offered by the first party alone.
@@ -56,10 +57,31 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let offer: Vec<R> = words.iter().zip(&own).map(|(word, &own)| word.sub(own.add(own))).collect();
         let choice: Vec<R> = (0..c.len).map(|i| pick(c, i, R::ONE)).collect();
         let choosers = choosers(c.placement, source);
-        let shape = WordCross { columns, ..WordCross::each(c.len, 1, false, R::BITS) };
+        let shape = WordCross { columns, ..WordCross::each(c.len, 1, false, width) };
         let cross = self.cross_words(&shape, &choice, &offer, choosers)?;
         let words = own.iter().zip(cross).map(|(own, cross)| own.add(cross)).collect();
         Ok(Arith { placement, words })
+    }
+
+    /// `x * sum(2^j * places[j])` modulo `2^width`; the bits of the parts beyond are noise.
+    pub(super) fn shift_words(&mut self, places: &[Bits], x: &Arith<R>, width: u32) -> Result<Arith<R>> {
+        assert!(places.iter().all(|place| place.len == x.len()), "operands have one length");
+        let c = places.iter().fold(Placement::Public, |joined, place| joined.join(place.placement));
+        let source = offered_from(c, x.placement);
+        let mine = x.placement == source || self.holds(source);
+        let offer: Vec<R> = x.words.iter().map(|&word| if mine { word } else { R::ZERO }).collect();
+        let places = &places[..places.len().min(width as usize)];
+        let factor = |i: usize| {
+            places.iter().enumerate().fold(R::ZERO, |sum, (j, place)| {
+                let counts = place.placement != Placement::Public || self.holds(c);
+                if counts { sum.add(pick(place, i, R::ONE).shl(j as u32)) } else { sum }
+            })
+        };
+        let choice: Vec<R> = (0..x.len()).map(factor).collect();
+        let shape = WordCross { exclusive: true, ..WordCross::each(x.len(), places.len() as u32, false, width) };
+        let cross = self.cross_words(&shape, &choice, &offer, choosers(c, source))?;
+        let words = offer.iter().zip(&choice).zip(cross).map(|((&x, c), cross)| c.mul(x).add(cross)).collect();
+        Ok(Arith { placement: c.join(x.placement), words })
     }
 
     /// The product modulo `2^width`; the bits of the parts beyond are noise.
@@ -150,6 +172,7 @@ pub(super) fn matrix_crosses(shape: MatrixShape, choice_bits: u32, width: u32) -
         width,
         period: inner,
         fold: inner,
+        exclusive: false,
     })
 }
 

@@ -11,7 +11,7 @@ use tacit_protocol::PartyId;
 use super::TwoParty;
 use super::cost::{self, Cost};
 use super::ideal::Ideal;
-use crate::backend::{Backend, MatrixShape};
+use crate::backend::{Backend, Job, MatrixShape};
 use crate::channel::{Channel, Event, Recorder, Traffic, pair};
 use crate::clear::Clear;
 use crate::ot::SoftSpoken;
@@ -391,7 +391,7 @@ fn vectors_longer_than_a_tile_go_in_several_exchanges() {
     let shared = Placement::Shared;
     let cost =
         cost::and(n, shared, shared) + cost::is_negative(n, 20, shared) + cost::select::<u64>(n, 1, shared, shared);
-    assert!(cost.rounds > 20);
+    assert!(cost.rounds > 20, "{cost:?}");
     assert_cost(&run, cost, "tiles");
 }
 
@@ -417,6 +417,54 @@ fn the_engine_runs_on_transfers_that_the_parties_make_themselves() {
     let expected = |(&x, &y): (&u64, &u64)| if (x as i64) < y as i64 { x.wrapping_mul(y) } else { 0 };
     let expected: Vec<u64> = x.iter().zip(&y).map(expected).collect();
     assert_eq!(results, [Some(expected.clone()), Some(expected)]);
+}
+
+/// Operations of several lengths and kinds side by side, then one alone.
+fn side_by_side(backend: &mut dyn Backend<u64>, x: &[Arith<u64>], offered: &[[u64; 2]]) -> Vec<Bits> {
+    let mut results: Vec<Option<Bits>> = x.iter().map(|_| None).collect();
+    let jobs = x.iter().zip(&mut results).enumerate().map(|(place, (x, result))| -> Job<'_, u64> {
+        Box::new(move |backend| {
+            let negative = backend.is_negative(x, 30 + place as u32)?;
+            let chosen = backend.select(&negative, x)?;
+            *result = Some(backend.is_zero(&chosen, 30)?);
+            Ok(())
+        })
+    });
+    backend.together(offered, jobs.collect()).expect("side by side");
+    results.into_iter().map(|bits| bits.expect("ran")).collect()
+}
+
+#[test]
+fn operations_side_by_side_share_exchanges_and_give_what_they_give_alone() {
+    let x: Vec<Vec<u64>> = [1, 64, 0, 300, 17].into_iter().enumerate().map(|(i, n)| values(n, 29, i as u64)).collect();
+    let clear: Vec<_> = x.iter().map(|x| Arith { placement: Placement::Shared, words: x.clone() }).collect();
+    let shared = Placement::Shared;
+    let costs: Vec<Cost> = (0..x.len())
+        .map(|place| {
+            let n = x[place].len();
+            cost::is_negative(n, 30 + place as u32, shared)
+                + cost::select::<u64>(n, 1, shared, shared)
+                + cost::is_zero(n, 30, shared)
+        })
+        .collect();
+    let offered: Vec<[u64; 2]> = costs.iter().map(|cost| cost.offered).collect();
+    let program = |engine: &mut TwoParty<'_, u64, Ideal>| {
+        let x: Vec<_> = x.iter().enumerate().map(|(i, x)| part(engine, shared, x, 60 + i as u64)).collect();
+        let together = side_by_side(engine, &x, &offered);
+        (together, engine.is_zero(&x[3], 29).expect("alone"))
+    };
+    let run = run::<u64, _>(61, program);
+    let [(zero, alone), (one, alone_too)] = &run.results;
+    let expected = side_by_side(&mut Clear, &clear, &offered);
+    for ((zero, one), expected) in zero.iter().zip(one).zip(&expected) {
+        assert_eq!(join_bits(&[zero, one]), expected.words);
+    }
+    let zeros: Vec<bool> = x[3].iter().map(|x| x & ((1 << 29) - 1) == 0).collect();
+    assert_eq!(join_bits(&[alone, alone_too]), crate::share::pack(&zeros));
+    let together = costs.iter().copied().fold(Cost::default(), Cost::beside);
+    assert!(together.rounds < costs.iter().copied().sum::<Cost>().rounds / 2);
+    assert_cost(&run, together + cost::is_zero(300, 29, shared), "operations side by side");
+    assert_eq!(run.events, super::tests::run::<u64, _>(61, program).events, "threads do not reorder anything");
 }
 
 /// Every operation once, on secrets of one shape.

@@ -4,6 +4,7 @@
 //! the hash; buffers are wiped. *Shapes and units*: a piece is [`PIECE`] transfers or fewer; both parties cut alike.
 
 use tacit_protocol::PartyId;
+use tacit_simd::Level;
 use zeroize::Zeroizing;
 
 use super::TwoParty;
@@ -132,28 +133,13 @@ pub(super) fn offerer(place: usize) -> PartyId {
     if place.is_multiple_of(2) { PartyId::ZERO } else { PartyId::ONE }
 }
 
-/// The low bytes of blocks, eight in a word.
-pub(super) fn low_bytes(blocks: &[u128], into: &mut Vec<u64>) {
-    into.clear();
-    let mut eights = blocks.chunks_exact(8);
-    for eight in &mut eights {
-        into.push(u64::from_le_bytes(std::array::from_fn(|i| eight[i] as u8)));
-    }
-    let rest = eights.remainder();
-    if !rest.is_empty() {
-        into.push(u64::from_le_bytes(std::array::from_fn(|i| rest.get(i).map_or(0, |block| *block as u8))));
-    }
-}
-
-/// The plane of a bit of such bytes, packed as [`crate::share::Bits`] are.
-pub(super) fn plane(bytes: &[u64], bit: u32) -> impl Iterator<Item = u64> + '_ {
-    const LOWEST: u64 = 0x0101_0101_0101_0101;
-    /// Times this, bit `8 i` of a word goes to bit `56 + i`, and no two bits meet.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    bytes.chunks(8).map(move |eight| {
-        let byte = |word: &u64| (word >> bit & LOWEST).wrapping_mul(GATHER) >> 56;
-        eight.iter().enumerate().fold(0, |packed, (i, word)| packed | byte(word) << (8 * i))
-    })
+/// Packs a bit of each block of a piece that begins at transfer `start` into a plane, and adds what was there.
+pub(super) fn xor_plane(into: &mut [u64], start: usize, blocks: &[u128], bit: u32) {
+    let mut packed = [0; PIECE / 64];
+    let words = blocks.len().div_ceil(64);
+    tacit_simd::pack_bits(Level::detect(), blocks, bit, &mut packed);
+    let from = (start / 64).min(into.len());
+    into[from..].iter_mut().zip(&packed[..words]).for_each(|(into, word)| *into ^= word);
 }
 
 #[cfg(test)]
@@ -161,22 +147,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn planes_of_low_bytes_hold_their_bits() {
-        for n in [0, 1, 7, 8, 9, 63, 64, 65, 130] {
-            let blocks: Vec<u128> = (0..n).map(|i| (i as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-            let mut bytes = Vec::new();
-            low_bytes(&blocks, &mut bytes);
-            for bit in 0..8 {
-                let plane: Vec<u64> = plane(&bytes, bit).collect();
-                assert_eq!(plane.len(), blocks.len().div_ceil(64));
-                for (i, block) in blocks.iter().enumerate() {
-                    assert_eq!(plane[i / 64] >> (i % 64) & 1, (block >> bit & 1) as u64, "{n} {bit} {i}");
-                }
-                if n % 64 > 0 {
-                    assert_eq!(plane[n / 64] >> (n % 64), 0, "{n}");
-                }
-            }
+    fn planes_are_added_where_their_piece_begins_and_cut_where_the_column_ends() {
+        let blocks: Vec<u128> = (0..130).map(|i| (i as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        let mut plane = vec![u64::MAX; 4];
+        xor_plane(&mut plane, 128, &blocks, 3);
+        assert_eq!(plane[..2], [u64::MAX; 2]);
+        for (i, block) in blocks[..128].iter().enumerate() {
+            assert_eq!(plane[2 + i / 64] >> (i % 64) & 1, 1 ^ (block >> 3 & 1) as u64, "{i}");
         }
+        xor_plane(&mut plane, 256, &blocks, 0);
     }
 
     #[test]

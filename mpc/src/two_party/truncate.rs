@@ -50,13 +50,13 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     pub(super) fn exact_shift(&mut self, x: &Arith<R>, shift: u32, bits: u32) -> Result<Arith<R>> {
         if shift + 1 >= bits {
             let negative = self.sign(x, bits)?;
-            return self.select_words(&negative, &Arith::constant(R::ONE.neg(), x.len()));
+            return self.select_words(&negative, &Arith::constant(R::ONE.neg(), x.len()), R::BITS);
         }
         if bits == R::BITS {
             return self.exact_shift_full(x, shift);
         }
         let carry = self.carry_of(&x.words, shift)?;
-        let carry = self.select_words(&carry, &Arith::constant(R::ONE, x.len()))?;
+        let carry = self.select_words(&carry, &Arith::constant(R::ONE, x.len()), R::BITS)?;
         Ok(self.faithful_shift(x, shift, R::BITS)?.add(self, &carry))
     }
 
@@ -66,8 +66,8 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let raised = x.add_public(self, offset);
         let low = self.carry_of(&raised.words, shift)?;
         let wrap = self.carry_of(&raised.words, R::BITS)?;
-        let low = self.select_words(&low, &Arith::constant(R::ONE, x.len()))?;
-        let wrap = self.select_words(&wrap, &Arith::constant(R::ONE.shl(R::BITS - shift), x.len()))?;
+        let low = self.select_words(&low, &Arith::constant(R::ONE, x.len()), R::BITS)?;
+        let wrap = self.select_words(&wrap, &Arith::constant(R::ONE.shl(R::BITS - shift), x.len()), R::BITS)?;
         let words = raised.words.iter().map(|part| part.shr(shift)).collect();
         let floor = Arith { placement: Placement::Shared, words };
         Ok(floor.add_public(self, offset.shr(shift).neg()).add(self, &low).sub(self, &wrap))
