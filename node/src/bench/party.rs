@@ -9,7 +9,7 @@ use serde::Serialize;
 use tacit_mpc::channel::Channel;
 use tacit_mpc::channel::noise::{Deadlines, Handshake, NoiseChannel, Role, StaticKey};
 use tacit_mpc::correlations::Correlations;
-use tacit_mpc::ot::SoftSpoken;
+use tacit_mpc::ot::{Expected, Silent};
 use tacit_mpc::plan::Plan;
 use tacit_mpc::psi;
 use tacit_mpc::released::Cell;
@@ -147,7 +147,7 @@ impl Bench<'_> {
 
     /// One set-up, one run that is not measured, then the measured ones.
     fn warm(&self, channel: &mut dyn Channel, work: &Work<'_>, rng: &mut dyn CryptoRng) -> Result<Measured, Failure> {
-        let (correlations, setup) = self.establish(channel, 0, rng)?;
+        let (correlations, setup) = self.establish(channel, work, 0, rng)?;
         let ahead = self.task.mode == Mode::OfflineReady;
         let mut correlations = Stock::new(correlations);
         correlations.record(ahead);
@@ -171,7 +171,7 @@ impl Bench<'_> {
     /// Every run sets up for itself.
     fn cold(&self, channel: &mut dyn Channel, work: &Work<'_>, rng: &mut dyn CryptoRng) -> Result<Measured, Failure> {
         let mut once = |run: u32| -> Result<_, Failure> {
-            let (mut correlations, setup) = self.establish(channel, run, rng)?;
+            let (mut correlations, setup) = self.establish(channel, work, run, rng)?;
             let (spent, shares) = self.execute(channel, work, &mut correlations)?;
             Ok((setup, setup.plus(spent), shares))
         };
@@ -186,17 +186,22 @@ impl Bench<'_> {
         Ok(Measured { setup: mean(&setups), offline: None, runs, shares })
     }
 
-    /// Sets up the correlations of a run, from the moment at which both parties are there.
+    /// Sets up the correlations of a run, or of all where they are warm, from the moment at which both parties are
+    /// there.
     fn establish(
         &self,
         channel: &mut dyn Channel,
+        work: &Work<'_>,
         run: u32,
         rng: &mut dyn CryptoRng,
-    ) -> Result<(SoftSpoken, Spent), Failure> {
+    ) -> Result<(Silent, Spent), Failure> {
+        let plan = Plan::lower(work.job.program, work.job.release, work.aligned.sizes())?;
+        let runs = if self.task.mode == Mode::Cold { 1 } else { u64::from(self.task.runs) + 1 };
+        let expected = Expected { offered: plan.expected()?.offered.map(|offered| offered.saturating_mul(runs)) };
         let session = digest("tacit/bench/ot/1", &(self.task.session, run));
         meet(channel)?;
         let start = Mark::now(&self.counters);
-        let correlations = SoftSpoken::establish(channel, self.party, *session.as_bytes(), rng)?;
+        let correlations = Silent::establish(channel, self.party, *session.as_bytes(), expected, true, rng)?;
         Ok((correlations, start.until(Mark::now(&self.counters))))
     }
 
