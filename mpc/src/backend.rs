@@ -54,9 +54,9 @@ pub trait Backend<R: Ring>: Seat {
     /// [`Backend::multiply`] where only the product modulo `2^width` is wanted, as [`Backend::select_within`].
     fn multiply_within(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>>;
 
-    /// `floor(x / 2^shift)` or one less as whole words, of a value that counts modulo `2^width`: `|x| < 2^(width - 2)`,
-    /// and `shift + 2 <= width`. Exact for a shift of 0.
-    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, width: u32) -> Result<Arith<R>>;
+    /// `floor(x / 2^shift)` or one less, of a value that counts modulo `2^width`: `|x| < 2^(width - 2)`, and
+    /// `shift + 2 <= width`. Exact for a shift of 0. The result counts modulo `2^wanted`.
+    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, width: u32, wanted: u32) -> Result<Arith<R>>;
 
     /// The matrix product of `a: [rows, inner]` and `b: [inner, columns]`, row-major.
     fn matrix_multiply(&mut self, a: &Arith<R>, b: &Arith<R>, shape: MatrixShape, bits: (u32, u32))

@@ -83,7 +83,7 @@ impl<R: Ring> Backend<R> for Clear {
         self.multiply(a, b, bits.0, bits.1)
     }
 
-    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, _width: u32) -> Result<Arith<R>> {
+    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, _width: u32, _wanted: u32) -> Result<Arith<R>> {
         self.truncate(x, shift)
     }
 

@@ -99,7 +99,7 @@ pub struct Quotient<R> {
 pub struct Reciprocal<R> {
     /// The one-hot shift that normalises the divisor.
     places: Vec<Bits>,
-    /// The divisor's magnitude times that, `x * 2^W`; counts modulo `2^(W + 5)`.
+    /// The divisor's magnitude times that, `x * 2^W`; counts modulo `2^(W + 4)`.
     normalised: Arith<R>,
     inverse: Inverse<R>,
     negative: Option<Bits>,
@@ -186,14 +186,14 @@ pub fn reciprocal<R: Ring, B: Backend<R> + ?Sized>(
     let negative =
         if division.divisor_signed { Some(backend.is_negative(divisor, division.divisor_bits)?) } else { None };
     let magnitude = match &negative {
-        Some(negative) => negate_where(backend, negative, divisor, width + 5)?,
+        Some(negative) => negate_where(backend, negative, divisor, width + 4)?,
         None => divisor.clone(),
     };
     let (places, defined) = leading_place(backend, &magnitude, width)?;
-    let shifted = backend.shift_within(&places, &magnitude, width + 5)?;
+    let shifted = backend.shift_within(&places, &magnitude, width + 4)?;
     // Where there is no divisor, one half, so that all that follows stays in its range.
     let half = Arith::constant(R::ONE.shl(width - 1), shifted.len());
-    let half = backend.select_within(&defined.not(backend), &half, width + 5)?;
+    let half = backend.select_within(&defined.not(backend), &half, width + 4)?;
     let normalised = shifted.add(backend, &half);
     let inverse = invert(backend, &normalised, width, division.inverse_bits())?;
     Ok(Reciprocal { places, normalised, inverse, negative, defined })
@@ -228,22 +228,23 @@ pub fn divide_by<R: Ring, B: Backend<R> + ?Sized>(
         let kept = (open + width).saturating_sub(pending + dropped).max(2);
         let product_width = kept + inverse.fraction + 4;
         let upper = if dropped > 0 || product_width > modulus {
-            backend.truncate_within(&rest, dropped, modulus)?
+            backend.truncate_within(&rest, dropped, modulus, product_width)?
         } else {
             rest.clone()
         };
         let bits = (kept + 2, inverse.fraction + 3);
         let product = backend.multiply_within(&upper, &inverse.words, bits, product_width)?;
         let scale = i64::from(inverse.fraction + width + place) - i64::from(dropped + pending);
-        let part = backend.truncate_within(&product, scale.max(0) as u32, product_width)?.shl((-scale).max(0) as u32);
+        let part =
+            backend.truncate_within(&product, scale.max(0) as u32, product_width, R::BITS)?.shl((-scale).max(0) as u32);
         quotient = quotient.add(backend, &part.shl(place));
         if last {
             break;
         }
         let bits = (inverse.bits + 4, width + 1);
-        let taken = backend.multiply_within(&part, &reciprocal.normalised, bits, width + 5)?;
+        let taken = backend.multiply_within(&part, &reciprocal.normalised, bits, width + 4)?;
         rest = rest.shl(pending).sub(backend, &taken.shl(place));
-        modulus = width + place + 5;
+        modulus = width + place + 4;
         (pending, open) = (0, place + 2);
     }
     // The quotient errs by -2.4 to 0.2; 5 more puts the floor around the nearest integer, 0.7 to either side.
@@ -273,35 +274,41 @@ fn invert<R: Ring, B: Backend<R> + ?Sized>(
     width: u32,
     target: u32,
 ) -> Result<Inverse<R>> {
-    // `x` to so many bits, a little less than it is; whole words.
-    let shortened = |backend: &mut B, bits: u32| -> Result<(Arith<R>, u32)> {
-        let kept = bits.min(width);
-        Ok((backend.truncate_within(normalised, width - kept, width + 5)?, kept))
-    };
+    // `x` to so many bits, a little less than it is, modulo `2^wanted`.
+    let shortened =
+        |backend: &mut B, kept: u32, wanted: u32| backend.truncate_within(normalised, width - kept, width + 4, wanted);
+    // No product with an inverse is wider than this.
+    let wanted = (2 * target + 12).min(R::BITS);
     const SLOPE_BITS: u32 = 14;
-    let (short, kept) = shortened(backend, 2 * FIRST_BITS + 4)?;
+    let first = (2 * FIRST_BITS + 4).min(width);
+    let short = shortened(backend, first, R::BITS)?;
     let slope = short.scale(R::from_u128((32 << SLOPE_BITS) / 17));
-    let shift = (kept + SLOPE_BITS) as i64 - i64::from(FIRST_FRACTION);
+    let shift = (first + SLOPE_BITS) as i64 - i64::from(FIRST_FRACTION);
     let slope = backend.truncate(&slope, shift.max(0) as u32)?;
     let words = slope.neg().add_public(backend, R::from_u128((48 << FIRST_FRACTION) / 17));
     let mut inverse = Inverse { words, fraction: FIRST_FRACTION, bits: FIRST_BITS };
     while inverse.bits < target {
         let bits = (2 * inverse.bits - 1).min(target);
-        let (x, kept) = if inverse.bits == FIRST_BITS { (short.clone(), kept) } else { shortened(backend, bits + 5)? };
+        let kept = if inverse.bits == FIRST_BITS { first } else { (bits + 5).min(width) };
         // The error is `1 - x y`, known to be small.
         let point = kept + inverse.fraction;
         let error_width = point - inverse.bits + 3;
-        let product = backend.multiply_within(&x, &inverse.words, (kept + 2, inverse.fraction + 3), error_width)?;
-        let error = product.neg().add_public(backend, R::ONE.shl(point));
         let error_fraction = (bits + 4).min(point);
-        let error = backend.truncate_within(&error, point - error_fraction, error_width)?;
-        let error_bits = (error_fraction.saturating_sub(inverse.bits)).max(2);
+        let x = if inverse.bits == FIRST_BITS {
+            short.clone()
+        } else {
+            shortened(backend, kept, error_width.min(R::BITS))?
+        };
+        let product = backend.multiply_within(&x, &inverse.words, (kept + 2, inverse.fraction + 3), error_width)?;
+        let error_bits = error_fraction.saturating_sub(inverse.bits).max(2);
         let width = inverse.fraction + error_bits + 4;
+        let error = product.neg().add_public(backend, R::ONE.shl(point));
+        let error = backend.truncate_within(&error, point - error_fraction, error_width, width)?;
         let correction =
             backend.multiply_within(&inverse.words, &error, (inverse.fraction + 3, error_bits + 2), width)?;
         let fraction = bits + 3;
         let shift = inverse.fraction + error_fraction - fraction;
-        let correction = backend.truncate_within(&correction, shift, width)?;
+        let correction = backend.truncate_within(&correction, shift, width, wanted)?;
         let words = inverse.words.shl(fraction - inverse.fraction).add(backend, &correction);
         inverse = Inverse { words, fraction, bits };
     }

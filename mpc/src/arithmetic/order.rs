@@ -187,7 +187,7 @@ fn tournament<R: Ring, B: Backend<R> + ?Sized>(
     }
     if axis.length > 1 && width < R::BITS {
         let all = Arith::concat(backend, &columns.iter().collect::<Vec<_>>());
-        let whole = backend.truncate_within(&all, 0, width)?;
+        let whole = backend.truncate_within(&all, 0, width, R::BITS)?;
         columns = (0..columns.len()).map(|column| whole.slice(column * lanes..(column + 1) * lanes)).collect();
     }
     Ok(columns)

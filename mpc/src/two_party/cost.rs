@@ -123,8 +123,8 @@ pub fn multiply_within(n: usize, a: Placement, b: Placement, bits: (u32, u32), w
 }
 
 /// [`Backend::truncate_within`](crate::backend::Backend::truncate_within) of `n` values.
-pub fn truncate_within<R: Ring>(n: usize, shift: u32, width: u32, x: Placement) -> Cost {
-    if x == Placement::Shared { wrap(n, R::BITS - width + shift) } else { Cost::default() }
+pub fn truncate_within(n: usize, shift: u32, width: u32, wanted: u32, x: Placement) -> Cost {
+    if x == Placement::Shared { wrap(n, (wanted + shift).saturating_sub(width)) } else { Cost::default() }
 }
 
 fn product(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32) -> Cost {

@@ -96,8 +96,8 @@ impl<R: Ring> Backend<R> for Counter {
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 
-    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, width: u32) -> Result<Arith<R>> {
-        self.cost += cost::truncate_within::<R>(x.len(), shift, width, x.placement);
+    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, width: u32, wanted: u32) -> Result<Arith<R>> {
+        self.cost += cost::truncate_within(x.len(), shift, width, wanted, x.placement);
         Ok(words(x.placement, x.len()))
     }
 

@@ -135,7 +135,7 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
         // With a bit to spare the shift finds the wrap of the parts in a smaller ring as well.
         let width = product_bits + 1;
         let product = self.product(a, b, bits, width)?;
-        self.faithful_shift(&product, shift, width)
+        self.faithful_shift(&product, shift, width, R::BITS)
     }
 
     fn select_within(&mut self, c: &Bits, x: &Arith<R>, width: u32) -> Result<Arith<R>> {
@@ -150,11 +150,11 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
         self.product(a, b, bits, width)
     }
 
-    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, width: u32) -> Result<Arith<R>> {
+    fn truncate_within(&mut self, x: &Arith<R>, shift: u32, width: u32, wanted: u32) -> Result<Arith<R>> {
         if x.placement != Placement::Shared {
             return Ok(floor(x, shift));
         }
-        self.faithful_shift(x, shift, width)
+        self.faithful_shift(x, shift, width, wanted)
     }
 
     fn matrix_multiply(
@@ -185,7 +185,7 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
         if x.placement != Placement::Shared || shift == 0 {
             return Ok(floor(x, shift));
         }
-        self.faithful_shift(x, shift, R::BITS)
+        self.faithful_shift(x, shift, R::BITS, R::BITS)
     }
 
     fn floor_shift(&mut self, x: &Arith<R>, shift: u32, bits: u32) -> Result<Arith<R>> {

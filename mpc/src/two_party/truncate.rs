@@ -21,10 +21,11 @@ use crate::share::{Arith, Placement};
 
 impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     /// `floor(x / 2^shift)` or one less, of parts modulo `2^width` that make `|x| < 2^(width - 2)`; bits of the parts
-    /// beyond `width` are ignored, and the result is of whole words.
-    pub(super) fn faithful_shift(&mut self, x: &Arith<R>, shift: u32, width: u32) -> Result<Arith<R>> {
+    /// beyond `width` are ignored, and the result counts modulo `2^wanted`.
+    pub(super) fn faithful_shift(&mut self, x: &Arith<R>, shift: u32, width: u32, wanted: u32) -> Result<Arith<R>> {
         assert!(shift + 2 <= width && width <= R::BITS, "a shift that leaves the sign");
-        if shift == 0 && width == R::BITS {
+        assert!(wanted <= R::BITS, "no more than a word");
+        if shift == 0 && width >= wanted {
             return Ok(x.clone());
         }
         // With 2^(width - 2) added, x is not negative and below half of the ring: the parts wrap exactly if one of
@@ -33,8 +34,10 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let mut raised = x.add_public(self, offset);
         raised.words.iter_mut().for_each(|word| *word = word.low(width));
         let upper: Vec<R> = raised.words.iter().map(|word| word.shr(width - 1)).collect();
-        let shape = WordCross::each(x.len(), 1, false, R::BITS - width + shift);
-        let both = self.cross_words(&shape, &upper, &upper, [false, true])?;
+        let shape = WordCross::each(x.len(), 1, false, (wanted + shift).saturating_sub(width).max(1));
+        // What the wrap takes away counts from `width - shift` on: nothing is left of it below.
+        let choosers = [false, wanted + shift > width];
+        let both = self.cross_words(&shape, &upper, &upper, choosers)?;
         let parts = raised.words.iter().zip(&upper).zip(both);
         let words = parts
             .map(|((part, upper), both)| {
@@ -57,7 +60,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         }
         let carry = self.carry_of(&x.words, shift)?;
         let carry = self.select_words(&carry, &Arith::constant(R::ONE, x.len()), R::BITS)?;
-        Ok(self.faithful_shift(x, shift, R::BITS)?.add(self, &carry))
+        Ok(self.faithful_shift(x, shift, R::BITS, R::BITS)?.add(self, &carry))
     }
 
     /// The same for values that fill the word, where the wrap takes a comparison of its own.
