@@ -87,12 +87,12 @@ fn a_cold_run_includes_its_setup_and_wider_ranges_cost_more() {
 
 #[test]
 fn a_run_whose_correlations_were_made_before_it_makes_none() {
-    // So many that the run that is not measured leaves none over.
-    let arguments = ["--op", "lt", "--n", "30000", "--runs", "1"];
+    // So many that one run takes more than a silent round makes.
+    let arguments = ["--op", "lt", "--n", "100000", "--runs", "1"];
     let warm = &measured(&arguments)[0];
     let ready = &measured(&[&arguments[..], &["--offline-ready"]].concat())[0];
     for report in [warm, ready] {
-        check(report, "lt", 30_000, 1);
+        check(report, "lt", 100_000, 1);
     }
     assert_eq!((&warm["offline_bytes"], &ready["mode"]), (&Value::Null, &"offline-ready".into()));
     let offline = ready["offline_bytes"].as_u64().expect("bytes");
