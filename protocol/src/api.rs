@@ -233,6 +233,8 @@ pub struct PlanRow {
     pub bytes: u64,
     /// Rounds.
     pub rounds: u64,
+    /// An estimate of its time, from the parties' profiles.
+    pub seconds: f64,
 }
 
 /// A change of state.

@@ -221,7 +221,7 @@ fn a_peer_that_deviates_in_a_run_ends_it_with_the_code_of_its_deviation() {
         ("OT set-up", 2, Act::Replace(|bytes| bytes.iter_mut().for_each(|byte| *byte ^= 1)), "PROTOCOL_OT_CHECK"),
         // CHK-404: a peer that sends more than the plan knows.
         ("alignment", 0, Act::Append(1), "ALIGN_POINT"),
-        // CHK-307, CHK-405
+        // CHK-307
         ("alignment", 1, Act::FallSilent, "PEER_TIMEOUT"),
         ("OT set-up", 2, Act::FallSilent, "PEER_TIMEOUT"),
         ("alignment", 1, Act::Leave, "CHANNEL_TRUNCATED"),

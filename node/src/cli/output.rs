@@ -165,11 +165,12 @@ pub(super) fn job(job: &JobDetail) -> String {
     text += "\nWhat each party learns\n";
     job.learned.iter().for_each(|learned| text += &format!("  {}: {}\n", learned.party, learned.what));
     if !job.plan.is_empty() {
-        let mut table = table(&["  PLAN", "CELLS", "KNOWN", "BITS", "BYTES", "ROUNDS"]);
+        let mut table = table(&["  PLAN", "CELLS", "KNOWN", "BITS", "BYTES", "ROUNDS", "SECONDS"]);
         for row in &job.plan {
             let [cells, bytes, rounds] = [row.cells, row.bytes, row.rounds].map(|figure| figure.to_string());
-            let bits = row.bits.to_string();
-            table.add_row([format!("  {}", row.operation), cells, row.placement.clone(), bits, bytes, rounds]);
+            let (bits, seconds) = (row.bits.to_string(), format!("{:.4}", row.seconds));
+            let known = row.placement.clone();
+            table.add_row([format!("  {}", row.operation), cells, known, bits, bytes, rounds, seconds]);
         }
         text += &format!("\n{}\n", or_hint(&table, ""));
     }

@@ -7,7 +7,7 @@ use tacit_protocol::receipt::{Report, SignedReceipt, verify};
 use tacit_protocol::{Code, Failure};
 use tacit_sdk::Client;
 
-use super::output::Output;
+use super::output::{Output, time};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -65,6 +65,6 @@ fn text(report: &Report) -> String {
     }
     report.outputs.iter().for_each(|(name, to)| text += &format!("output    {name}, to {}\n", to.join(", ")));
     report.learned.iter().for_each(|(party, what)| text += &format!("learned   {party}: {what}\n"));
-    text += &format!("run       from unix time {} to {}", report.times.0, report.times.1);
+    text += &format!("run       from {} to {}", time(report.times.0), time(report.times.1));
     text
 }

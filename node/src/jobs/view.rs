@@ -11,7 +11,7 @@ use tacit_protocol::{Code, PartyId};
 use super::record::{JobRecord, Role};
 use super::result::StoredResult;
 use super::{Jobs, negotiate, run};
-use crate::context::OutputKind;
+use crate::context::{OutputKind, PROFILE};
 
 impl Jobs {
     /// A job in a list.
@@ -81,7 +81,9 @@ impl Jobs {
         let Ok(derived) = negotiate::derive(&job.proposal, &rules) else { return (program, Vec::new()) };
         let plan =
             run::estimate(&derived.typed, &derived).ok().and_then(|plan| plan.explain().ok()).unwrap_or_default();
+        let profiles = job.contract.as_ref().map_or_else(|| vec![PROFILE; 2], |contract| contract.profiles.clone());
         let rows = plan.into_iter().map(|row| PlanRow {
+            seconds: row.cost().microseconds(&profiles) as f64 / 1e6,
             operation: match row.node {
                 Some(node) => format!("{} for {node}", row.what),
                 None => row.what,
