@@ -23,6 +23,7 @@ use crate::clock::{Clock, system_rng};
 use crate::config::Config;
 use crate::data::Datasets;
 use crate::data_plane::DataPlane;
+use crate::jobs::is_of_the_disk;
 use crate::jobs::negotiate::{Knowledge, OwnData, Part, Usage, UsageOf};
 use crate::jobs::record::JobRecord;
 use crate::keys::{NodeKey, Sealer};
@@ -188,17 +189,24 @@ impl Context {
 
     /// A dataset of this node, as negotiations see it; none where there is none, or its record does not read.
     pub fn own_data(&self, name: &str) -> Option<OwnData> {
-        self.own_dataset(name).ok()
+        self.own_dataset(name).ok().flatten()
     }
 
-    /// The same, saying why there is none.
+    /// The same, telling a disk that failed from a dataset that is not there: a node that stops must not deny its data.
     ///
     /// # Errors
-    /// `DATASET_UNKNOWN`, or a fault of the store.
-    pub fn own_dataset(&self, name: &str) -> Result<OwnData, Failure> {
-        let record = self.datasets.dataset(name)?;
-        let policy = record.policy.policy()?;
-        Ok(OwnData { version: record.version, schema: record.schema, root: record.root, policy })
+    /// `STORE_FULL` or `STORE_IO`.
+    pub fn own_dataset(&self, name: &str) -> Result<Option<OwnData>, Failure> {
+        let read = || -> Result<OwnData, Failure> {
+            let record = self.datasets.dataset(name)?;
+            let policy = record.policy.policy()?;
+            Ok(OwnData { version: record.version, schema: record.schema, root: record.root, policy })
+        };
+        match read() {
+            Ok(data) => Ok(Some(data)),
+            Err(failure) if is_of_the_disk(&failure.code) => Err(failure),
+            Err(_) => Ok(None),
+        }
     }
 
     /// The paired peers and the names of their organisations.
@@ -229,7 +237,7 @@ impl Context {
     pub fn knowledge_with<'a>(&'a self, usage: Box<UsageOf<'a>>) -> Knowledge<'a> {
         Knowledge {
             me: self.identity.peer(),
-            own: Box::new(|name| self.own_data(name)),
+            own: Box::new(|name| self.own_dataset(name)),
             name_of: Box::new(|peer| self.name_of(peer)),
             usage,
             now: self.clock.unix_seconds(),

@@ -221,11 +221,17 @@ impl Jobs {
     /// Tells the peer where a job stands, in the background. Peers ask again by themselves, so a loss does no harm.
     fn tell_status(self: &Arc<Self>, job: &JobRecord) {
         let (jobs, job) = (Arc::clone(self), job.clone());
-        self.tasks.spawn(async move {
-            let Ok(about) = jobs.about(&job.id) else { return };
-            let status = Request::Status { about, status: status(&job) };
-            drop(jobs.ask_once(&job, "status", &status).await);
-        });
+        self.tasks.spawn(async move { drop(jobs.exchange_status(&job).await) });
+    }
+
+    /// Tells the peer where a job stands here, once; where it stands there.
+    async fn exchange_status(&self, job: &JobRecord) -> Result<JobStatus, Failure> {
+        let request = Request::Status { about: self.about(&job.id)?, status: status(job) };
+        match self.ask_once(job, "status", &request).await? {
+            Response::Status(theirs) => Ok(theirs),
+            Response::Failed(failure) => Err(failure.to_failure(&job.peer_name())),
+            _ => Err(unexpected("status")),
+        }
     }
 
     /// Tells the peer that a run fails for a reason of this node's own, on the thread of the run, and waits a moment for
@@ -333,7 +339,7 @@ fn is_passing(code: &Code) -> bool {
 }
 
 /// Whether a failure is one of this node's disk, which may have room again.
-fn is_of_the_disk(code: &Code) -> bool {
+pub(crate) fn is_of_the_disk(code: &Code) -> bool {
     matches!(code.as_str(), "STORE_FULL" | "STORE_IO")
 }
 

@@ -53,6 +53,9 @@ pub struct Usage {
     pub running: u32,
 }
 
+/// Finds a dataset of this node, or says that its disk has failed.
+pub type OwnOf<'a> = dyn Fn(&str) -> Result<Option<OwnData>, Failure> + 'a;
+
 /// Says how often a dataset, by its name in programs, is used by a peer, not counting one job.
 pub type UsageOf<'a> = dyn Fn(&str, &PeerId, Option<JobId>) -> Usage + 'a;
 
@@ -61,7 +64,7 @@ pub struct Knowledge<'a> {
     /// This node.
     pub me: PeerId,
     /// Its datasets by name.
-    pub own: Box<Lookup<'a, str, OwnData>>,
+    pub own: Box<OwnOf<'a>>,
     /// The name under which a peer is paired, or this node's own.
     pub name_of: Box<Lookup<'a, PeerId, String>>,
     /// What counts against the limits of policies.
@@ -417,7 +420,7 @@ fn own_datasets(
     let proposer = proposal.parties.get(proposal.proposer.index()).map(|party| party.organisation.as_str());
     let mut found = Vec::new();
     for dataset in proposal.datasets.iter().filter(|dataset| dataset.owner == me) {
-        let data = (knowledge.own)(&dataset.dataset)
+        let data = (knowledge.own)(&dataset.dataset)?
             .filter(|data| {
                 proposal.proposer == me || proposer.is_some_and(|name| data.policy.is_visible_to(name, knowledge.now))
             })

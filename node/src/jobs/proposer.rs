@@ -20,7 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::negotiate::{self, Rejected};
 use super::record::{JobRecord, Role};
-use super::{Jobs, Next, RETRY, is_of_the_disk, unexpected};
+use super::{Jobs, Next, RETRY, unexpected};
 
 /// How long a run may take.
 const RUN_SECONDS: u32 = 6 * 3600;
@@ -119,8 +119,7 @@ impl Jobs {
             let unknown = || negotiate::unknown_dataset(name);
             let (owner, dataset) = name.split_once('/').ok_or_else(unknown)?;
             let (peer, version, schema) = if owner == own_name {
-                let found = self.context.own_dataset(dataset);
-                let data = found.map_err(|failure| if is_of_the_disk(&failure.code) { failure } else { unknown() })?;
+                let data = self.context.own_dataset(dataset)?.ok_or_else(unknown)?;
                 (me, data.version, data.schema)
             } else {
                 let peer = self.context.peer_named(owner).ok_or_else(unknown)?;
@@ -191,7 +190,7 @@ impl Jobs {
     pub(super) fn own_parts(&self, proposal: &Proposal, me: PartyId) -> Result<Vec<OwnedDataset>, Failure> {
         let own = proposal.datasets.iter().filter(|dataset| dataset.owner == me);
         own.map(|dataset| {
-            let data = self.context.own_data(&dataset.dataset);
+            let data = self.context.own_dataset(&dataset.dataset)?;
             let data = data.ok_or_else(|| negotiate::unknown_dataset(&dataset.name))?;
             Ok(OwnedDataset {
                 name: dataset.name.clone(),
@@ -355,9 +354,7 @@ impl Jobs {
     /// (CHK-601). None if the peer cannot say.
     async fn deviation_at_peer(&self, job: &JobRecord) -> Option<Failure> {
         for _ in 0..VERDICT_TRIES {
-            let status = super::status(&self.book.get(&job.id).ok()?);
-            let request = Request::Status { about: self.about(&job.id).ok()?, status };
-            let Ok(Response::Status(theirs)) = self.ask_once(job, "status", &request).await else { return None };
+            let theirs = self.exchange_status(&self.book.get(&job.id).ok()?).await.ok()?;
             if !matches!(theirs.state, JobState::Aligning | JobState::Executing) {
                 let failure = theirs.failure.filter(|failure| !may_rerun(&failure.code))?;
                 return Some(failure.to_failure(&job.peer_name()));

@@ -105,12 +105,7 @@ impl Jobs {
 
     /// Why the peer ended the job before its release, if it did: then it takes no share any more, and none is sent.
     async fn ended_at_peer(&self, job: &JobRecord) -> Result<Option<Failure>, Failure> {
-        let request = Request::Status { about: self.about(&job.id)?, status: super::status(job) };
-        match self.ask_once(job, "status", &request).await? {
-            Response::Status(theirs) => Ok(theirs.end(&job.peer_name())),
-            Response::Failed(failure) => Err(failure.to_failure(&job.peer_name())),
-            _ => Err(unexpected("status")),
-        }
+        Ok(self.exchange_status(job).await?.end(&job.peer_name()))
     }
 
     /// Sends this node's account and gets the peer's; none while the peer's run is not over.

@@ -65,7 +65,7 @@ fn data(policy: &str, column: &str) -> OwnData {
 fn knowledge<'a>(me: &str, own: &'a BTreeMap<&str, OwnData>) -> Knowledge<'a> {
     Knowledge {
         me: identity(me).peer(),
-        own: Box::new(|name| own.get(name).cloned()),
+        own: Box::new(|name| Ok(own.get(name).cloned())),
         name_of: Box::new(|peer| {
             ["maison", "banque"].into_iter().find(|name| identity(name).peer() == *peer).map(str::to_owned)
         }),
