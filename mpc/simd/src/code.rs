@@ -1,27 +1,43 @@
-//! The local code of LPN: row `i` of the code adds up [`LOCALITY`] entries of a table, at places from a public stream.
+//! The local code of LPN: rows in groups of four, of which each adds up one entry of each of [`LOCALITY`] *lines* of a
+//! table, at places from a public stream.
 //!
-//! The stream is AES-128 in counter mode under the key, counters as little-endian blocks. A group of [`ROWS`] rows has
-//! its next `3 * ROWS` words of 64 bits: first one for each row, then another, then the third. A word holds three places of
-//! 19 bits from bit 0 on; the seven bits above, of the three words, make the tenth place. Of each place as many low bits
-//! count as the table needs.
+//! A line is four entries that lie side by side. The rows of a group share their lines and never an entry: of line `j` of
+//! the group, row `r` adds entry `r ⊕ (j mod 4)`. So a line that comes from a far cache serves four rows. In other words
+//! the code is a lift, by the group `Z2 × Z2`, of a code with uniform places that has a quarter of the entries and rows,
+//! as quasi-cyclic codes are lifts by a cyclic group; [`LOCALITY`] and what the lift means for the security of a set are
+//! discussed where the sets are.
+//!
+//! The stream is AES-128 in counter mode under the key, counters as little-endian blocks. A batch of [`ROWS`] rows has
+//! its next `3 * ROWS / 4` words of 64 bits: first one for each group, then another, then the third. A word holds three
+//! places of 19 bits from bit 0 on; the seven bits above, of the three words, make the tenth place. Of each place as many
+//! low bits count as the table has lines.
 
 use crate::Level;
 use crate::tree::Key;
 
-/// Entries that a row adds up.
+/// Lines that a row takes an entry of.
 pub const LOCALITY: usize = 10;
 
-/// Rows of a group.
-pub const ROWS: usize = 16;
+/// Entries of a line, and rows of a group.
+pub(crate) const LINE: usize = 4;
+
+/// Entries side by side.
+pub(crate) type Line = [u128; LINE];
+
+/// Groups of a batch.
+pub(crate) const GROUPS: usize = 16;
+
+/// Rows of a batch.
+pub const ROWS: usize = GROUPS * LINE;
 
 /// Bits of a place.
 pub(crate) const FIELD: usize = 19;
 
-/// Whole places in a word, and words of a row.
+/// Whole places in a word, and words of a group.
 pub(crate) const FIELDS: usize = 3;
 
-/// Blocks of the stream for a group.
-pub(crate) const STREAM: usize = ROWS * FIELDS / 2;
+/// Blocks of the stream for a batch.
+pub(crate) const STREAM: usize = GROUPS * FIELDS / 2;
 
 /// The code of one round.
 pub struct Code {
@@ -38,42 +54,53 @@ impl Code {
     /// to it.
     ///
     /// # Panics
-    /// If `table` has not a power of two of entries up to `2^19`, or `first` or the number of rows is not a multiple
+    /// If `table` has not a power of two of entries from 4 to `2^19`, or `first` or the number of rows is not a multiple
     /// of [`ROWS`].
     pub fn add(&self, table: &[u128], first: usize, rows: &mut [u128], keep: u128) {
-        assert!(table.len().is_power_of_two() && table.len() <= 1 << FIELD, "a power of two of entries");
-        assert!(first.is_multiple_of(ROWS) && rows.len().is_multiple_of(ROWS), "whole groups of rows");
+        let (lines, rest) = table.as_chunks::<LINE>();
+        assert!(
+            rest.is_empty() && lines.len().is_power_of_two() && table.len() <= 1 << FIELD,
+            "a power of two of lines"
+        );
+        assert!(first.is_multiple_of(ROWS) && rows.len().is_multiple_of(ROWS), "whole batches of rows");
         match self.key.level {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the key's level is available, or it would be the portable one; the table was checked above.
-            Level::Avx2 => unsafe { crate::v256::add(&self.key.rounds, table, first, rows, keep) },
+            Level::Avx2 => unsafe { crate::v256::add(&self.key.rounds, lines, first, rows, keep) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Level::Avx512 => unsafe { crate::v512::add(&self.key.rounds, table, first, rows, keep) },
-            _ => self.add_portable(table, first, rows, keep),
+            Level::Avx512 => unsafe { crate::v512::add(&self.key.rounds, lines, first, rows, keep) },
+            _ => self.add_portable(lines, first, rows, keep),
         }
     }
 
-    fn add_portable(&self, table: &[u128], first: usize, rows: &mut [u128], keep: u128) {
-        let mask = table.len() - 1;
+    fn add_portable(&self, lines: &[Line], first: usize, rows: &mut [u128], keep: u128) {
+        let mask = lines.len() - 1;
         let mut stream = [0u128; STREAM];
-        for (group, rows) in rows.chunks_exact_mut(ROWS).enumerate() {
-            let counter = (first / ROWS + group) * STREAM;
+        for (batch, rows) in rows.chunks_exact_mut(ROWS).enumerate() {
+            let counter = (first / ROWS + batch) * STREAM;
             for (i, block) in stream.iter_mut().enumerate() {
                 *block = (counter + i) as u128;
             }
             self.key.encrypt(&mut stream);
             let word = |i: usize| (stream[i / 2] >> (64 * (i % 2))) as u64 as usize;
-            for (i, row) in rows.iter_mut().enumerate() {
-                let words: [usize; FIELDS] = std::array::from_fn(|column| word(column * ROWS + i));
-                let (mut sum, mut rest) = (*row & keep, 0);
+            for (i, group) in rows.as_chunks_mut::<LINE>().0.iter_mut().enumerate() {
+                let words: [usize; FIELDS] = std::array::from_fn(|column| word(column * GROUPS + i));
+                let (mut places, mut rest) = ([0; LOCALITY], 0);
                 for (column, word) in words.into_iter().enumerate() {
                     for field in 0..FIELDS {
-                        sum ^= table[word >> (field * FIELD) & mask];
+                        places[FIELDS * column + field] = word >> (field * FIELD);
                     }
                     rest |= word >> (FIELDS * FIELD) << ((64 - FIELDS * FIELD) * column);
                 }
-                *row = sum ^ table[rest & mask];
+                places[LOCALITY - 1] = rest;
+                group.iter_mut().for_each(|row| *row &= keep);
+                for (j, place) in places.into_iter().enumerate() {
+                    let line = &lines[place & mask];
+                    for (r, row) in group.iter_mut().enumerate() {
+                        *row ^= line[r ^ (j % LINE)];
+                    }
+                }
             }
         }
     }

@@ -121,24 +121,25 @@ macro_rules! kernels {
 
         /// See [`crate::Code::add`].
         #[target_feature(enable = $features)]
-        pub(crate) fn add(rounds: &[u128; 11], table: &[u128], first: usize, rows: &mut [u128], keep: u128) {
-            use crate::code::{FIELD, FIELDS, LOCALITY, ROWS, STREAM};
-            /// Registers with one word for each row of a group.
-            const COLUMN: usize = ROWS / (2 * LANES);
+        pub(crate) fn add(rounds: &[u128; 11], lines: &[Line], first: usize, rows: &mut [u128], keep: u128) {
+            use crate::code::{FIELD, FIELDS, GROUPS, ROWS, STREAM};
+            /// Registers with one word for each group of a batch.
+            const COLUMN: usize = GROUPS / (2 * LANES);
+            /// A place comes out as an offset in bytes, hence so many bits further up.
+            const SCALE: i32 = size_of::<Line>().ilog2() as i32;
             let keys = keys(rounds);
-            assert!(table.len().is_power_of_two(), "a power of two of entries");
-            // Places come out as offsets in bytes, hence four bits further up.
-            let mask = splat((table.len() as u128 - 1) * 0x0010_0000_0000_0000_0010);
+            assert!(lines.len().is_power_of_two(), "a power of two of lines");
+            let mask = splat(((lines.len() as u128 - 1) << SCALE) * 0x0000_0000_0000_0001_0000_0000_0000_0001);
             let step = splat(LANES as u128);
-            let keep = one(keep);
+            let keep = splat(keep);
             let mut start = [0u128; LANES];
             for (i, counter) in start.iter_mut().enumerate() {
                 *counter = (first / ROWS * STREAM + i) as u128;
             }
             let mut counter = load(&start);
-            // A short stretch of the stream at a time, so that the cipher works on one while the entries of the one before
+            // A short stretch of the stream at a time, so that the cipher works on one while the lines of the one before
             // are still on their way from the cache.
-            let mut places = [[0u64; ROWS]; LOCALITY];
+            let mut places = [[0u64; GROUPS]; LOCALITY];
             for rows in rows.as_chunks_mut::<ROWS>().0 {
                 let mut words = [zero(); STREAM / LANES];
                 for word in &mut words {
@@ -152,22 +153,25 @@ macro_rules! kernels {
                         let word = words[column * COLUMN + part];
                         for field in 0..FIELDS {
                             let at = (field * FIELD) as i32;
-                            let place = if field == 0 { up(word, 4) } else { down(word, at - 4) };
+                            let place = if field == 0 { up(word, SCALE) } else { down(word, at - SCALE) };
                             store_words(&mut places[FIELDS * column + field].as_chunks_mut().0[part], and(place, mask));
                         }
                         let above = (FIELDS * FIELD) as i32;
-                        rest = xor(rest, up(down(word, above), 4 + (64 - above) * column as i32));
+                        rest = xor(rest, up(down(word, above), SCALE + (64 - above) * column as i32));
                     }
                     store_words(&mut places[LOCALITY - 1].as_chunks_mut().0[part], and(rest, mask));
                 }
-                for (i, row) in rows.iter_mut().enumerate() {
-                    let mut sum = and_one(*row, keep);
-                    for places in &places {
-                        // SAFETY: the offset was masked to a multiple of 16 below the size of the table, whose length
-                        // is a power of two, so it is that of an entry.
-                        sum = xor_at(sum, unsafe { &*table.as_ptr().byte_add(places[i] as usize) });
+                for (i, group) in rows.as_chunks_mut::<LINE>().0.iter_mut().enumerate() {
+                    let mut taken = [&lines[0]; LOCALITY];
+                    for (line, places) in taken.iter_mut().zip(&places) {
+                        // SAFETY: the offset was masked to a multiple of a line's size below that of the table, whose
+                        // number of lines is a power of two, so it is that of a line.
+                        *line = unsafe { &*lines.as_ptr().byte_add(places[i] as usize) };
                     }
-                    *row = of_one(sum);
+                    let sums = sum_lines(&taken);
+                    for (rows, sum) in group.as_chunks_mut::<LANES>().0.iter_mut().zip(sums) {
+                        store(rows, xor(and(load(rows), keep), sum));
+                    }
                 }
             }
         }

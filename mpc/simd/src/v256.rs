@@ -2,6 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use crate::code::{LINE, LOCALITY, Line};
+
 /// Blocks in a register.
 const LANES: usize = 2;
 
@@ -93,33 +95,28 @@ fn sum_lanes(x: Vector) -> u128 {
     lanes[0] ^ lanes[1]
 }
 
-/// A block in a register of its own.
+/// What the rows of a group add up, of its lines.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn one(value: u128) -> __m128i {
-    _mm_set_epi64x((value >> 64) as i64, value as i64)
+fn sum_lines(lines: &[&Line; LOCALITY]) -> [Vector; LINE / LANES] {
+    // By the low bit of what is added to a row's number. The upper bit makes the halves of a line change places.
+    let mut sums = [[zero(); LINE / LANES]; 2];
+    for (j, line) in lines.iter().enumerate() {
+        let (halves, _) = line.as_chunks::<LANES>();
+        let sums = &mut sums[j % 2];
+        for (half, sum) in sums.iter_mut().enumerate() {
+            *sum = xor(*sum, load(&halves[half ^ (j / 2 % 2)]));
+        }
+    }
+    let [even, odd] = sums;
+    [xor(even[0], swap(odd[0])), xor(even[1], swap(odd[1]))]
 }
 
-/// A block, of which the bits of a mask are kept.
+/// The blocks in each other's places.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn and_one(value: u128, mask: __m128i) -> __m128i {
-    _mm_and_si128(one(value), mask)
-}
-
-/// Adds the block in memory.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(crate) fn xor_at(sum: __m128i, block: &u128) -> __m128i {
-    // SAFETY: the reference is valid for 16 bytes, and the load needs no alignment.
-    _mm_xor_si128(sum, unsafe { _mm_loadu_si128(std::ptr::from_ref(block).cast()) })
-}
-
-/// The block in a register.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(crate) fn of_one(block: __m128i) -> u128 {
-    u128::from(_mm_cvtsi128_si64(block) as u64) | u128::from(_mm_extract_epi64::<1>(block) as u64) << 64
+fn swap(x: Vector) -> Vector {
+    _mm256_permute4x64_epi64::<0x4e>(x)
 }
 
 /// Each 64-bit word shifted up.

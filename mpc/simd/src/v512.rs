@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::v256::{and_one, of_one, one, xor_at};
+use crate::code::{LINE, LOCALITY, Line};
 
 /// Blocks in a register.
 const LANES: usize = 4;
@@ -98,6 +98,22 @@ fn sum_lanes(x: Vector) -> u128 {
     let mut lanes = [0; LANES];
     store(&mut lanes, x);
     lanes[0] ^ lanes[1] ^ lanes[2] ^ lanes[3]
+}
+
+/// What the rows of a group add up, of its lines.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn sum_lines(lines: &[&Line; LOCALITY]) -> [Vector; LINE / LANES] {
+    // By what is added to a row's number.
+    let mut sums = [zero(); LINE];
+    for (j, line) in lines.iter().enumerate() {
+        sums[j % LINE] = xor(sums[j % LINE], load(line));
+    }
+    let [none, one, two, three] = sums;
+    let one = _mm512_shuffle_i64x2::<0b10_11_00_01>(one, one);
+    let two = _mm512_shuffle_i64x2::<0b01_00_11_10>(two, two);
+    let three = _mm512_shuffle_i64x2::<0b00_01_10_11>(three, three);
+    [xor(xor(none, one), xor(two, three))]
 }
 
 /// Each 64-bit word shifted up.

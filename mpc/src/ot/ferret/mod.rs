@@ -13,8 +13,9 @@
 //! Secret-independent time and memory access; roots, paths, tables and transfers in stock are zeroised.
 //!
 //! *Cost*: a round takes [`LpnSet::inputs`] transfers and makes [`LpnSet::outputs`]. Three flights: 16 B for each level of
-//! each tree to the receiver, 32 B back, 32 B to the receiver. Per transfer two to three AES blocks of tree, two and a
-//! half of code, ten random reads of a table, and two carry-less products.
+//! each tree to the receiver, 32 B back, 32 B to the receiver. Per transfer two to three AES blocks of tree, two thirds
+//! of one of code, ten reads of a table whose lines come from a far cache for four transfers at once, and two carry-less
+//! products.
 //!
 //! *Shapes and units*: tree `i` makes rows `i · 2^depth` and on. Bit 0 of what the sender holds is 0, bit 0 of what the
 //! receiver holds is its choice. Rows are made when they are asked for, a tree at a time, so that they go to the
@@ -48,7 +49,7 @@ impl Transcript {
     /// The transcript of round `number` on a set, in a direction that `context` names.
     pub(super) fn new(context: &[u8; 32], set: &LpnSet, number: u64) -> Self {
         let mut hasher = Sha256::new();
-        for part in [b"tacit/mpc/ferret/1".as_slice(), context, set.name.as_bytes(), &number.to_le_bytes()] {
+        for part in [b"tacit/mpc/ferret/2".as_slice(), context, set.name.as_bytes(), &number.to_le_bytes()] {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
