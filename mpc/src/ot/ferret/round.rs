@@ -21,8 +21,9 @@ pub(in crate::ot) struct Work {
     pub(in crate::ot) parallel: bool,
 }
 
-/// Trees opened together where threads share them and the consumer asks for less.
-const AHEAD: usize = 16;
+/// Trees opened together for each thread where threads share them and the consumer asks for less: so few that the rows
+/// are still in a near cache when they are handed out.
+const AHEAD: usize = 2;
 
 /// What a party knows of the trees of a round.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -272,7 +273,7 @@ impl Round {
         let (whole, last) = rest.split_at_mut(rest.len() / block * block);
         self.open(whole);
         if !last.is_empty() {
-            let ahead = if self.forest.work.parallel { AHEAD } else { 1 };
+            let ahead = if self.forest.work.parallel { AHEAD * rayon::current_num_threads() } else { 1 };
             let mut opened = std::mem::take(&mut self.opened);
             opened.resize(ahead.min(self.forest.set.trees - self.next_tree) * block, 0);
             self.open(&mut opened);
