@@ -1,44 +1,37 @@
 //! The two threads that serve a socket.
 
-use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufReader, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use snow::StatelessTransportState;
-
+use super::frames::{HEADER, MAX_CIPHERTEXT, TAG};
 use super::queue::{End, Queue};
 use crate::channel::throttled::{Direction, Link};
 
-/// Bytes of an authentication tag.
-const TAG: usize = 16;
-
-/// Bytes of a ciphertext at most.
-const MAX_CIPHERTEXT: usize = u16::MAX as usize;
-
-/// Bytes of a frame's payload at most.
-pub(super) const MAX_PAYLOAD: usize = MAX_CIPHERTEXT - TAG;
-
 /// Frames that are written to the socket together at most.
-const FRAMES_A_WRITE: usize = 8;
+const FRAMES_A_WRITE: usize = 32;
 
-/// One connection: its keys, its queues and its counts.
+/// Bytes read ahead: enough for many small frames a call, while most of a full frame goes straight where it stays.
+const READ_AHEAD: usize = 16 << 10;
+
+/// One connection: its queues of sealed frames and its counts.
 pub(super) struct Lane {
-    transport: StatelessTransportState,
-    max_frames: u64,
     /// What delays the frames that arrive; none: nothing.
     link: Option<Link>,
+    /// Whole frames, length first.
     pub(super) outbox: Queue,
+    /// Ciphertexts.
     pub(super) inbox: Queue,
     wire_sent: AtomicU64,
     wire_received: AtomicU64,
 }
 
 impl Lane {
-    pub(super) fn new(transport: StatelessTransportState, max_frames: u64, link: Option<Link>, queue: usize) -> Self {
+    pub(super) fn new(link: Option<Link>, queue: usize) -> Self {
         let (outbox, inbox) = (Queue::new(queue), Queue::new(queue));
         let (wire_sent, wire_received) = Default::default();
-        Self { transport, max_frames, link, outbox, inbox, wire_sent, wire_received }
+        Self { link, outbox, inbox, wire_sent, wire_received }
     }
 
     /// Bytes sent and received, with headers and tags.
@@ -46,82 +39,66 @@ impl Lane {
         (self.wire_sent.load(Ordering::Relaxed), self.wire_received.load(Ordering::Relaxed))
     }
 
-    /// Seals and writes frames until the outbox ends.
-    pub(super) fn send_all(&self, mut socket: &TcpStream) {
-        let mut counter = 0;
-        let mut wire = Vec::with_capacity(FRAMES_A_WRITE * (2 + MAX_CIPHERTEXT));
+    /// Writes frames until the outbox ends.
+    pub(super) fn send_all(&self, socket: &TcpStream) {
         while let Some(frames) = self.outbox.pop_for_work(FRAMES_A_WRITE) {
-            wire.clear();
-            for payload in &frames {
-                if counter == self.max_frames {
-                    // The inbox too: the peer will not answer what it never gets.
-                    self.outbox.end(End::WornOut);
-                    self.inbox.end(End::WornOut);
-                    return;
-                }
-                if self.seal(counter, payload, &mut wire).is_err() {
-                    // Only a payload above the limit could do this.
-                    self.outbox.end(End::Broken(ErrorKind::InvalidInput));
-                    return;
-                }
-                counter += 1;
-            }
-            if let Err(error) = socket.write_all(&wire) {
+            if let Err(error) = write_all(socket, &frames) {
                 self.outbox.end(End::Broken(error.kind()));
                 return;
             }
-            self.wire_sent.fetch_add(wire.len() as u64, Ordering::Relaxed);
-            self.outbox.done();
+            let written: usize = frames.iter().map(Vec::len).sum();
+            self.wire_sent.fetch_add(written as u64, Ordering::Relaxed);
+            self.outbox.done(frames);
         }
     }
 
-    fn seal(&self, counter: u64, payload: &[u8], wire: &mut Vec<u8>) -> Result<(), snow::Error> {
-        let length = u16::try_from(payload.len() + TAG).map_err(|_| snow::Error::Input)?;
-        wire.extend_from_slice(&length.to_le_bytes());
-        let start = wire.len();
-        wire.resize(start + usize::from(length), 0);
-        self.transport.write_message(counter, payload, &mut wire[start..]).map(|_| ())
-    }
-
-    /// Reads and opens frames until the peer closes its direction or something fails.
+    /// Reads frames until the peer closes its direction or something fails.
     pub(super) fn receive_all(&self, socket: &TcpStream) {
-        let mut reader = BufReader::with_capacity(4 * MAX_CIPHERTEXT, socket);
-        let mut ciphertext = vec![0; MAX_CIPHERTEXT];
-        let mut payload = vec![0; MAX_CIPHERTEXT];
-        let mut counter = 0;
+        let mut reader = BufReader::with_capacity(READ_AHEAD, socket);
         let mut link = self.link.map(Direction::new);
-        // CHK-403: strict counters; the first frame that is not authentic and the next ends everything.
         let end = loop {
-            let ciphertext = match read_frame(&mut reader, &mut ciphertext) {
+            let ciphertext = match self.read_frame(&mut reader) {
                 Ok(ciphertext) => ciphertext,
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => break End::Cut,
                 Err(error) => break End::Broken(error.kind()),
             };
-            let due = link.as_mut().map(|link| link.arrival(2 + ciphertext.len(), Instant::now()));
-            self.wire_received.fetch_add(2 + ciphertext.len() as u64, Ordering::Relaxed);
-            if counter == self.max_frames {
-                break End::WornOut;
-            }
-            let Ok(length) = self.transport.read_message(counter, ciphertext, &mut payload) else {
-                break End::Forged;
-            };
-            counter += 1;
-            if length == 0 {
-                break End::Finished;
-            }
-            if !self.inbox.push_from_work(payload[..length].to_vec(), due) {
+            let due = link.as_mut().map(|link| link.arrival(HEADER + ciphertext.len(), Instant::now()));
+            self.wire_received.fetch_add((HEADER + ciphertext.len()) as u64, Ordering::Relaxed);
+            // No payload: nothing follows, whether the frame proves authentic when it is opened or not.
+            let last = ciphertext.len() <= TAG;
+            if !self.inbox.push_from_work(ciphertext, due) {
                 return;
+            }
+            if last {
+                break End::Finished;
             }
         };
         self.inbox.end(end);
     }
+
+    /// Reads the ciphertext of one frame. Its length is bounded by its two bytes.
+    fn read_frame(&self, reader: &mut impl Read) -> io::Result<Vec<u8>> {
+        let mut length = [0; HEADER];
+        reader.read_exact(&mut length)?;
+        let length = usize::from(u16::from_le_bytes(length));
+        let mut ciphertext = self.inbox.spare(length, MAX_CIPHERTEXT);
+        ciphertext.resize(length, 0);
+        reader.read_exact(&mut ciphertext)?;
+        Ok(ciphertext)
+    }
 }
 
-/// Reads the ciphertext of one frame. Its length is bounded by its two bytes.
-fn read_frame<'a>(reader: &mut impl Read, ciphertext: &'a mut [u8]) -> io::Result<&'a [u8]> {
-    let mut length = [0; 2];
-    reader.read_exact(&mut length)?;
-    let ciphertext = &mut ciphertext[..usize::from(u16::from_le_bytes(length))];
-    reader.read_exact(ciphertext)?;
-    Ok(ciphertext)
+/// Writes all of the frames, together as far as the socket takes them.
+fn write_all(mut socket: &TcpStream, frames: &[Vec<u8>]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
+    let mut left = &mut slices[..];
+    while !left.is_empty() {
+        match socket.write_vectored(left) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => IoSlice::advance_slices(&mut left, count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -139,6 +139,57 @@ fn carries_large_messages_both_ways_at_once() {
     assert_eq!((a.wire_sent, a.wire_received), (payload + 18 * frames, payload + 18 * frames));
 }
 
+#[test]
+fn frames_are_full_in_order_and_under_the_counters_from_zero() {
+    let (mut channel, mut socket, transport) = against_raw(PATIENT);
+    let sent: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+    let (start, rest) = sent.split_at(10);
+    channel.send(start).and_then(|()| channel.send(rest)).and_then(|()| channel.flush()).expect("open");
+    channel.send(&[]).and_then(|()| channel.flush()).expect("open");
+    channel.send(&[9]).and_then(|()| channel.flush()).expect("open");
+    let mut got = Vec::new();
+    for (counter, payload) in [65_519, 65_519, 65_519, 200_000 - 3 * 65_519, 1].into_iter().enumerate() {
+        let mut wire = vec![0; 2 + payload + 16];
+        socket.read_exact(&mut wire).expect("the channel sends");
+        assert_eq!(usize::from(u16::from_le_bytes([wire[0], wire[1]])), payload + 16);
+        let mut opened = vec![0; payload + 16];
+        let length = transport.read_message(counter as u64, &wire[2..], &mut opened).expect("the next counter");
+        got.extend_from_slice(&opened[..length]);
+    }
+    assert!(got == [&sent[..], &[9]].concat());
+}
+
+#[test]
+fn messages_arrive_whole_however_they_are_taken() {
+    let (mut a, mut b) = connected(CHANNEL_MAX_FRAMES);
+    let sent: Vec<u8> = (0..400_000_u32).map(|at| (at % 251) as u8).collect();
+    for piece in sent.chunks(70_000) {
+        a.send(piece).and_then(|()| a.flush()).expect("open");
+    }
+    // Within a frame, up to its last byte, past it with and without room for a tag, and over several.
+    let mut got = vec![0; sent.len()];
+    let mut left = &mut got[..];
+    for bytes in [1, 65_518, 1, 4_480, 65_519, 4_481 + 65_519 + 15, 4_466 + 65_519 + 16, 0, 65_000] {
+        let (now, later) = left.split_at_mut(bytes);
+        b.receive(now).expect("open");
+        left = later;
+    }
+    b.receive(left).expect("open");
+    assert!(got == sent);
+}
+
+// CHK-403
+#[test]
+fn a_key_that_served_its_frames_ends_what_follows_too() {
+    let (mut a, mut b) = connected(2);
+    assert_eq!(code(&a.send(&vec![1; 3 * 65_519]).expect_err("a third frame")), "CHANNEL_REKEY");
+    assert_eq!(code(&a.send(&vec![1; 65_519]).expect_err("a third frame")), "CHANNEL_REKEY");
+    assert_eq!(code(&a.receive(&mut [0]).expect_err("nothing will be answered")), "CHANNEL_REKEY");
+    drop(a);
+    let error = b.receive(&mut vec![0; 3 * 65_519]).expect_err("two frames at most");
+    assert!(["CHANNEL_TRUNCATED", "CHANNEL_CLOSED"].contains(&code(&error).as_str()), "{error}");
+}
+
 /// An alignment and transfers in both directions; what they gave and what they cost.
 fn protocols(channel: &mut dyn Channel, party: PartyId) -> (Vec<u32>, Vec<[u128; 2]>, Vec<u128>, Traffic) {
     let mut rng = ChaCha12Rng::seed_from_u64(u64::from(party.0));
