@@ -3,7 +3,9 @@
 //! It is the oracle that the two-party engine is tested against: same words, same wrap-around, same placements of
 //! results, exact truncation. Nothing in it is secret and nothing is sent.
 
+use rayon::prelude::*;
 use tacit_protocol::PartyId;
+use tacit_simd::Shape;
 
 use crate::backend::{Backend, Job, MatrixShape};
 use crate::error::Result;
@@ -153,20 +155,59 @@ pub(crate) fn floor<R: Ring>(x: &Arith<R>, shift: u32) -> Arith<R> {
     Arith { placement: x.placement, words }
 }
 
+/// Terms of a product from which it is shared out over the threads of the current rayon pool.
+const PARALLEL_TERMS: usize = 1 << 22;
+
+/// Rows of a product that one thread computes at a time: enough of them that copying the right factor into panels, which
+/// each band does anew, is little beside the products.
+const BAND: usize = 64;
+
 /// The matrix product of the words at hand.
 pub(crate) fn local_matrix_product<R: Ring>(a: &[R], b: &[R], shape: MatrixShape) -> Vec<R> {
     let MatrixShape { rows, inner, columns } = shape;
     assert!(a.len() == rows * inner && b.len() == inner * columns, "the factors have the sizes of the shape");
-    let mut product = vec![R::ZERO; rows * columns];
-    if columns == 0 || inner == 0 {
-        return product;
+    let product = |a: &[R], rows| R::matrix_product(a, b, Shape { rows, inner, columns });
+    if rows * columns == 0 || rows <= BAND || rows.saturating_mul(inner).saturating_mul(columns) < PARALLEL_TERMS {
+        return product(a, rows);
     }
-    for (out, left) in product.chunks_mut(columns).zip(a.chunks(inner)) {
-        for (&factor, right) in left.iter().zip(b.chunks(columns)) {
-            for (sum, &word) in out.iter_mut().zip(right) {
-                *sum = sum.add(factor.mul(word));
-            }
+    let mut words = vec![R::ZERO; rows * columns];
+    words
+        .par_chunks_mut(BAND * columns)
+        .zip(a.par_chunks(BAND * inner))
+        .for_each(|(into, a)| into.copy_from_slice(&product(a, a.len() / inner)));
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prg::Prg;
+
+    fn agrees<R: Ring>(shape: MatrixShape) {
+        let MatrixShape { rows, inner, columns } = shape;
+        let mut random = Prg::new(5);
+        let mut words = |n: usize| {
+            let mut blocks = vec![0; n];
+            random.fill(&mut blocks);
+            blocks.into_iter().map(R::from_u128).collect::<Vec<R>>()
+        };
+        let (a, b) = (words(rows * inner), words(inner * columns));
+        let product = local_matrix_product(&a, &b, shape);
+        assert_eq!(product.len(), rows * columns);
+        // Every 97th cell, by the definition.
+        for place in (0..product.len()).step_by(97) {
+            let (row, column) = (place / columns, place % columns);
+            let terms = (0..inner).map(|i| a[row * inner + i].mul(b[i * columns + column]));
+            assert_eq!(product[place], terms.fold(R::ZERO, R::add), "{shape:?} at {row}, {column}");
         }
     }
-    product
+
+    #[test]
+    fn a_product_is_that_of_the_definition_shared_out_or_not() {
+        for (rows, inner, columns) in [(0, 3, 2), (3, 0, 2), (5, 7, 0), (9, 11, 5), (130, 129, 251), (65, 2, 40_000)] {
+            let shape = MatrixShape { rows, inner, columns };
+            agrees::<u64>(shape);
+            agrees::<u128>(shape);
+        }
+    }
 }

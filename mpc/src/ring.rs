@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use tacit_simd::{Level, Shape};
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for u64 {}
@@ -45,10 +47,12 @@ pub trait Ring:
     fn to_u128(self) -> u128;
     /// One bit of the word.
     fn bit(self, place: u32) -> bool;
+    /// The matrix product, wrapping, on one thread; the factors have the lengths of the shape.
+    fn matrix_product(a: &[Self], b: &[Self], shape: Shape) -> Vec<Self>;
 }
 
 macro_rules! ring {
-    ($word:ty, $signed:ty) => {
+    ($word:ty, $signed:ty, $multiply:path) => {
         impl Ring for $word {
             const BITS: u32 = <$word>::BITS;
             const ZERO: Self = 0;
@@ -105,9 +109,13 @@ macro_rules! ring {
             fn bit(self, place: u32) -> bool {
                 self.shr(place) & 1 == 1
             }
+
+            fn matrix_product(a: &[Self], b: &[Self], shape: Shape) -> Vec<Self> {
+                $multiply(Level::detect(), a, b, shape)
+            }
         }
     };
 }
 
-ring!(u64, i64);
-ring!(u128, i128);
+ring!(u64, i64, tacit_simd::multiply_u64);
+ring!(u128, i128, tacit_simd::multiply_u128);

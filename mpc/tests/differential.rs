@@ -10,9 +10,11 @@ use common::{Case, explain, generate, node_of};
 use proptest::prelude::*;
 use tacit_mpc::plan::{Plan, PlannedOutput};
 use tacit_mpc::released::{Cell, ReleasedValue};
+use tacit_protocol::PartyId;
+use tacit_protocol::program::NodeId;
 use tacit_protocol::program::ProgramError;
 use tacit_protocol::program::plain::{Cells, PlainValue, Trace};
-use tacit_protocol::program::release::{Gate, GateRule, Literal};
+use tacit_protocol::program::release::{Gate, GateRule, Literal, ReleaseSpec, ReleasedOutput};
 use tacit_protocol::schema::Element;
 
 proptest! {
@@ -76,6 +78,48 @@ fn compare(case: &Case) {
         }
         (Err(error), Ok(_)) => panic!("the engine computed what cannot be: {error}\n{}", text()),
     }
+}
+
+/// Every number and bool of a program, released as it is: each lies within what the plan states for the step that made
+/// it, which is what it states for the output.
+#[test]
+fn each_step_errs_by_no_more_than_the_plan_states_for_it() {
+    let (mut bounded, mut inexact, mut alike) = (0, 0, 0);
+    for seed in 0..200 {
+        let mut case = generate::case(seed, 4 + (seed % 20) as usize);
+        let nodes = (0..case.typed.program().nodes.len() as u32).map(NodeId);
+        let values = nodes.filter(|node| case.typed.array(*node).is_some_and(|array| array.element != Element::Key));
+        let output = |value: NodeId| ReleasedOutput {
+            name: value.to_string(),
+            value,
+            receivers: vec![PartyId::ZERO],
+            gates: Vec::new(),
+            grid: None,
+        };
+        case.release = ReleaseSpec { outputs: values.map(output).collect(), minimum_overlap: Vec::new() };
+        let (Ok(trace), Ok((plan, released))) = (case.plain(), case.clear()) else { continue };
+        check(&case, &trace, &plan, &released, None);
+        let rows = plan.explain().expect("counts");
+        for output in &plan.outputs {
+            let last = &rows[plan.results[output.value].index()];
+            // A step that serves several values has the widest of their bounds.
+            let covers = match (last.error, output.error) {
+                (Some(step), Some(output)) => step >= output,
+                (step, _) => step.is_none(),
+            };
+            assert!(
+                covers,
+                "{}: {last:?} promises more than {:?}\n{}",
+                output.name,
+                output.error,
+                case.typed.to_text()
+            );
+            alike += usize::from(last.error == output.error);
+            bounded += usize::from(output.error.is_some());
+            inexact += usize::from(output.error.is_some_and(|error| error > 0.0));
+        }
+    }
+    assert!(bounded >= 1_000 && inexact >= 200 && 100 * alike >= 95 * bounded, "{bounded} {inexact} {alike}");
 }
 
 /// Every released cell is what the plain evaluator gives, to the plan's error; every other one has its reason.

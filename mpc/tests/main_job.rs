@@ -291,6 +291,10 @@ fn the_plan_is_stable_and_what_one_owner_knows_costs_nothing() {
     assert_eq!(hash, GOLDEN, "a change of the planner needs a new PLANNER_VERSION; the plan is {:#?}", plan.explain());
     let rows = plan.explain().expect("counts");
     let paid: Vec<_> = rows.iter().filter(|row| row.bytes > 0 && row.cells == 600).collect();
+    for output in &plan.outputs {
+        let last = &rows[plan.results[output.value].index()];
+        assert_eq!(last.error, output.error, "the last step of {} errs as the output does", output.name);
+    }
     let what: Vec<&str> = paid.iter().map(|row| row.what.as_str()).collect();
     assert_eq!(what, ["and", "to_arith", "select"], "all else on rows is local: {rows:#?}");
 }

@@ -67,7 +67,7 @@ async fn serve(dir: &Path) -> Result<(), Failure> {
     write_private(&dir.join(TOKEN_FILE), &tokens.issue("operator", Role::Operator, context.clock.unix_seconds())?)?;
     write_private(&dir.join(ADDRESS_FILE), &address.to_string())?;
     tracing::info!(
-        api = %address, data = %context.data_plane.local_address(), "node of {} ready", context.config.name
+        instructions = tacit_simd::Level::detect().name(), api = %address, data = %context.data_plane.local_address(), "node of {} ready", context.config.name
     );
 
     let api = tokio::spawn(api::serve(listener, node.clone(), tokens.clone(), stop.clone()));

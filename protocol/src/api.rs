@@ -235,6 +235,9 @@ pub struct PlanRow {
     pub rounds: u64,
     /// An estimate of its time, from the parties' profiles.
     pub seconds: f64,
+    /// How far its values may lie from exact arithmetic, in units of the value's own lattice step or of the release's
+    /// grid; none: without bound, because a comparison of inexact numbers decides them.
+    pub error: Option<f64>,
 }
 
 /// A change of state.

@@ -34,6 +34,8 @@ pub(crate) fn tacit(arguments: &[&str]) -> Output {
 pub(crate) struct Organisation {
     pub(crate) name: &'static str,
     pub(crate) dir: PathBuf,
+    /// The vector instructions that its next process is told to use.
+    pub(crate) level: Option<&'static str>,
     process: Option<Child>,
     client: Option<Client>,
 }
@@ -50,7 +52,7 @@ impl Organisation {
         let text = std::fs::read_to_string(&config).expect("a configuration");
         std::fs::write(&config, text.replace("peer_timeout_seconds = 60", "peer_timeout_seconds = 10"))
             .expect("written");
-        let mut organisation = Self { name, dir, process: None, client: None };
+        let mut organisation = Self { name, dir, level: None, process: None, client: None };
         organisation.restart();
         organisation
     }
@@ -63,6 +65,7 @@ impl Organisation {
         let log = File::options().create(true).append(true).open(self.dir.join("node.log")).expect("a log file");
         let process = Command::new(env!("CARGO_BIN_EXE_tacit"))
             .args(["--dir", path(&self.dir), "node"])
+            .envs(self.level.map(|level| (tacit_simd::LEVEL_VARIABLE, level)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -10,6 +10,7 @@ mod deviating;
 mod deviations;
 mod disk;
 mod harness;
+mod levels;
 mod path;
 mod refusals;
 mod restart;

@@ -1,6 +1,36 @@
 //! What the processor can do.
 
+use std::fmt;
 use std::sync::OnceLock;
+
+/// The environment variable that names the level of this process: `portable`, `avx2` or `avx512`. A diagnostic, read
+/// once: it lets one machine test every level that it has.
+pub const LEVEL_VARIABLE: &str = "TACIT_SIMD";
+
+/// Why [`LEVEL_VARIABLE`] chooses no level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LevelError {
+    /// It is the name of no level.
+    Unknown(String),
+    /// This machine does not have the level.
+    Unavailable(Level),
+}
+
+impl fmt::Display for LevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => {
+                let [first, second, third] = Level::ALL.map(Level::name);
+                write!(f, "{LEVEL_VARIABLE} is {name:?}, which is none of {first}, {second} and {third}")
+            }
+            Self::Unavailable(level) => {
+                write!(f, "{LEVEL_VARIABLE} is {:?}, which this machine does not have", level.name())
+            }
+        }
+    }
+}
+
+impl std::error::Error for LevelError {}
 
 /// A set of vector instructions. Every level gives the same results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,10 +49,44 @@ impl Level {
     /// All levels, the narrowest first.
     pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
 
-    /// The widest level that this machine has.
+    /// Its name, as [`LEVEL_VARIABLE`] has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// The level of this process: the one that [`LEVEL_VARIABLE`] names, or the widest that this machine has. A program
+    /// asks [`Self::chosen`] when it starts, so that a name which cannot be followed is refused there; here it counts
+    /// for nothing.
     pub fn detect() -> Self {
         static LEVEL: OnceLock<Level> = OnceLock::new();
-        *LEVEL.get_or_init(|| Self::ALL.into_iter().rfind(|level| level.is_available()).unwrap_or(Self::Portable))
+        *LEVEL.get_or_init(|| Self::chosen().unwrap_or_else(|_| Self::widest()))
+    }
+
+    /// The level that [`LEVEL_VARIABLE`] names, or the widest where it is not set.
+    ///
+    /// # Errors
+    /// [`LevelError`] where it names no level, or one that this machine does not have.
+    pub fn chosen() -> Result<Self, LevelError> {
+        match std::env::var_os(LEVEL_VARIABLE) {
+            None => Ok(Self::widest()),
+            Some(name) => Self::named(&name.to_string_lossy()),
+        }
+    }
+
+    fn named(name: &str) -> Result<Self, LevelError> {
+        match Self::ALL.into_iter().find(|level| level.name() == name) {
+            Some(level) if level.is_available() => Ok(level),
+            Some(level) => Err(LevelError::Unavailable(level)),
+            None => Err(LevelError::Unknown(name.to_owned())),
+        }
+    }
+
+    fn widest() -> Self {
+        Self::ALL.into_iter().rfind(|level| level.is_available()).unwrap_or(Self::Portable)
     }
 
     /// Whether this machine has it.
@@ -61,6 +125,18 @@ impl Level {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_level_is_chosen_by_its_name_where_the_machine_has_it() {
+        for level in Level::ALL {
+            let expected = if level.is_available() { Ok(level) } else { Err(LevelError::Unavailable(level)) };
+            assert_eq!(Level::named(level.name()), expected);
+        }
+        for name in ["", "AVX2", "avx", "sse2"] {
+            let error = Level::named(name).expect_err("no level");
+            assert!(error.to_string().contains("portable, avx2 and avx512"), "{error}");
+        }
+    }
 
     #[test]
     fn the_level_found_is_available_and_the_portable_one_always_is() {

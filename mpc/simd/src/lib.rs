@@ -27,7 +27,7 @@ pub(crate) use kernels::kernels;
 pub use bits::pack_bits;
 pub use code::{Code, LOCALITY, ROWS};
 pub use hash::hash;
-pub use level::Level;
+pub use level::{LEVEL_VARIABLE, Level, LevelError};
 pub use matrix::{Shape, multiply_u64, multiply_u128};
 pub use table::Table;
 pub use transpose::{TILE, transpose};

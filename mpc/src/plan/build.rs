@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tacit_protocol::program::NodeId;
 
+use super::bounds::Bounds;
 use super::step::{Kind, RingOp, Step, ValueId, View};
 use crate::arithmetic::Division;
 use crate::share::Placement;
@@ -19,6 +20,7 @@ const MAX_FACTORS: usize = 32;
 pub(super) struct Builder {
     steps: Vec<Step>,
     known: HashMap<RingOp, Vec<ValueId>>,
+    bounds: Bounds,
     /// The node that is being lowered.
     pub(super) node: Option<NodeId>,
     /// The widest value so far, in bits, and its node.
@@ -57,6 +59,7 @@ impl Builder {
         }
         let value = ValueId(u32::try_from(self.steps.len()).expect("the lowering bounds the number of steps"));
         known.push(value);
+        self.bounds.push(&op, len, &self.steps);
         self.steps.push(Step { op, kind, len, placement, node: self.node });
         value
     }
@@ -65,6 +68,14 @@ impl Builder {
         let placements = op.operands().into_iter().map(|value| self.placement(value));
         let placement = placements.fold(Placement::Public, Placement::join);
         self.emit(op, kind, len, placement)
+    }
+
+    /// States how far a value may lie from the plain one, in its own units. Inputs are what they are: whether a row
+    /// counts may be uncertain, its cells are not.
+    pub(super) fn state_error(&mut self, value: ValueId, error: Option<f64>) {
+        if !matches!(self.step(value).op, RingOp::Column { .. } | RingOp::Align { .. }) {
+            self.bounds.state(value, error);
+        }
     }
 
     /// A step that reads inputs of one owner.
@@ -300,7 +311,10 @@ impl Builder {
         }
         if self.placement(value) == Placement::Public {
             let bit = self.arith_of(condition);
-            return self.multiply([bit, value], [2, 128]);
+            let chosen = self.multiply([bit, value], [2, 128]);
+            let error = self.bounds.select(condition, value);
+            self.bounds.state(chosen, error);
+            return chosen;
         }
         // A factor of the condition that the value's owner knows is applied by the owner alone, where the rest is
         // then the other party's own.
@@ -410,8 +424,8 @@ impl Builder {
         self.emit_from(RingOp::Largest { value, groups, bits, place }, Kind::Words, groups)
     }
 
-    /// The steps that the roots need, and the new places of the roots.
-    pub(super) fn finish(self, roots: &[ValueId]) -> (Vec<Step>, Vec<ValueId>) {
+    /// The steps that the roots need, their errors, and the new places of the roots.
+    pub(super) fn finish(self, roots: &[ValueId]) -> (Vec<Step>, Vec<Option<f64>>, Vec<ValueId>) {
         let mut needed = vec![false; self.steps.len()];
         for root in roots {
             needed[root.index()] = true;
@@ -431,7 +445,7 @@ impl Builder {
             kept.push(Step { op, ..step });
         }
         let roots = roots.iter().map(|root| places[root.index()]).collect();
-        (kept, roots)
+        (kept, self.bounds.into_kept(&needed), roots)
     }
 }
 

@@ -29,6 +29,10 @@ pub struct Row {
     pub rounds: u64,
     /// Correlated transfers that it uses, in both directions.
     pub transfers: u64,
+    /// How far its values may lie from what exact arithmetic on the plain values gives, in units of its words: for a
+    /// value of the program, its lattice step or the release's grid. None: without bound, because a comparison of
+    /// inexact numbers decides them.
+    pub error: Option<f64>,
 }
 
 impl Row {
@@ -57,7 +61,8 @@ impl Plan {
     /// As [`Plan::costs`].
     pub fn explain(&self) -> Result<Vec<Row>> {
         let costs = self.costs()?;
-        let rows = self.steps.iter().zip(costs.steps).enumerate().map(|(place, (step, cost))| Row {
+        let steps = self.steps.iter().zip(&self.errors).zip(costs.steps);
+        let rows = steps.enumerate().map(|(place, ((step, error), cost))| Row {
             step: u32::try_from(place).unwrap_or(u32::MAX),
             what: what(step),
             node: step.node.map(|node| node.to_string()),
@@ -71,6 +76,7 @@ impl Plan {
             bytes: cost.bytes,
             rounds: cost.rounds,
             transfers: cost.transfers,
+            error: *error,
         });
         let outputs = self.outputs.iter().map(|output| output.cells() as u64).sum();
         let extra = [("transfers", 0, costs.transfers), ("opening", outputs, costs.opening)];
@@ -84,6 +90,8 @@ impl Plan {
             bytes: cost.bytes,
             rounds: cost.rounds,
             transfers: 0,
+            // Neither changes a value.
+            error: Some(0.0),
         });
         Ok(rows.chain(extra).collect())
     }

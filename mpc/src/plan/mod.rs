@@ -4,6 +4,7 @@
 //! Lowering is deterministic and uses no floating point for anything that the steps depend on, so that both sides
 //! derive the same plan; the first message of a run compares [`Plan::hash`] (`PLAN_MISMATCH`).
 
+mod bounds;
 mod build;
 mod cost;
 mod explain;
@@ -37,6 +38,10 @@ pub struct Plan {
     pub word_bits: u32,
     /// The steps; each reads only values before it.
     pub steps: Vec<Step>,
+    /// How far the values of each step may lie from what exact arithmetic on the plain values gives, in units of its
+    /// words; none: without bound, because a comparison of inexact numbers decides them. For people: no part of
+    /// [`Plan::hash`].
+    pub errors: Vec<Option<f64>>,
     /// The values that the run ends with: the range bit if there is one, then value and gate of each output.
     pub results: Vec<ValueId>,
     /// Whether the first result is the bit that says that every promised range held; if it is 0, nothing else is

@@ -107,8 +107,13 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         bits: (u32, u32),
     ) -> Result<Arith<R>> {
         let placement = a.placement.join(b.placement);
-        let local = local_matrix_product(&a.words, &b.words, shape);
         let MatrixShape { rows, inner, columns } = shape;
+        // The part of a private factor is zero on the other's side, which every placement tells.
+        let has_part = |of: Placement| of == Placement::Shared || self.holds(of);
+        let local = match has_part(a.placement) && has_part(b.placement) {
+            true => local_matrix_product(&a.words, &b.words, shape),
+            false => vec![R::ZERO; rows * columns],
+        };
         let orientation = orient(R::BITS, (a.placement, bits.0, rows), (b.placement, bits.1, columns));
         let cross = if orientation.swapped {
             let (left, right) = (transposed(&a.words, rows, inner), transposed(&b.words, inner, columns));

@@ -46,6 +46,9 @@ enum Command {
     /// Create a node: its key, its store and its configuration.
     Init(InitOptions),
     /// Run the node until it is stopped.
+    ///
+    /// For diagnosis, TACIT_SIMD=portable, avx2 or avx512 in the environment makes the engine use these vector
+    /// instructions instead of the widest that the machine has, and TACIT_LOG sets what is logged.
     Node,
     /// What the running node says of itself.
     Status,
@@ -105,6 +108,12 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
     let dir = arguments.dir;
+    // What computes, computes at the level that it was told to, or not at all.
+    if matches!(arguments.command, Command::Node | Command::Demo(_) | Command::Bench(_) | Command::BenchParty) {
+        tacit_simd::Level::chosen().map_err(|cause| {
+            Failure::new(Code::new("NODE_START"), cause.to_string(), "unset it, or name a level that the machine has.")
+        })?;
+    }
     let client = || Client::of_directory(&dir).map_err(Failure::from);
     match arguments.command {
         Command::Init(options) => output.one(&setup::init(&dir, &options)?, output::initialised),

@@ -60,6 +60,16 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
+/// How far values may lie from exact ones, in their own units.
+fn error_bound(error: Option<f64>) -> String {
+    match error {
+        Some(0.0) => "exact".into(),
+        Some(error) if error < 1e6 => format!("{error:.1}"),
+        Some(error) => format!("{error:.1e}"),
+        None => "no bound".into(),
+    }
+}
+
 /// The table, or what to do where it would be empty.
 fn or_hint(table: &Table, hint: &str) -> String {
     if table.is_empty() {
@@ -165,12 +175,21 @@ pub(super) fn job(job: &JobDetail) -> String {
     text += "\nWhat each party learns\n";
     job.learned.iter().for_each(|learned| text += &format!("  {}: {}\n", learned.party, learned.what));
     if !job.plan.is_empty() {
-        let mut table = table(&["  PLAN", "CELLS", "KNOWN", "BITS", "BYTES", "ROUNDS", "SECONDS"]);
+        let mut table = table(&["  PLAN", "CELLS", "KNOWN", "BITS", "BYTES", "ROUNDS", "SECONDS", "ERROR"]);
         for row in &job.plan {
             let [cells, bytes, rounds] = [row.cells, row.bytes, row.rounds].map(|figure| figure.to_string());
             let (bits, seconds) = (row.bits.to_string(), format!("{:.4}", row.seconds));
             let known = row.placement.clone();
-            table.add_row([format!("  {}", row.operation), cells, known, bits, bytes, rounds, seconds]);
+            table.add_row([
+                format!("  {}", row.operation),
+                cells,
+                known,
+                bits,
+                bytes,
+                rounds,
+                seconds,
+                error_bound(row.error),
+            ]);
         }
         text += &format!("\n{}\n", or_hint(&table, ""));
     }

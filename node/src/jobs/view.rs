@@ -93,6 +93,7 @@ impl Jobs {
             bits: row.bits,
             bytes: row.bytes,
             rounds: row.rounds,
+            error: row.error,
         });
         (program, rows.collect())
     }

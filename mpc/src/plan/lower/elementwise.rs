@@ -67,6 +67,7 @@ impl Lowering<'_> {
         let (Some(a), Some(b)) = (Step::of(&left.element), Step::of(&right.element)) else {
             return self.refuse("PROGRAM_TYPE", "only numbers are multiplied");
         };
+        self.build.state_error(product.data, product.error);
         let step = a.times(b);
         let decimals = u8::try_from(step.decimal).unwrap_or(u8::MAX);
         let element = match (step.binary, step.decimal) {
@@ -120,6 +121,8 @@ impl Lowering<'_> {
             }
             _ => None,
         };
+        // With a bound, a divisor is told from 0 for certain.
+        self.build.state_error(defined, error.and(Some(0.0)));
         let valid = self.both_valid(left.valid, right.valid);
         let valid = if certain { valid } else { self.both_valid(valid, Some(defined)) };
         let range = quotient_range;

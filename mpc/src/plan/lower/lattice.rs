@@ -47,6 +47,7 @@ impl Lowering<'_> {
             _ => self.build.words(words),
         };
         let error = Some(if exact { 0.0 } else { 0.5 });
+        self.build.state_error(data, error);
         Ok(Array { data, valid: None, element: element.clone(), shape, range, error, numbers: Some(numbers) })
     }
 
@@ -119,7 +120,9 @@ impl Lowering<'_> {
             let product = self.build.linear(&[(value, ratio.up)], 0);
             let floor = self.build.truncate(product, shift);
             let range = Interval { lo: scaled.lo >> shift, hi: (scaled.hi >> shift) + 1 };
-            return Ok((self.build.linear(&[(floor, 1)], 1), range, error.map(|error| error + 1.0)));
+            let (data, error) = (self.build.linear(&[(floor, 1)], 1), error.map(|error| error + 1.0));
+            self.build.state_error(data, error);
+            return Ok((data, range, error));
         }
         // floor((2 * up * x + down) / (2 * down)): the nearest step, ties up.
         let doubled = scale(scaled, 2).and_then(|range| shift_range(range, ratio.down));
@@ -144,7 +147,9 @@ impl Lowering<'_> {
         }
         let rounded = self.build.divide_floor(shifted, odd_divisor, narrow_bits);
         let range = Interval { lo: narrow.lo.div_euclid(odd), hi: narrow.hi.div_euclid(odd) };
-        Ok((rounded, range, error.map(|error| error + 0.5)))
+        let error = error.map(|error| error + 0.5);
+        self.build.state_error(rounded, error);
+        Ok((rounded, range, error))
     }
 }
 

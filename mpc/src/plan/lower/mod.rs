@@ -260,6 +260,7 @@ impl<'a> Lowering<'a> {
             Some(typed) if typed.element != array.element => self.converted(&array, &typed.element)?,
             _ => array,
         };
+        self.build.state_error(array.data, array.error);
         if array.cells() > MAX_CELLS {
             return self.refuse("PROGRAM_COST", format!("the array would have {} cells", array.cells()));
         }

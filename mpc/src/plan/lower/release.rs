@@ -38,8 +38,8 @@ pub(in crate::plan) fn lower(typed: &TypedProgram, spec: &ReleaseSpec, sizes: &B
         return lowering
             .refuse("PROGRAM_RANGE", format!("a value needs {widest} bits; the engine computes with at most 126"));
     };
-    let (steps, results) = lowering.build.finish(&results);
-    Ok(Plan { word_bits, steps, results, checked: in_range.is_some(), outputs, sizes: sizes.clone() })
+    let (steps, errors, results) = lowering.build.finish(&results);
+    Ok(Plan { word_bits, steps, errors, results, checked: in_range.is_some(), outputs, sizes: sizes.clone() })
 }
 
 impl Lowering<'_> {
@@ -91,6 +91,8 @@ impl Lowering<'_> {
             (false, true) => self.build.and(gate, rounded.data),
             (false, false) => self.build.select(gate, rounded.data),
         };
+        // Of the cells that are released.
+        self.build.state_error(opened, rounded.error);
         let planned = PlannedOutput {
             name: output.name.clone(),
             receivers: output.receivers.clone(),

@@ -1,0 +1,185 @@
+//! Rounds of silent OT that fall inside a plan, in both directions: between steps, within long ones, and while several
+//! go together.
+
+mod common;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use common::Case;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use tacit_mpc::channel::{Channel, MemoryChannel, Traffic, pair};
+use tacit_mpc::error::Result;
+use tacit_mpc::plan::{Plan, PlanCost};
+use tacit_mpc::session::{self, JobInput};
+use tacit_protocol::PartyId;
+use tacit_protocol::program::plain::{PlainData, PlainTable};
+use tacit_protocol::program::release::{ReleaseSpec, ReleasedOutput};
+use tacit_protocol::program::types::Dataset;
+use tacit_protocol::program::{Alignment, Binary, Dim, NodeId, Op, Output, Program, Reduction, SliceAxis};
+use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
+
+const ROWS: u64 = 24_000;
+/// Rows of a product that is small enough to go together with others.
+const PART: u64 = 1_000;
+
+/// What one party has sent and the other has not taken yet: where each message ends in the stream, and after how many
+/// trips over the network it left.
+type Sent = Arc<Mutex<VecDeque<(u64, u64)>>>;
+
+/// A channel with a logical clock: the messages that had to follow one another until this party got here, which is what
+/// a link's delay is paid for.
+struct Clocked {
+    channel: MemoryChannel,
+    out: Sent,
+    coming: Sent,
+    now: u64,
+}
+
+impl Clocked {
+    fn pair() -> (Self, Self) {
+        let ((zero, one), [a, b]) = (pair(), [Sent::default(), Sent::default()]);
+        let first = Self { channel: zero, out: a.clone(), coming: b.clone(), now: 0 };
+        (first, Self { channel: one, out: b, coming: a, now: 0 })
+    }
+}
+
+impl Channel for Clocked {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        let end = self.channel.traffic().sent + bytes.len() as u64;
+        self.out.lock().expect("no panic").push_back((end, self.now));
+        self.channel.send(bytes)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.channel.flush()
+    }
+
+    fn receive(&mut self, into: &mut [u8]) -> Result<()> {
+        self.channel.receive(into)?;
+        let reached = self.channel.traffic().received;
+        let mut coming = self.coming.lock().expect("no panic");
+        while let Some(&(end, left)) = coming.front() {
+            self.now = self.now.max(left + 1);
+            if end > reached {
+                break;
+            }
+            coming.pop_front();
+            if end == reached {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.channel.traffic()
+    }
+
+    fn enter(&mut self, step: &'static str) {
+        self.channel.enter(step);
+    }
+
+    fn step(&self) -> &'static str {
+        self.channel.step()
+    }
+}
+
+fn datasets() -> BTreeMap<String, Dataset> {
+    let column = |name: &str, element, range: Option<(i64, i64)>| ColumnSchema {
+        name: name.into(),
+        element,
+        range: range.map(|(lo, hi)| Range { lo: lo.into(), hi: hi.into() }),
+        nullable: false,
+    };
+    let of = |owner, name| {
+        let columns = vec![column("id", Element::Key, None), column(name, Element::Int64, Some((0, 100)))];
+        let schema = TableSchema { columns, rows: ROWS, unique_key: Some("id".into()) };
+        Dataset { owner, schema }
+    };
+    BTreeMap::from([("a/left".into(), of(PartyId::ZERO, "x")), ("b/right".into(), of(PartyId::ONE, "y"))])
+}
+
+fn tables() -> BTreeMap<String, PlainTable> {
+    let of = |name: &str, factor: i64| {
+        let keys = (0..ROWS).map(|row| row.to_le_bytes().to_vec()).collect();
+        let cells = (0..ROWS as i64).map(|row| row * factor % 101).collect();
+        let columns = [("id".into(), PlainData::Key(keys).into()), (name.into(), PlainData::Int64(cells).into())];
+        PlainTable { columns: columns.into() }
+    };
+    BTreeMap::from([("a/left".into(), of("x", 7)), ("b/right".into(), of("y", 13))])
+}
+
+/// Products of a shared column: three of all rows, and two behind each other of each part of them.
+fn case() -> Case {
+    let mut program = Program::new();
+    let left = program.push(Op::Load { dataset: "a/left".into() });
+    let right = program.push(Op::Load { dataset: "b/right".into() });
+    let (left_on, right_on) = ("id".into(), "id".into());
+    let joined = program.push(Op::Join { left, right, left_on, right_on, alignment: Alignment::Revealed });
+    let [x, y] = ["x", "y"].map(|column| program.push(Op::Column { table: joined, column: column.into() }));
+    let binary = |program: &mut Program, function, left, right| program.push(Op::Binary { function, left, right });
+    let sum = binary(&mut program, Binary::Add, x, y);
+    let square = binary(&mut program, Binary::Multiply, sum, sum);
+    let cube = binary(&mut program, Binary::Multiply, square, sum);
+    let fourth = binary(&mut program, Binary::Multiply, square, square);
+    let mut terms = vec![cube, fourth];
+    for part in 0..ROWS / PART {
+        let axis = SliceAxis { start: Dim::fixed(part * PART), stop: Dim::fixed((part + 1) * PART), step: 1 };
+        let own = program.push(Op::Slice { value: sum, axes: vec![axis] });
+        let square = binary(&mut program, Binary::Multiply, own, own);
+        terms.push(binary(&mut program, Binary::Multiply, square, own));
+    }
+    let total = |program: &mut Program, value: NodeId| {
+        program.push(Op::Reduce { function: Reduction::Sum, value, axes: vec![], keep_dims: false, mask: None })
+    };
+    let mut all = total(&mut program, terms[0]);
+    for term in &terms[1..] {
+        let term = total(&mut program, *term);
+        all = binary(&mut program, Binary::Add, all, term);
+    }
+    program.outputs.push(Output { name: "all".into(), value: all, receivers: vec![] });
+    let receivers = vec![PartyId::ZERO, PartyId::ONE];
+    let output = ReleasedOutput { name: "all".into(), value: all, receivers, gates: Vec::new(), grid: None };
+    let release = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
+    Case::new(datasets(), tables(), &program, release)
+}
+
+#[test]
+fn rounds_within_a_plan_are_counted_exactly() {
+    let case = case();
+    let both = case.local(&[PartyId::ZERO, PartyId::ONE]);
+    let aligned = session::align_in_the_clear(&case.typed, &case.release, &both).expect("aligns");
+    let plan = Plan::lower(&case.typed, &case.release, aligned.sizes()).expect("lowers");
+    let PlanCost { transfers, expected, .. } = plan.costs().expect("counts");
+    // The set-up makes 2.1 million in each direction at most; each round after it takes three exchanges.
+    assert!(expected.offered.into_iter().all(|offered| offered > 3 * 2_200_000), "{expected:?}");
+    assert!(transfers.rounds >= 2 * 3 * 3, "{transfers:?}");
+    let cost = plan.cost().expect("counts");
+    let run = |party: PartyId, mut channel: Clocked| {
+        let tables = case.local(&[party]);
+        let job = JobInput { program: &case.typed, release: &case.release, party, tables: &tables, session: [5; 32] };
+        let mut rng = ChaCha20Rng::seed_from_u64(22 + u64::from(party.0));
+        let shares = session::execute(&mut channel, &job, &aligned, &mut rng, &mut |_| ()).expect("computes");
+        let released = shares.open(&mut channel).expect("opens");
+        (channel.traffic(), channel.now, released[0].scalar().expect("released"))
+    };
+    let (zero, one) = Clocked::pair();
+    let ((zero, zero_trips, result), (one, one_trips, other)) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| run(PartyId::ONE, one));
+        (run(PartyId::ZERO, zero), one.join().expect("no panic"))
+    });
+    let sums = (0..ROWS as i64).map(|row| row * 7 % 101 + row * 13 % 101);
+    let exact: i64 = sums.map(|sum| 2 * sum.pow(3) + sum.pow(4)).sum();
+    assert_eq!((result, other), (exact as f64, exact as f64));
+    // Before the plan the parties compare its hashes, in one round.
+    assert_eq!(zero.sent + one.sent, cost.bytes + 2 * 32);
+    // A round is a message that has to wait for the one before. A party's own turns are fewer where it answers twice
+    // without waiting, as the one that offers does at the end of a round of transfers.
+    assert_eq!(zero_trips.max(one_trips), cost.rounds + 1);
+    assert!(zero.rounds.max(one.rounds) <= cost.rounds + 1, "{zero:?} {one:?}");
+    let rows = plan.explain().expect("counts");
+    assert_eq!(rows.iter().map(|row| row.bytes).sum::<u64>(), cost.bytes);
+    assert_eq!(rows.iter().map(|row| row.rounds).sum::<u64>(), cost.rounds);
+}
