@@ -36,6 +36,10 @@ pub struct Config {
     /// How long a job may wait for a peer before it fails, in seconds.
     #[serde(default = "default_peer_timeout")]
     pub peer_timeout_seconds: u64,
+    /// Organisations that may measure the engine with this node by `tacit bench --peer`, on drawn numbers: one
+    /// measurement at a time, of at most 8 minutes and 4 GiB. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bench_peers: Vec<String>,
 }
 
 fn default_peer_timeout() -> u64 {
@@ -76,6 +80,7 @@ impl Config {
             api_listen: SocketAddr::from(([127, 0, 0, 1], api)),
             allow_loopback: options.allow_loopback,
             peer_timeout_seconds: default_peer_timeout(),
+            bench_peers: Vec::new(),
         })
     }
 

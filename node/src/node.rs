@@ -13,6 +13,7 @@ use tacit_protocol::api::{
     DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult, JobSummary, LogLine,
     NodeStatus, Peer, SubmitRequest,
 };
+use tacit_protocol::bench::{BenchReport, BenchRequest};
 use tacit_protocol::codec::{decode, encode};
 use tacit_protocol::identity::PeerId;
 use tacit_protocol::log::LogKind;
@@ -23,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bench::Measurements;
 use crate::clock::system_rng;
 use crate::context::Context;
 use crate::data::{DatasetRecord, Format, Import, ImportOptions, PolicyFile};
@@ -52,6 +54,7 @@ pub struct Node {
     context: Arc<Context>,
     files: Files,
     jobs: Arc<Jobs>,
+    measurements: Arc<Measurements>,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Announced imports by id, with the time of the announcement.
@@ -65,8 +68,9 @@ impl Node {
     pub fn new(context: Arc<Context>, files: Files, stop: CancellationToken) -> Arc<Self> {
         let jobs = Jobs::new(context.clone(), stop.clone());
         let (tasks, announced) = (TaskTracker::new(), Mutex::default());
+        let measurements = Arc::new(Measurements::new(context.clone(), jobs.clone(), tasks.clone(), stop.clone()));
         let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
-        Arc::new(Self { context, files, jobs, tasks, stop, announced, followers })
+        Arc::new(Self { context, files, jobs, measurements, tasks, stop, announced, followers })
     }
 
     /// Admits the paired peers, answers requests, and drives the jobs where they stopped.
@@ -383,6 +387,14 @@ impl Node {
         self.jobs.receipt(&self.jobs.book().find(id)?.id, RECEIPT_WAIT).await
     }
 
+    /// Measures one operation with a peer.
+    ///
+    /// # Errors
+    /// `USAGE_BENCH_OP`, `USAGE_BENCH_LIMIT`, `PEER_UNKNOWN`, `PEER_BUSY`, what the peer refuses with, and the engine's.
+    pub async fn measure(&self, request: &BenchRequest) -> Result<BenchReport, Failure> {
+        self.measurements.propose(request).await
+    }
+
     /// The log from an entry on.
     ///
     /// # Errors
@@ -451,6 +463,7 @@ impl Node {
                 drop(noted.await);
                 Response::Failed(PeerFailure::new(Code::new("PROPOSAL_ENCODING"), "The message does not read.", ""))
             }
+            Ok(Request::Bench(offer)) => self.measurements.answer(&peer, &offer).await,
             // Reviews infer and analyse programs and write to the store: off the reactor.
             Ok(request) => {
                 let node = Arc::clone(&self);
@@ -547,7 +560,7 @@ fn unknown_peer(text: &str) -> Failure {
 }
 
 /// Runs what blocks on a disk or computes for long where it holds up nothing else.
-async fn off_reactor<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+pub(crate) async fn off_reactor<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|panic| {
         let message = format!("a task stopped: {panic}");
         Failure::new(Code::new("NODE_BUG"), message, "this is a bug: please report it with the log.")

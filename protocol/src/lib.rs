@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod api;
+pub mod bench;
 pub mod canonical;
 pub mod codec;
 pub mod contract;

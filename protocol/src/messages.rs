@@ -10,6 +10,7 @@
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::bench::BenchOffer;
 use crate::canonical::{Digest, Nonce};
 use crate::codec::wire;
 use crate::contract::{ChannelOffer, Contract, Profile};
@@ -106,6 +107,8 @@ pub enum Request {
         /// The sender's output shares, in the form of the engine.
         share: Vec<u8>,
     },
+    /// Shall we measure the engine on drawn numbers?
+    Bench(Box<BenchOffer>),
 }
 
 /// The answer to a [`Request`].
@@ -133,6 +136,8 @@ pub enum Response {
     Receipt(ReceiptAnswer),
     /// The request cannot be answered.
     Failed(PeerFailure),
+    /// To an offer to measure: the answering party's channel; it listens, or dials now.
+    Bench(ChannelOffer),
 }
 
 wire!(Request, MESSAGE_LIMIT, request_limit);
@@ -526,6 +531,7 @@ pub fn is_from(proposal: &Proposal, connection: &PeerId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::{BenchMode, BenchTask};
     use crate::codec;
     use crate::fixtures::{self, NOW, any_digest, nodes};
 
@@ -589,6 +595,7 @@ mod tests {
             proof: crate::ticket::RedemptionProof::from_bytes([2; 32]),
         };
         let account = Box::new(fixtures::accounts()[0].clone());
+        let channel = contract.channels[0].clone();
         let requests = [
             Request::Hello(hello()),
             Request::Pair(Box::new(pair.clone())),
@@ -602,6 +609,17 @@ mod tests {
             Request::Account { about, account: account.clone() },
             Request::Receipt { about, receipt: any_digest(), signature },
             Request::ResultShare { about, contract: any_digest(), share: vec![1, 2, 3] },
+            Request::Bench(Box::new(BenchOffer {
+                task: BenchTask {
+                    operation: "lt".into(),
+                    shape: vec![100_000],
+                    bits: Some(40),
+                    runs: 3,
+                    mode: BenchMode::OfflineReady,
+                },
+                nonce: Nonce::from_bytes([1; 16]),
+                channel: channel.clone(),
+            })),
         ];
         for (variant, request) in (0_u8..).zip(requests) {
             let bytes = codec::encode(&request).expect("encodes");
@@ -627,6 +645,7 @@ mod tests {
             Response::Account(Some(account)),
             Response::Receipt(ReceiptAnswer::Disputed { field: PeerText::new("ended") }),
             Response::Failed(failure),
+            Response::Bench(channel),
         ];
         for (variant, response) in (0_u8..).zip(responses) {
             let bytes = codec::encode(&response).expect("encodes");

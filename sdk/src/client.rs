@@ -10,6 +10,7 @@ use tacit_protocol::api::{
     AcceptRequest, DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult,
     JobSummary, LogLine, NodeStatus, Peer, RefuseRequest, SubmitRequest,
 };
+use tacit_protocol::bench::{BenchReport, BenchRequest};
 use tacit_protocol::{Code, Failure};
 use ureq::http::Response;
 use ureq::{Agent, Body};
@@ -205,6 +206,11 @@ impl Client {
     /// The signed receipt of a finished job, as JSON.
     pub fn receipt(&self, id: &str) -> Result<serde_json::Value, ClientError> {
         self.get(&format!("/v1/jobs/{id}/receipt"))
+    }
+
+    /// Measures one operation of the engine with a peer, and waits for the figures.
+    pub fn bench(&self, request: &BenchRequest) -> Result<BenchReport, ClientError> {
+        self.post("/v1/bench", request)
     }
 
     /// The node's log from an entry on.

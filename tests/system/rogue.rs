@@ -16,9 +16,10 @@ use tacit_node::data_plane::{DataPlaneError, Route, Session, listening_party};
 use tacit_node::jobs::negotiate::{self, Part};
 use tacit_node::setup::Files;
 use tacit_protocol::PartyId;
+use tacit_protocol::bench::{self, BenchOffer};
 use tacit_protocol::canonical::Nonce;
 use tacit_protocol::codec::{decode, encode};
-use tacit_protocol::contract::Contract;
+use tacit_protocol::contract::{ChannelOffer, Contract};
 use tacit_protocol::identity::{Identity, PeerId, Signature};
 use tacit_protocol::job::JobId;
 use tacit_protocol::messages::{About, Acceptance, ProposalAnswer, Readiness, Request, Response};
@@ -226,6 +227,14 @@ impl Rogue {
         assert!(matches!(answer, Response::Ready(Readiness::Ready)), "{answer:?}");
         let session = self.connect(&accepted, PATIENCE).expect("a connection");
         (accepted, session)
+    }
+
+    /// The connection of a measurement that the peer has agreed to.
+    pub(crate) fn connect_bench(&self, offer: &BenchOffer, theirs: &ChannelOffer) -> Result<Session, DataPlaneError> {
+        let session = bench::session([&self.identity().peer(), &self.peer], offer, theirs);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let plane = &self.context.data_plane;
+        self.runtime.block_on(plane.dial(&theirs.addresses, Route(*session.as_bytes()), 0, deadline))
     }
 
     /// The connection of a job's data channel.

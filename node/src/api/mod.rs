@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod auth;
+mod bench;
 mod datasets;
 mod description;
 mod events;
@@ -63,6 +64,8 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, CALL_TIMEOUT))
         // A stream of events ends with its reader or with the node.
         .routes(routes!(events::follow))
+        // A measurement has a limit of time of its own, and ends with its caller.
+        .routes(routes!(bench::measure))
         // An import may take long and its body is streamed to the disk, under a limit of its own.
         .routes(routes!(datasets::import))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tacit_mpc::channel::Link;
+use tacit_protocol::bench::BenchMode as Mode;
 use tacit_protocol::{Code, Digest, Failure};
 
 use super::measure::Spent;
@@ -69,16 +70,16 @@ impl std::fmt::Display for WanLink {
     }
 }
 
-/// What a measured run begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Mode {
-    /// A session that is set up and has run once.
-    Warm,
-    /// Nothing: each run sets up a session of its own.
-    Cold,
-    /// As [`Mode::Warm`], with the correlations that it will use made before it.
-    OfflineReady,
+/// What a party that measures with a peer is to do, over the connection that it is started with.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PeerTask {
+    pub(super) task: Task,
+    /// The secret half of its channel key, which was made for this measurement and protects drawn numbers.
+    pub(super) secret: [u8; 32],
+    /// The peer's channel key.
+    pub(super) remote: Digest,
+    /// Whether it dialled the peer.
+    pub(super) initiator: bool,
 }
 
 /// A party's answer to its task: how to reach it.
@@ -102,6 +103,8 @@ pub(super) struct Peer {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Ended {
     Done(PartyReport),
+    /// Of a party that measured with a peer: its own figures and, for party 0, the peer's.
+    Both(PartyReport, Option<PartyReport>),
     Failed(Failure),
 }
 

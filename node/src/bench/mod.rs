@@ -3,27 +3,33 @@
 //! The command starts itself twice for each operation, once a party. The two connect over loopback by the channel of
 //! jobs (Noise, on keys that are made for the measurement and bound to its purpose), and compute the operation as a
 //! job would: a program, lowered by the planner and run by the executor on values that are secret from both. What is
-//! timed is the operation alone. Each process is fresh, so that its peak of memory is that of one operation.
+//! timed is the operation alone. Each process is fresh, so that its peak of memory is that of one operation. With `--peer`
+//! two nodes each start one of the processes, and hand it a connection of their data planes.
 
 mod case;
 mod keys;
+mod limits;
 mod measure;
+mod measurements;
 mod messages;
 mod operation;
 mod pair;
 mod party;
+mod peer;
 mod report;
 mod stock;
 
 use std::str::FromStr;
 
 use clap::Args;
+use tacit_protocol::bench::{BenchMode as Mode, BenchReport, BenchRequest, BenchTask};
 use tacit_protocol::{Digest, Failure};
+use tacit_sdk::Client;
 
 use case::BITS;
-use messages::{Mode, Task, WanLink};
+pub(crate) use measurements::Measurements;
+use messages::{Task, WanLink};
 use operation::Operation;
-use report::Report;
 
 /// The most cells of one value of a plan.
 const MAX_CELLS: u64 = 1 << 28;
@@ -31,6 +37,11 @@ const MAX_CELLS: u64 = 1 << 28;
 /// The options of `tacit bench`.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
+    /// Measure with this paired organisation, between this node and its node, which must both run; the peer's operator
+    /// allows it by naming this organisation in `bench_peers` in node.toml. At most 1048576 cells (262144 keys; 16384
+    /// cells with --offline-ready), 20 runs and 8 minutes for each operation.
+    #[arg(long, value_name = "NAME", conflicts_with = "wan")]
+    peer: Option<String>,
     /// The operations, by commas: mul, lt, eq, div, matmul, max, argmax, where, sum, psi. All of them by default.
     #[arg(long = "op", value_name = "OP", value_delimiter = ',')]
     operations: Vec<String>,
@@ -47,7 +58,7 @@ pub struct Options {
     /// Measured runs of each operation, of which the median counts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     runs: u32,
-    /// Threads of each party's engine; as many as there are cores by default.
+    /// Threads of each party's engine, with --peer of this node's; as many as there are cores by default.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_024))]
     threads: Option<u32>,
     /// A simulated link between the parties: milliseconds there and back, and Mbit/s each way.
@@ -95,17 +106,23 @@ impl FromStr for MatrixShape {
 ///
 /// # Errors
 /// `USAGE_BENCH_OP` for an operation that the engine does not have, before anything is measured, `BENCH_PROCESS` when
-/// the processes cannot be started, and the engine's own.
-pub fn run(options: &Options, json: bool) -> Result<(), Failure> {
+/// the processes cannot be started, what the node answers that `client` reaches where a peer is named, and the engine's
+/// own.
+pub fn run(options: &Options, json: bool, client: impl FnOnce() -> Result<Client, Failure>) -> Result<(), Failure> {
     let operations = match &options.operations[..] {
         [] => Operation::ALL.to_vec(),
         names => names.iter().map(|name| name.parse()).collect::<Result<_, Failure>>()?,
     };
+    let peer = options.peer.as_deref().map(|name| Ok::<_, Failure>((name, client()?))).transpose()?;
     let mut reports = Vec::new();
     let mut failed = None;
     for operation in operations {
-        match measure(options, operation) {
-            Ok(report) if json => report.print_json(),
+        let measured = match &peer {
+            Some((name, client)) => measure_with(options, operation, name, client),
+            None => measure(options, operation),
+        };
+        match measured {
+            Ok(report) if json => report::print_json(&report),
             Ok(report) => reports.push(report),
             Err(failure) => {
                 failed = Some(failure.at_step(operation.name()));
@@ -120,7 +137,7 @@ pub fn run(options: &Options, json: bool) -> Result<(), Failure> {
 }
 
 /// Runs one operation between two new processes.
-fn measure(options: &Options, operation: Operation) -> Result<Report, Failure> {
+fn measure(options: &Options, operation: Operation) -> Result<BenchReport, Failure> {
     let task = Task {
         party: 0,
         operation,
@@ -132,7 +149,24 @@ fn measure(options: &Options, operation: Operation) -> Result<Report, Failure> {
         session: Digest::from_bytes([0; 32]),
     };
     let parties = pair::run(&task, options.threads)?;
-    Ok(Report::new(&task, &parties))
+    let link = task.link.map_or_else(|| "loopback".into(), |link| link.to_string());
+    Ok(report::combine(&task, &parties, link))
+}
+
+/// Has the node of `client` measure one operation with a peer.
+fn measure_with(options: &Options, operation: Operation, peer: &str, client: &Client) -> Result<BenchReport, Failure> {
+    let request = BenchRequest {
+        peer: peer.into(),
+        task: BenchTask {
+            operation: operation.name().into(),
+            shape: operation.shape(options.n, options.shape.0),
+            bits: options.bits,
+            runs: options.runs,
+            mode: options.mode(),
+        },
+        threads: options.threads,
+    };
+    Ok(client.bench(&request)?)
 }
 
 /// One party of a measurement: what the command starts of itself.
@@ -141,6 +175,14 @@ fn measure(options: &Options, operation: Operation) -> Result<Report, Failure> {
 /// When the command that started it is gone.
 pub fn run_party() -> Result<(), Failure> {
     party::run(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())
+}
+
+/// The party of a measurement with a peer: what the node starts.
+///
+/// # Errors
+/// When the node that started it is gone.
+pub fn run_peer() -> Result<(), Failure> {
+    peer::run_process()
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ fn reports(parties: [Party; 2]) -> Result<[PartyReport; 2], Failure> {
         match ended? {
             Ended::Done(report) => reports[place] = Some(report),
             Ended::Failed(failure) => return Err(failure),
+            Ended::Both(..) => return Err(broken(&"a party measured with somebody else")),
         }
     }
     match reports {

@@ -14,6 +14,7 @@ use tacit_mpc::plan::Plan;
 use tacit_mpc::psi;
 use tacit_mpc::released::Cell;
 use tacit_mpc::session::{self, Aligned, JobInput, OutputShares, Progress};
+use tacit_protocol::bench::BenchMode as Mode;
 use tacit_protocol::canonical::digest;
 use tacit_protocol::program::plain;
 use tacit_protocol::{Digest, Failure, PartyId};
@@ -21,7 +22,7 @@ use tacit_protocol::{Digest, Failure, PartyId};
 use super::case::Case;
 use super::keys;
 use super::measure::{Counters, Mark, Metered, Spent, forget_peak, peak_memory};
-use super::messages::{self, Accuracy, Ended, Mode, PartyReport, Peer, Ready, Task, broken};
+use super::messages::{self, Accuracy, Ended, PartyReport, Peer, Ready, Task, broken};
 use super::operation::Operation;
 use super::stock::Stock;
 use crate::clock::system_rng;
@@ -35,10 +36,12 @@ const DEADLINES: Deadlines = Deadlines { silence: Duration::from_secs(3_600), to
 /// Those of the other process's pipes. A failure of the measurement itself is reported, not returned.
 pub(super) fn run(from: &mut impl BufRead, to: &mut impl Write) -> Result<(), Failure> {
     let task: Task = messages::read(from)?;
-    let ended = match connect(&task, from, to).and_then(|channel| measure(&task, channel)) {
-        Ok(report) => Ended::Done(report),
-        Err(failure) => Ended::Failed(failure),
-    };
+    let measured = connect(&task, from, to).and_then(|channel| {
+        let (report, channel) = measure(&task, channel)?;
+        channel.finish()?;
+        Ok(report)
+    });
+    let ended = measured.map_or_else(Ended::Failed, Ended::Done);
     messages::write(to, &ended)
 }
 
@@ -61,18 +64,30 @@ fn connect(task: &Task, from: &mut impl BufRead, to: &mut impl Write) -> Result<
         (None, Some(port)) => TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(socket_failed)?,
         (None, None) => return Err(broken(&"party 0 does not listen")),
     };
+    channel(task, socket, &key, peer.key, listener.is_none(), DEADLINES)
+}
+
+/// The channel of a measurement over a connection.
+pub(super) fn channel(
+    task: &Task,
+    socket: TcpStream,
+    key: &StaticKey,
+    remote: Digest,
+    dialled: bool,
+    deadlines: Deadlines,
+) -> Result<NoiseChannel, Failure> {
     let own = Digest::from_bytes(key.public());
     let (role, initiator, responder) =
-        if listener.is_some() { (Role::Responder, peer.key, own) } else { (Role::Initiator, own, peer.key) };
+        if dialled { (Role::Initiator, own, remote) } else { (Role::Responder, remote, own) };
     let handshake = Handshake {
         role,
-        local: &key,
-        remote: *peer.key.as_bytes(),
+        local: key,
+        remote: *remote.as_bytes(),
         prologue: *prologue(task.session, initiator, responder).as_bytes(),
     };
     Ok(match task.link {
-        None => NoiseChannel::connect(socket, &handshake, DEADLINES)?,
-        Some(link) => NoiseChannel::connect_over(link.link(), socket, &handshake, DEADLINES)?,
+        None => NoiseChannel::connect(socket, &handshake, deadlines)?,
+        Some(link) => NoiseChannel::connect_over(link.link(), socket, &handshake, deadlines)?,
     })
 }
 
@@ -88,15 +103,15 @@ fn prologue(session: Digest, initiator: Digest, responder: Digest) -> Digest {
     digest("tacit/channel/1", &Prologue { purpose: "bench", session, initiator, responder })
 }
 
-fn measure(task: &Task, channel: NoiseChannel) -> Result<PartyReport, Failure> {
+/// What this party measured, and the channel, on which the other has nothing more to say.
+pub(super) fn measure(task: &Task, channel: NoiseChannel) -> Result<(PartyReport, NoiseChannel), Failure> {
     let (mut channel, counters) = Metered::new(channel);
     let bench = Bench { task, party: PartyId(task.party), counters };
     let report = match task.operation {
         Operation::Psi => bench.alignment(&mut channel)?,
         _ => bench.program(&mut channel)?,
     };
-    channel.into_inner().finish()?;
-    Ok(report)
+    Ok((report, channel.into_inner()))
 }
 
 struct Bench<'a> {

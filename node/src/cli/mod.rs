@@ -75,11 +75,14 @@ enum Command {
     Log(log::Command),
     /// Two organisations on this machine answer one joint question, from generated tables to verified receipts.
     Demo(demo::Options),
-    /// Measure the engine's operations between two processes on this machine.
+    /// Measure the engine's operations between two processes on this machine, or with a paired organisation.
     Bench(bench::Options),
     /// One party of `tacit bench`, which starts it.
     #[command(hide = true)]
     BenchParty,
+    /// One party of `tacit bench --peer`, which the node starts.
+    #[command(hide = true)]
+    BenchPeer,
     /// Print the completions of a shell.
     Completions {
         /// The shell.
@@ -128,8 +131,9 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Receipt(command) => receipt::run(&dir, command, output)?,
         Command::Log(command) => log::run(&dir, command, output)?,
         Command::Demo(options) => demo::run(&options, arguments.json)?,
-        Command::Bench(options) => bench::run(&options, arguments.json)?,
+        Command::Bench(options) => bench::run(&options, arguments.json, client)?,
         Command::BenchParty => bench::run_party()?,
+        Command::BenchPeer => bench::run_peer()?,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tacit", &mut std::io::stdout());
         }

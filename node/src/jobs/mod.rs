@@ -273,6 +273,11 @@ impl Jobs {
         }
     }
 
+    /// Whether the run of any job is under way.
+    pub(crate) fn any_running(&self) -> bool {
+        !self.running().is_empty()
+    }
+
     fn running(&self) -> MutexGuard<'_, HashMap<JobId, CancellationToken>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
