@@ -4,8 +4,8 @@
 //! A line is four entries that lie side by side. The rows of a group share their lines and never an entry: of line `j` of
 //! the group, row `r` adds entry `r ⊕ (j mod 4)`. So a line that comes from a far cache serves four rows. In other words
 //! the code is a lift, by the group `Z2 × Z2`, of a code with uniform places that has a quarter of the entries and rows,
-//! as quasi-cyclic codes are lifts by a cyclic group; [`LOCALITY`] and what the lift means for the security of a set are
-//! discussed where the sets are.
+//! as quasi-cyclic codes are lifts by a cyclic group. What that means for the security of a set stands where the sets are,
+//! in the engine's `params`.
 //!
 //! The stream is AES-128 in counter mode under the key, counters as little-endian blocks. A batch of [`ROWS`] rows has
 //! its next `3 * ROWS / 4` words of 64 bits: first one for each group, then another, then the third. A word holds three

@@ -12,8 +12,8 @@
 //! Frames are sealed and opened in the protocol's thread, full ones from and to where its data is; the cipher costs
 //! little more than the copy that this saves. Two threads serve the socket, one a direction, each with a bounded queue
 //! of sealed frames, so that both parties may send at the same time and neither can make the other hold more than
-//! [`QUEUE_BYTES`] a direction. If both send more than both
-//! queues and the socket hold before either receives, both end with `PEER_TIMEOUT`: protocols send in smaller pieces.
+//! [`QUEUE_BYTES`] a direction. If both send more than both queues and the socket hold before either receives, both end
+//! with `PEER_TIMEOUT`: protocols send in smaller pieces.
 
 mod frames;
 mod handshake;
