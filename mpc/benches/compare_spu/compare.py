@@ -10,6 +10,7 @@ standard library is used here; what needs SPU runs in its environment (spu_drive
 
 import argparse
 import datetime
+import hashlib
 import json
 import os
 import pathlib
@@ -55,26 +56,24 @@ def main():
     os.sched_setaffinity(0, CORES & os.sched_getaffinity(0) or os.sched_getaffinity(0))
     tacit = options.tacit or build()
     python = environment(options.cache)
+    journal = Journal(options.resume)
     wanted = lambda cases: [case for case in cases if not options.only or case[0] in options.only.split(",")]
-    rows, spu_of = [], {}
+    binary = hashlib.sha256(pathlib.Path(tacit).read_bytes()).hexdigest()
+    rows = []
     for case in wanted(CASES):
         case = scaled(case, options.scale)
         op, shape, _, link = case
         # SPU has one width, so that cases which differ in Tacit's share its figures.
-        key = json.dumps([op, shape, link])
-        if key not in spu_of:
-            print(f"SPU    {name(case)}", file=sys.stderr, flush=True)
-            spu_of[key] = spu(python, case, options.runs)
-        print(f"Tacit  {name(case)}", file=sys.stderr, flush=True)
-        rows.append((case, spu_of[key], measured(tacit, case, options.runs)))
+        theirs = journal.figures(f"SPU    {name(case)}", ["SPU", op, shape, link, options.runs],
+                                 lambda: spu(python, case, options.runs))
+        ours = journal.figures(f"Tacit  {name(case)}", [binary, *case, options.runs],
+                               lambda: measured(tacit, case, options.runs))
+        rows.append((case, theirs, ours))
     large = []
     for case in wanted(LARGE if options.large else []):
         case = scaled(case, options.scale)
-        print(f"Tacit  {name(case)}", file=sys.stderr, flush=True)
-        large.append((case, measured(tacit, case, 1)))
+        large.append((case, journal.figures(f"Tacit  {name(case)}", [binary, *case, 1], lambda: measured(tacit, case, 1))))
     text = document(rows, large, options)
-    if options.json:
-        options.json.write_text("".join(json.dumps(row) + "\n" for row in rows + large))
     if options.write:
         write(text)
     else:
@@ -92,8 +91,34 @@ def arguments():
     parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path(cache) / "tacit" / "spu-0.9.5",
                         help="where SPU's environment is made")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT.relative_to(ROOT)}")
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write what both measured, case by case")
+    parser.add_argument("--resume", type=pathlib.Path, metavar="FILE",
+                        help="keep each finished measurement in FILE, and take from it what is there already of the same "
+                        "binary since this machine was started")
     return parser.parse_args()
+
+
+class Journal:
+    """Finished measurements, a JSON object a line, each written as soon as it is there."""
+
+    def __init__(self, path):
+        self.path, self.figures_of = path, {}
+        # What was measured before the machine was started anew may have been measured on another one.
+        self.boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        if path and path.exists():
+            for line in path.read_text().splitlines():
+                entry = json.loads(line)
+                if entry["boot"] == self.boot:
+                    self.figures_of[json.dumps(entry["case"])] = entry["figures"]
+
+    def figures(self, title, case, measure):
+        key = json.dumps(case)
+        if key not in self.figures_of:
+            print(title, file=sys.stderr, flush=True)
+            self.figures_of[key] = measure()
+            if self.path:
+                with self.path.open("a") as file:
+                    file.write(json.dumps({"boot": self.boot, "case": case, "figures": self.figures_of[key]}) + "\n")
+        return self.figures_of[key]
 
 
 def build():
