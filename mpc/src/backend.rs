@@ -30,7 +30,8 @@ pub trait Backend<R: Ring>: Seat {
     /// row `i` is word `i * k + j`, and the columns share the choice.
     fn select(&mut self, c: &Bits, x: &Arith<R>) -> Result<Arith<R>>;
 
-    /// The product in the ring of values of at most `a_bits` and `b_bits`.
+    /// The product in the ring of values of at most `a_bits` and `b_bits`. Here and in the products below, a square is
+    /// told by one reference for both operands, and may cost less.
     fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>>;
 
     /// `floor(a * b / 2^shift)` or one less, for a product of at most `product_bits` bits, less than the word's;

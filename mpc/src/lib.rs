@@ -12,6 +12,7 @@ pub mod error;
 pub mod executor;
 pub mod hash;
 pub mod inputs;
+pub mod lattice;
 pub mod ot;
 pub mod params;
 pub mod plan;

@@ -108,6 +108,88 @@ impl LpnSet {
 /// 0.26 MB of a first silent round, and the time is much the same.
 pub const SILENT_LEAST: u64 = 200_000;
 
+/// The coefficients of a polynomial of the lattice layer, as a power of two.
+pub const LATTICE_LOG2: u32 = 14;
+
+/// Bits of a limb of the ciphertexts' modulus: each is a prime just below `2^LATTICE_LIMB_BITS`.
+pub const LATTICE_LIMB_BITS: u32 = 46;
+
+/// The limbs. All of them together have 414 bits, below the 430 that ePrint 2024/463 (table 5.2) has for 128 bits of
+/// security at 2^14 coefficients, ternary secrets and errors of 3.2; the lattice estimator (head of June 2026: usvp, bdd,
+/// dual-hybrid) has 131.5 bits at 420 and 128.4 at 430. No special prime comes on top. Sets use the first of them, under
+/// one secret a session.
+pub const LATTICE_LIMBS: [u64; 9] = [
+    (1 << 46) - 589_823,
+    (1 << 46) - 688_127,
+    (1 << 46) - 884_735,
+    (1 << 46) - 1_769_471,
+    (1 << 46) - 2_064_383,
+    (1 << 46) - 3_244_031,
+    (1 << 46) - 3_407_871,
+    (1 << 46) - 3_735_551,
+    (1 << 46) - 4_620_287,
+];
+
+/// Bits that each of the two counts takes whose difference is an error: a variance of 10.5.
+pub const LATTICE_ERROR_BITS: u32 = 21;
+
+/// Bits of what a slot prime carries.
+pub const SLOT_PRIME_BITS: u32 = 42;
+
+/// The primes of slots, each just above `2^SLOT_PRIME_BITS`, so that a number of so many bits a prime is below their product
+/// with some room.
+pub const SLOT_PRIMES: [u64; 8] = [
+    (1 << 42) + 720_897,
+    (1 << 42) + 2_064_385,
+    (1 << 42) + 2_195_457,
+    (1 << 42) + 2_392_065,
+    (1 << 42) + 3_080_193,
+    (1 << 42) + 3_342_337,
+    (1 << 42) + 3_637_249,
+    (1 << 42) + 3_735_553,
+];
+
+/// How ciphertexts carry a number for each slot. The plaintext modulus is the product of the slot primes; the sizes follow
+/// from it: a flood that hides the evaluator's operands in the noise, a modulus that holds it, and a smaller one for the
+/// answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SlotSet {
+    /// Its name.
+    pub name: &'static str,
+    /// Slot primes.
+    pub slots: usize,
+    /// Limbs of a ciphertext.
+    pub limbs: usize,
+    /// Limbs of an answer.
+    pub kept: usize,
+    /// Bits of the flood, as a signed number.
+    pub flood_bits: u32,
+}
+
+/// For products of up to 86 bits.
+pub const SLOTS_126: SlotSet = SlotSet { name: "slots126", slots: 3, limbs: 7, kept: 3, flood_bits: 194 };
+/// For products of up to 128 bits.
+pub const SLOTS_168: SlotSet = SlotSet { name: "slots168", slots: 4, limbs: 9, kept: 4, flood_bits: 244 };
+
+impl SlotSet {
+    /// Bits of the signed number that a slot carries.
+    pub const fn bits(&self) -> u32 {
+        self.slots as u32 * SLOT_PRIME_BITS
+    }
+
+    /// The set for sums of products of so many bits with their mask, and over how many groups of primes they go, each in
+    /// ciphertexts of its own.
+    ///
+    /// # Panics
+    /// If they have more than 296 bits.
+    pub fn for_bits(product_bits: u32) -> (&'static Self, usize) {
+        let bits = product_bits + STATISTICAL_SECURITY as u32;
+        let fits = |(set, groups): &(&'static Self, usize)| bits <= set.bits() * *groups as u32;
+        let mut ways = [(&SLOTS_126, 1), (&SLOTS_168, 1), (&SLOTS_126, 2), (&SLOTS_168, 2)].into_iter();
+        ways.find(fits).expect("words have at most 128 bits")
+    }
+}
+
 /// Bytes of a tag of the alignment. Two different keys among `n` in all collide with probability below
 /// `n^2 / 2^129`: 2^-87 at two times a million.
 pub const ALIGN_TAG_BYTES: usize = 16;
@@ -207,6 +289,75 @@ mod tests {
             assert!((set.outputs() as f64) < set.secret() as f64 * (set.trees as f64).sqrt() / 2.0, "{}", set.name);
         }
         assert!(S9.outputs() >= S11.inputs() && S11.outputs() >= S11.inputs(), "each round feeds the next");
+    }
+
+    fn log2_of(primes: &[u64]) -> f64 {
+        primes.iter().map(|prime| (*prime as f64).log2()).sum()
+    }
+
+    #[test]
+    fn lattice_primes_have_roots_of_unity_and_the_moduli_stay_below_the_bound_of_the_degree() {
+        let is_prime = |n: u64| {
+            let power = |base: u64, exponent: u64| {
+                (0..64 - exponent.leading_zeros()).rev().fold(1_u128, |power, place| {
+                    let square = power * power % u128::from(n);
+                    if exponent >> place & 1 == 1 { square * u128::from(base) % u128::from(n) } else { square }
+                })
+            };
+            // Miller and Rabin with the bases that decide every number of 64 bits.
+            let (twos, odd) = ((n - 1).trailing_zeros(), (n - 1) >> (n - 1).trailing_zeros());
+            [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37]
+                .into_iter()
+                .all(|base| power(base, odd) == 1 || (0..twos).any(|k| power(base, odd << k) == u128::from(n - 1)))
+        };
+        for (primes, bits) in [(&LATTICE_LIMBS[..], LATTICE_LIMB_BITS), (&SLOT_PRIMES[..], SLOT_PRIME_BITS + 1)] {
+            for (i, prime) in primes.iter().enumerate() {
+                assert!(is_prime(*prime) && prime % (2 << LATTICE_LOG2) == 1, "{prime}");
+                assert_eq!(64 - prime.leading_zeros(), bits, "{prime}");
+                assert!(!primes[..i].contains(prime), "{prime} comes once");
+            }
+        }
+        assert!(log2_of(&LATTICE_LIMBS) <= 414.0);
+        // Drawn again so rarely that a stream of words is almost always the polynomial.
+        assert!(LATTICE_LIMBS.iter().all(|prime| *prime as f64 / 2f64.powi(46) > 1.0 - 1e-6));
+    }
+
+    #[test]
+    fn floods_hide_the_noise_and_the_moduli_hold_both() {
+        let n = f64::from(1 << LATTICE_LOG2);
+        let sigma = f64::from(LATTICE_ERROR_BITS).sqrt() / 2f64.sqrt();
+        for set in [&SLOTS_126, &SLOTS_168] {
+            let slots = log2_of(&SLOT_PRIMES[..set.slots]);
+            assert!(slots > f64::from(set.bits()) + 1e-7, "{}: numbers of so many bits and some room", set.name);
+            // All in units of the plaintext modulus, that is as noise. Two products: of errors by factors of half the
+            // modulus, by their norm, which no choice of factors exceeds ...
+            let errors = sigma * 0.5 * (2.0 * n).sqrt();
+            let flood = f64::from(set.flood_bits) - 1.0;
+            let hidden = flood + 1.0 - (n * 1.1 * errors).log2() - slots;
+            assert!(hidden >= STATISTICAL_SECURITY as f64 + 5.0, "{}: 2^-{hidden} a batch", set.name);
+            // ... and of messages by factors, at the worst that numbers can have.
+            let messages = 2.0 * n / 4.0;
+            assert!(flood + 1.0 - (n * messages).log2() - slots >= STATISTICAL_SECURITY as f64, "{}", set.name);
+            // The modulus holds the flood with twice its room to spare, whatever the rest is at its worst.
+            let worst = (2.0 * n * (f64::from(LATTICE_ERROR_BITS) + 1.0) * 0.5).log2() + slots;
+            let room = log2_of(&LATTICE_LIMBS[..set.limbs]) - 1.0 - slots;
+            assert!(flood + 1.99 <= room && worst + 40.0 < flood, "{}: {room}", set.name);
+            // After the switch the flood has a quarter of the room, and the rest is for the rounding: half a unit times
+            // a ternary secret, for which Hoeffding's bound is far below any other risk.
+            let room = (log2_of(&LATTICE_LIMBS[..set.kept]) - 1.0 - slots).exp2();
+            let spare = room * 0.74 - 1.0;
+            assert!(spare * spare / (2.0 * n / 4.0) * std::f64::consts::LOG2_E > 200.0, "{}: {spare}", set.name);
+        }
+    }
+
+    #[test]
+    fn numbers_of_any_width_find_a_set_with_room_for_their_mask() {
+        for bits in 1..=256 {
+            let (set, groups) = SlotSet::for_bits(bits);
+            assert!(bits + STATISTICAL_SECURITY as u32 <= set.bits() * groups as u32, "{bits} bits");
+        }
+        assert_eq!(SlotSet::for_bits(86), (&SLOTS_126, 1));
+        assert_eq!(SlotSet::for_bits(128), (&SLOTS_168, 1));
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl std::error::Error for LevelError {}
 pub enum Level {
     /// No instructions of its own: what the compiler makes for the target, and AES as the `aes` crate finds it.
     Portable,
-    /// 256-bit registers with AVX2, VAES and VPCLMULQDQ.
+    /// 256-bit registers with AVX2, FMA, VAES and VPCLMULQDQ.
     Avx2,
     /// 512-bit registers with AVX-512 (F, BW, DQ, VL), VAES and VPCLMULQDQ. Processors with AVX-512 but without VAES
     /// are [`Self::Portable`], as are those with AVX2 but without VAES.
@@ -96,6 +96,7 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => {
                 is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
                     && is_x86_feature_detected!("aes")
                     && is_x86_feature_detected!("pclmulqdq")
                     && is_x86_feature_detected!("vaes")

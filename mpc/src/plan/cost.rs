@@ -6,6 +6,7 @@ use tacit_protocol::contract::Profile;
 
 use super::Plan;
 use crate::error::Result;
+use crate::lattice::{self, KeyLimbs};
 use crate::ot;
 use crate::two_party::cost;
 
@@ -18,6 +19,8 @@ pub struct Cost {
     pub rounds: u64,
     /// Correlated transfers that are used, in both directions.
     pub transfers: u64,
+    /// Batches of products by encryption.
+    pub batches: u64,
 }
 
 impl Cost {
@@ -28,11 +31,12 @@ impl Cost {
             bytes: self.bytes.saturating_add(other.bytes),
             rounds: self.rounds.saturating_add(other.rounds),
             transfers: self.transfers.saturating_add(other.transfers),
+            batches: self.batches.saturating_add(other.batches),
         }
     }
 
     /// Microseconds that it takes between parties of such profiles, the slower of each kind: half a round trip an
-    /// exchange, the bytes at the bandwidth with half of them each way, and a core's work for the transfers. An estimate
+    /// exchange, the bytes at the bandwidth with half of them each way, and a core's work for transfers and batches. An estimate
     /// in whole numbers, so that both parties have the same.
     pub fn microseconds(&self, profiles: &[Profile]) -> u64 {
         let of = |exponent: u8| 1_u128 << exponent.min(63);
@@ -41,7 +45,8 @@ impl Cost {
         let (bandwidth, blocks) = (of(slowest(|p| p.bandwidth)), of(slowest(|p| p.core_speed)));
         let waiting = u128::from(self.rounds) * round_trip / 2;
         let sending = u128::from(self.bytes) * 500_000 / bandwidth;
-        let working = u128::from(self.transfers) * BLOCKS_PER_TRANSFER / blocks;
+        let work = u128::from(self.transfers) * BLOCKS_PER_TRANSFER + u128::from(self.batches) * BLOCKS_PER_BATCH;
+        let working = work / blocks;
         u64::try_from(waiting + sending + working).unwrap_or(u64::MAX)
     }
 }
@@ -50,15 +55,23 @@ impl Cost {
 /// --op lt --n 1000000` took 4 s of each party's core for 66 million, where a core makes 2^10 million blocks a second.
 const BLOCKS_PER_TRANSFER: u128 = 64;
 
+/// What a batch of products takes of each party's core, likewise: 2 to 3 ms.
+const BLOCKS_PER_BATCH: u128 = 5 << 19;
+
 impl From<cost::Cost> for Cost {
     fn from(counted: cost::Cost) -> Self {
-        Self { bytes: counted.bytes(), rounds: counted.rounds, transfers: counted.transfers() }
+        Self {
+            bytes: counted.bytes(),
+            rounds: counted.rounds,
+            transfers: counted.transfers(),
+            batches: counted.batches,
+        }
     }
 }
 
 impl From<ot::cost::Cost> for Cost {
     fn from(counted: ot::cost::Cost) -> Self {
-        Self { bytes: counted.bytes(), rounds: counted.rounds, transfers: 0 }
+        Self { bytes: counted.bytes(), rounds: counted.rounds, ..Self::default() }
     }
 }
 
@@ -69,16 +82,20 @@ pub struct PlanCost {
     pub steps: Vec<Cost>,
     /// Setting up the transfers, and making more of them on the way.
     pub transfers: Cost,
+    /// The exchange of keys for products by encryption.
+    pub keys: Cost,
     /// The opening, the range check included.
     pub opening: Cost,
     /// How many transfers each party offers.
     pub expected: ot::Expected,
+    /// The keys that each party needs.
+    pub key_limbs: KeyLimbs,
 }
 
 impl PlanCost {
     /// The whole plan.
     pub fn total(&self) -> Cost {
-        self.steps.iter().copied().fold(self.transfers.plus(self.opening), Cost::plus)
+        self.steps.iter().copied().fold(self.transfers.plus(self.keys).plus(self.opening), Cost::plus)
     }
 }
 
@@ -91,11 +108,14 @@ impl Plan {
         let schedule = self.schedule()?;
         let rounds = schedule.rounds();
         let steps = schedule.costs.iter().zip(rounds).map(|(cost, rounds)| Cost { rounds, ..Cost::from(*cost) });
-        let offered = schedule.total().offered;
+        let total = schedule.total();
+        let (offered, key_limbs) = (total.offered, KeyLimbs(total.key_limbs));
         let expected = ot::Expected { offered };
         let set_up = Cost::from(ot::cost::set_up(expected));
         let transfers = set_up.plus(ot::cost::transfers(expected, offered).into());
-        Ok(PlanCost { steps: steps.collect(), transfers, opening: self.opening_cost(), expected })
+        let sent = lattice::cost::keys(key_limbs);
+        let keys = Cost { bytes: sent[0] + sent[1], rounds: u64::from(sent != [0; 2]), ..Cost::default() };
+        Ok(PlanCost { steps: steps.collect(), transfers, keys, opening: self.opening_cost(), expected, key_limbs })
     }
 
     /// The cost of the whole plan, transfers and opening included.
@@ -114,9 +134,17 @@ impl Plan {
         Ok(self.costs()?.expected)
     }
 
+    /// The keys that each party needs: what [`lattice::Lattice`] is set up for.
+    ///
+    /// # Errors
+    /// As [`Plan::costs`].
+    pub fn key_limbs(&self) -> Result<KeyLimbs> {
+        Ok(self.costs()?.key_limbs)
+    }
+
     /// What leaves at the opening.
     fn opening_cost(&self) -> Cost {
-        let check = if self.checked { Cost { bytes: 2, rounds: 1, transfers: 0 } } else { Cost::default() };
+        let check = if self.checked { Cost { bytes: 2, rounds: 1, ..Cost::default() } } else { Cost::default() };
         let bits = |cells: u64| cells.div_ceil(64) * 8;
         let outputs = self.outputs.iter().map(|output| {
             let cells = output.cells() as u64;
@@ -127,7 +155,7 @@ impl Plan {
         // Where one party receives only, it waits for what it needs to send nothing for.
         let receives = |party| self.outputs.iter().any(|output| output.receivers.contains(&party));
         let rounds = u64::from(receives(PartyId::ZERO) && receives(PartyId::ONE));
-        check.plus(Cost { bytes: outputs.sum(), rounds, transfers: 0 })
+        check.plus(Cost { bytes: outputs.sum(), rounds, ..Cost::default() })
     }
 }
 
@@ -139,8 +167,8 @@ mod tests {
     fn the_estimate_counts_waiting_sending_and_working_at_the_slower_profile() {
         let profile = |core_speed, round_trip, bandwidth| Profile { core_speed, round_trip, bandwidth };
         let profiles = [profile(11, 10, 20), profile(5, 4, 30)];
-        let cost = Cost { bytes: 1 << 20, rounds: 4, transfers: 1 << 10 };
-        assert_eq!(cost.microseconds(&profiles), 4 * 512 + 500_000 + 2048);
+        let cost = Cost { bytes: 1 << 20, rounds: 4, transfers: 1 << 10, batches: 2 };
+        assert_eq!(cost.microseconds(&profiles), 4 * 512 + 500_000 + 2048 + 2 * 81_920);
         assert_eq!(Cost::default().microseconds(&profiles), 0);
     }
 }

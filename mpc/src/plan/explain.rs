@@ -29,6 +29,9 @@ pub struct Row {
     pub rounds: u64,
     /// Correlated transfers that it uses, in both directions.
     pub transfers: u64,
+    /// Batches of products by encryption that it takes.
+    #[serde(default)]
+    pub batches: u64,
     /// How far its values may lie from what exact arithmetic on the plain values gives, in units of its words: for a
     /// value of the program, its lattice step or the release's grid. None: without bound, because a comparison of
     /// inexact numbers decides them.
@@ -38,7 +41,7 @@ pub struct Row {
 impl Row {
     /// What it costs; [`Cost::microseconds`] tells the time between parties of given profiles.
     pub fn cost(&self) -> Cost {
-        Cost { bytes: self.bytes, rounds: self.rounds, transfers: self.transfers }
+        Cost { bytes: self.bytes, rounds: self.rounds, transfers: self.transfers, batches: self.batches }
     }
 }
 
@@ -54,8 +57,8 @@ pub struct Accuracy {
 }
 
 impl Plan {
-    /// One row a step, in order, then one for the making of the transfers and one for the opening: their sums are what
-    /// the channel counts from the set-up on.
+    /// One row a step, in order, then one for the making of the transfers, one for keys where there are any, and one for
+    /// the opening: their sums are what the channel counts from the set-up on.
     ///
     /// # Errors
     /// As [`Plan::costs`].
@@ -76,11 +79,14 @@ impl Plan {
             bytes: cost.bytes,
             rounds: cost.rounds,
             transfers: cost.transfers,
+            batches: cost.batches,
             error: *error,
         });
         let outputs = self.outputs.iter().map(|output| output.cells() as u64).sum();
-        let extra = [("transfers", 0, costs.transfers), ("opening", outputs, costs.opening)];
-        let extra = extra.into_iter().enumerate().map(|(place, (what, cells, cost))| Row {
+        let keys = (costs.keys != Cost::default()).then_some(("keys", 0, costs.keys));
+        let extra =
+            [("transfers", 0, costs.transfers)].into_iter().chain(keys).chain([("opening", outputs, costs.opening)]);
+        let extra = extra.enumerate().map(|(place, (what, cells, cost))| Row {
             step: u32::try_from(self.steps.len() + place).unwrap_or(u32::MAX),
             what: what.into(),
             node: None,
@@ -90,7 +96,8 @@ impl Plan {
             bytes: cost.bytes,
             rounds: cost.rounds,
             transfers: 0,
-            // Neither changes a value.
+            batches: 0,
+            // None of them changes a value.
             error: Some(0.0),
         });
         Ok(rows.chain(extra).collect())

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::executor;
 use crate::two_party::cost::Cost;
 
-/// Transfers a direction that a step may take to go together with others.
+/// Transfers a direction that a step may take to go together with others; with batches of products none goes.
 const SMALL: u64 = 1 << 16;
 /// Steps that go together at most, each on a thread.
 const LANES: usize = 32;
@@ -55,8 +55,10 @@ impl Plan {
             64 => executor::costs::<u64>(self)?,
             _ => executor::costs::<u128>(self)?,
         };
-        let small: Vec<bool> =
-            costs.iter().map(|cost| cost.rounds > 0 && cost.offered.into_iter().all(|n| n <= SMALL)).collect();
+        let small: Vec<bool> = costs
+            .iter()
+            .map(|cost| cost.rounds > 0 && cost.batches == 0 && cost.offered.into_iter().all(|n| n <= SMALL))
+            .collect();
         // How many small steps lie before each, one behind the other.
         let mut depth = vec![0_usize; self.steps.len()];
         for (place, step) in self.steps.iter().enumerate() {

@@ -26,6 +26,7 @@ use crate::correlations::Correlations;
 use crate::error::{Error, Result};
 use crate::executor::{self, StepProgress};
 use crate::inputs::{Bound, LocalTables};
+use crate::lattice::Lattice;
 use crate::ot::Silent;
 use crate::plan::Plan;
 use crate::released::ReleasedValue;
@@ -140,14 +141,14 @@ pub fn run(
     (hooks.observer)(Progress::Phase(Phase::Align));
     let aligned = meter.measure(Phase::Align, channel, |channel| align(channel, job, rng, hooks.observer))?;
     (hooks.observer)(Progress::Phase(Phase::SetUp));
-    let (plan, correlations) = meter.measure(Phase::SetUp, channel, |channel| {
+    let (plan, correlations, mut lattice) = meter.measure(Phase::SetUp, channel, |channel| {
         let plan = agree(channel, job, &aligned)?;
-        let correlations = transfers(channel, job, &plan, rng)?;
-        Ok((plan, correlations))
+        let (correlations, lattice) = set_up(channel, job, &plan, rng)?;
+        Ok((plan, correlations, lattice))
     })?;
     (hooks.observer)(Progress::Phase(Phase::Compute));
     let shares = meter.measure(Phase::Compute, channel, |channel| {
-        compute(channel, job, &aligned, &plan, correlations, hooks.observer)
+        compute(channel, job, &aligned, &plan, correlations, &mut lattice, hooks.observer)
     })?;
     (hooks.release_barrier)(&shares)?;
     (hooks.observer)(Progress::Phase(Phase::Open));
@@ -168,12 +169,12 @@ pub fn execute(
 ) -> Result<OutputShares> {
     observer(Progress::Phase(Phase::SetUp));
     let plan = agree(channel, job, aligned)?;
-    let correlations = transfers(channel, job, &plan, rng)?;
+    let (correlations, mut lattice) = set_up(channel, job, &plan, rng)?;
     observer(Progress::Phase(Phase::Compute));
-    compute(channel, job, aligned, &plan, correlations, observer)
+    compute(channel, job, aligned, &plan, correlations, &mut lattice, observer)
 }
 
-/// The same on correlations from elsewhere.
+/// The same on correlations and keys from elsewhere, of what the plan takes ([`Plan::expected`], [`Plan::key_limbs`]).
 ///
 /// # Errors
 /// As [`execute`].
@@ -182,10 +183,11 @@ pub fn execute_with<C: Correlations>(
     job: &JobInput<'_>,
     aligned: &Aligned,
     correlations: C,
+    lattice: &mut Lattice,
     observer: &mut dyn FnMut(Progress),
 ) -> Result<OutputShares> {
     let plan = agree(channel, job, aligned)?;
-    compute(channel, job, aligned, &plan, correlations, observer)
+    compute(channel, job, aligned, &plan, correlations, lattice, observer)
 }
 
 /// Instantiates the plan and compares it with the peer's: the first message after alignment.
@@ -201,9 +203,16 @@ fn agree(channel: &mut dyn Channel, job: &JobInput<'_>, aligned: &Aligned) -> Re
     Ok(plan)
 }
 
-/// Sets up the transfers that the plan takes. A job is computed on whatever cores the node gives it.
-fn transfers(channel: &mut dyn Channel, job: &JobInput<'_>, plan: &Plan, rng: &mut dyn CryptoRng) -> Result<Silent> {
-    Silent::establish(channel, job.party, ot_session(job), plan.expected()?, true, rng)
+/// Sets up the transfers and the keys that the plan takes. A job is computed on whatever cores the node gives it.
+fn set_up(
+    channel: &mut dyn Channel,
+    job: &JobInput<'_>,
+    plan: &Plan,
+    rng: &mut dyn CryptoRng,
+) -> Result<(Silent, Lattice)> {
+    let costs = plan.costs()?;
+    let transfers = Silent::establish(channel, job.party, ot_session(job), costs.expected, true, rng)?;
+    Ok((transfers, Lattice::establish(channel, job.party, costs.key_limbs, rng)?))
 }
 
 fn compute<C: Correlations>(
@@ -212,14 +221,21 @@ fn compute<C: Correlations>(
     aligned: &Aligned,
     plan: &Plan,
     correlations: C,
+    lattice: &mut Lattice,
     observer: &mut dyn FnMut(Progress),
 ) -> Result<OutputShares> {
     channel.enter("compute");
     let inputs = Bound::new(job.program, job.tables, aligned.rows());
     let mut steps = |step: StepProgress| observer(Progress::Step(step));
     let mut shares = match plan.word_bits {
-        64 => shares::<u64, C>(plan, TwoParty::new(job.party, channel, correlations), &inputs, &mut steps),
-        _ => shares::<u128, C>(plan, TwoParty::new(job.party, channel, correlations), &inputs, &mut steps),
+        64 => {
+            let backend = TwoParty::new(job.party, channel, correlations).with_lattice(lattice);
+            shares::<u64, C>(plan, backend, &inputs, &mut steps)
+        }
+        _ => {
+            let backend = TwoParty::new(job.party, channel, correlations).with_lattice(lattice);
+            shares::<u128, C>(plan, backend, &inputs, &mut steps)
+        }
     }?;
     shares.check_ranges(channel)?;
     Ok(shares)

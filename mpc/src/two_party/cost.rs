@@ -9,7 +9,7 @@ use super::adder::{Level, network};
 use super::compare::ELEMENTS;
 use super::cross::{BIT_TILE, Choosers, WordCross, choosers};
 use super::digits::{DIGIT, Want, cut};
-use super::multiply::{matrix_crosses, offered_from, orient};
+use super::multiply::{Products, matrix_crosses, offered_from, orient};
 use super::reveal::gives;
 use super::transfers::offerer;
 use crate::backend::MatrixShape;
@@ -25,6 +25,10 @@ pub struct Cost {
     pub rounds: u64,
     /// Random transfers that each party offers.
     pub offered: [u64; 2],
+    /// Batches of products by encryption.
+    pub batches: u64,
+    /// Limbs that each party's public key must have for them.
+    pub key_limbs: [usize; 2],
 }
 
 impl Cost {
@@ -53,6 +57,8 @@ impl Add for Cost {
             sent: [self.sent[0] + other.sent[0], self.sent[1] + other.sent[1]],
             rounds: self.rounds + other.rounds,
             offered: [self.offered[0] + other.offered[0], self.offered[1] + other.offered[1]],
+            batches: self.batches + other.batches,
+            key_limbs: [0, 1].map(|party| self.key_limbs[party].max(other.key_limbs[party])),
         }
     }
 }
@@ -90,9 +96,9 @@ pub fn select_within(n: usize, columns: usize, c: Placement, x: Placement, width
     cross_words(&shape, choosers(c, offered_from(c, x)))
 }
 
-/// [`Backend::multiply`](crate::backend::Backend::multiply) of `n` pairs.
-pub fn multiply<R: Ring>(n: usize, a: Placement, b: Placement, bits: (u32, u32)) -> Cost {
-    product(n, a, b, bits, R::BITS)
+/// [`Backend::multiply`](crate::backend::Backend::multiply) of `n` pairs; of a `square`, both operands are one value.
+pub fn multiply<R: Ring>(n: usize, a: Placement, b: Placement, bits: (u32, u32), square: bool) -> Cost {
+    product(n, a, b, bits, R::BITS, square)
 }
 
 /// [`Backend::multiply_truncate`](crate::backend::Backend::multiply_truncate) of `n` pairs.
@@ -103,12 +109,13 @@ pub fn multiply_truncate<R: Ring>(
     bits: (u32, u32),
     product_bits: u32,
     shift: u32,
+    square: bool,
 ) -> Cost {
     if choosers(a, b) == [false; 2] {
         return truncate(n, shift, a.join(b));
     }
     let width = product_bits + 1;
-    product(n, a, b, bits, width) + wrap(n, R::BITS - width + shift)
+    product(n, a, b, bits, width, square) + wrap(n, R::BITS - width + shift)
 }
 
 /// [`Backend::shift_within`](crate::backend::Backend::shift_within) of `n` values by `places` places.
@@ -118,8 +125,8 @@ pub fn shift_within(n: usize, places: usize, c: Placement, x: Placement, width: 
 }
 
 /// [`Backend::multiply_within`](crate::backend::Backend::multiply_within) of `n` pairs.
-pub fn multiply_within(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32) -> Cost {
-    product(n, a, b, bits, width)
+pub fn multiply_within(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32, square: bool) -> Cost {
+    product(n, a, b, bits, width, square)
 }
 
 /// [`Backend::truncate_within`](crate::backend::Backend::truncate_within) of `n` values.
@@ -127,10 +134,9 @@ pub fn truncate_within(n: usize, shift: u32, width: u32, wanted: u32, x: Placeme
     if x == Placement::Shared { wrap(n, (wanted + shift).saturating_sub(width)) } else { Cost::default() }
 }
 
-fn product(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32) -> Cost {
-    let orientation = orient(width, (a, bits.0, 1), (b, bits.1, 1));
-    let (choice, offer) = if orientation.swapped { (b, a) } else { (a, b) };
-    cross_words(&WordCross::each(n, orientation.choice_bits, true, width), choosers(choice, offer))
+fn product(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32, square: bool) -> Cost {
+    let cut = Products::new(n, width, (a, bits.0), (b, bits.1), square);
+    cut.slots.cost(cut.batched) + cross_words(&cut.transfers, cut.choosers)
 }
 
 /// [`Backend::matrix_multiply`](crate::backend::Backend::matrix_multiply).
@@ -217,7 +223,7 @@ pub fn reveal_bits(n: usize, x: Placement, to: &[PartyId]) -> Cost {
 fn parts(bytes: usize, x: Placement, to: &[PartyId]) -> Cost {
     let gives = [PartyId::ZERO, PartyId::ONE].map(|party| gives(x, party, to) && bytes > 0);
     let sent = gives.map(|gives| if gives { bytes as u64 } else { 0 });
-    Cost { sent, rounds: u64::from(gives != [false; 2]), offered: [0; 2] }
+    Cost { sent, rounds: u64::from(gives != [false; 2]), ..Cost::default() }
 }
 
 /// The comparison of two private numbers of `bits` bits.

@@ -64,7 +64,7 @@ impl<R: Ring> Backend<R> for Counter {
     }
 
     fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>> {
-        self.cost += cost::multiply::<R>(a.len(), a.placement, b.placement, (a_bits, b_bits));
+        self.cost += cost::multiply::<R>(a.len(), a.placement, b.placement, (a_bits, b_bits), std::ptr::eq(a, b));
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 
@@ -76,7 +76,8 @@ impl<R: Ring> Backend<R> for Counter {
         product_bits: u32,
         shift: u32,
     ) -> Result<Arith<R>> {
-        self.cost += cost::multiply_truncate::<R>(a.len(), a.placement, b.placement, bits, product_bits, shift);
+        let (n, square) = (a.len(), std::ptr::eq(a, b));
+        self.cost += cost::multiply_truncate::<R>(n, a.placement, b.placement, bits, product_bits, shift, square);
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 
@@ -92,7 +93,7 @@ impl<R: Ring> Backend<R> for Counter {
     }
 
     fn multiply_within(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>> {
-        self.cost += cost::multiply_within(a.len(), a.placement, b.placement, bits, width);
+        self.cost += cost::multiply_within(a.len(), a.placement, b.placement, bits, width, std::ptr::eq(a, b));
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 

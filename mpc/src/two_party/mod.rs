@@ -1,6 +1,7 @@
 //! The two-party engine's operations on shares.
 //!
-//! *Source*: cross products by correlated oblivious transfer after Gilboa (CRYPTO'99), with vector triples; comparison
+//! *Source*: cross products by correlated oblivious transfer after Gilboa (CRYPTO'99), with vector triples, and by
+//! encryption on lattices where there are many; comparison
 //! after CrypTFlow2 (ePrint 2020/1002) with digits of three bits; truncation by one transfer under a known range, as
 //! Cheetah (ePrint 2022/207) has it. All of them differ from the papers in that both parties offer and choose at once,
 //! so that every exchange is simultaneous.
@@ -30,6 +31,7 @@ mod multiply;
 mod pads;
 mod planes;
 mod reveal;
+mod slots;
 #[cfg(test)]
 pub(crate) mod tests;
 mod together;
@@ -48,6 +50,7 @@ use crate::channel::Channel;
 use crate::clear::{each, floor};
 use crate::correlations::Correlations;
 use crate::error::Result;
+use crate::lattice::Lattice;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
 use cross::choosers;
@@ -57,6 +60,7 @@ pub struct TwoParty<'c, R, C> {
     party: PartyId,
     channel: &'c mut dyn Channel,
     correlations: C,
+    lattice: Option<&'c mut Lattice>,
     tweak: u128,
     word: PhantomData<R>,
 }
@@ -65,7 +69,13 @@ impl<'c, R: Ring, C: Correlations> TwoParty<'c, R, C> {
     /// The side of `party`, which must be zero or one, over a channel to the other.
     pub fn new(party: PartyId, channel: &'c mut dyn Channel, correlations: C) -> Self {
         assert!(party.0 < 2, "two parties");
-        Self { party, channel, correlations, tweak: 0, word: PhantomData }
+        Self { party, channel, correlations, lattice: None, tweak: 0, word: PhantomData }
+    }
+
+    /// With the keys that a plan of many products takes.
+    #[must_use]
+    pub fn with_lattice(self, lattice: &'c mut Lattice) -> Self {
+        Self { lattice: Some(lattice), ..self }
     }
 
     /// The channel, for its counters.

@@ -1,7 +1,7 @@
 //! Selection and products: what one party's bits and words do to shared words.
 //!
-//! *Source*: Gilboa products with ownership: a part that one party knows to be zero has no cross term.
-//! *Security*: that of [`super::cross`].
+//! *Source*: Gilboa products with ownership: a part that one party knows to be zero has no cross term. Where there are many
+//! elements, [`super::slots`]. *Security*: that of [`super::cross`] and [`super::slots`].
 //! *Cost*: [`super::cost::select`], [`super::cost::multiply`], [`super::cost::matrix_multiply`].
 //! *Shapes and units*: products are of ring words; widths are of values, and make the choices of private operands short.
 
@@ -9,6 +9,7 @@ use tacit_protocol::PartyId;
 
 use super::TwoParty;
 use super::cross::{Choosers, WordCross, choosers};
+use super::slots::SlotCross;
 use crate::backend::MatrixShape;
 use crate::clear::{columns, local_matrix_product};
 use crate::correlations::Correlations;
@@ -88,11 +89,11 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     pub(super) fn product(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>> {
         assert_eq!(a.len(), b.len(), "operands have one length");
         let placement = a.placement.join(b.placement);
-        let orientation = orient(width, (a.placement, bits.0, 1), (b.placement, bits.1, 1));
-        let (choice, offer) = if orientation.swapped { (b, a) } else { (a, b) };
-        let shape = WordCross::each(a.len(), orientation.choice_bits, true, width);
-        let choosers = choosers(choice.placement, offer.placement);
-        let cross = self.cross_words(&shape, &choice.words, &offer.words, choosers)?;
+        let cut = Products::new(a.len(), width, (a.placement, bits.0), (b.placement, bits.1), std::ptr::eq(a, b));
+        let mut cross = self.cross_slots(&cut.slots, &a.words[..cut.batched], &b.words[..cut.batched])?;
+        let (choice, offer) = if cut.swapped { (b, a) } else { (a, b) };
+        let [choice, offer] = [choice, offer].map(|operand| &operand.words[cut.batched..]);
+        cross.extend(self.cross_words(&cut.transfers, choice, offer, cut.choosers)?);
         let words = a.words.iter().zip(&b.words).zip(cross).map(|((a, &b), cross)| a.mul(b).add(cross)).collect();
         Ok(Arith { placement, words })
     }
@@ -151,6 +152,35 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             from = to;
         }
         Ok(product)
+    }
+}
+
+/// How element-wise products are made: the first elements by encryption, the others by transfers.
+pub(super) struct Products {
+    /// Those by encryption.
+    pub(super) slots: SlotCross,
+    /// How many they are.
+    pub(super) batched: usize,
+    /// Those by transfers.
+    pub(super) transfers: WordCross,
+    /// Whether the right operand chooses there.
+    swapped: bool,
+    /// Who chooses there.
+    pub(super) choosers: Choosers,
+}
+
+impl Products {
+    /// Of so many pairs, modulo `2^width`; a square has both operands the same.
+    pub(super) fn new(n: usize, width: u32, a: (Placement, u32), b: (Placement, u32), square: bool) -> Self {
+        let Orientation { swapped, choice_bits } = orient(width, (a.0, a.1, 1), (b.0, b.1, 1));
+        let choosers = if swapped { choosers(b.0, a.0) } else { choosers(a.0, b.0) };
+        let slots = SlotCross::new(width, a, b, square);
+        let each = WordCross::each(1, choice_bits, true, width);
+        let transfer_bits =
+            choosers.into_iter().filter(|chooses| *chooses).count() * (choice_bits as usize + each.offered_bits());
+        let batched = slots.elements(n, transfer_bits);
+        let transfers = WordCross::each(n - batched, choice_bits, true, width);
+        Self { slots, batched, transfers, swapped, choosers }
     }
 }
 

@@ -14,6 +14,8 @@ use super::ideal::Ideal;
 use crate::backend::{Backend, Job, MatrixShape};
 use crate::channel::{Channel, Event, Recorder, Traffic, pair};
 use crate::clear::Clear;
+use crate::lattice::tests as lattice;
+use crate::lattice::{Lattice, SLOTS};
 use crate::ot::SoftSpoken;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
@@ -32,17 +34,27 @@ pub(crate) struct Run<T> {
 
 /// Runs both parties in threads of their own.
 pub(crate) fn run<R: Ring, T: Send>(seed: u64, program: impl Fn(&mut TwoParty<'_, R, Ideal>) -> T + Sync) -> Run<T> {
+    let mut none = lattice::session(0, seed);
+    run_with(&mut none, seed, program)
+}
+
+/// The same on keys for products by encryption.
+fn run_with<R: Ring, T: Send>(
+    [zero_keys, one_keys]: &mut [Lattice; 2],
+    seed: u64,
+    program: impl Fn(&mut TwoParty<'_, R, Ideal>) -> T + Sync,
+) -> Run<T> {
     let (zero, one) = pair();
-    let side = |party, channel| {
+    let side = |party, channel, keys| {
         let mut channel = Recorder::new(channel);
-        let mut engine = TwoParty::new(party, &mut channel, Ideal::new(party, seed));
+        let mut engine = TwoParty::new(party, &mut channel, Ideal::new(party, seed)).with_lattice(keys);
         let result = program(&mut engine);
         let used = engine.into_correlations().used;
         (result, channel.traffic(), channel.events().to_vec(), used)
     };
     let (zero, one) = thread::scope(|scope| {
-        let other = scope.spawn(|| side(PartyId::ONE, one));
-        (side(PartyId::ZERO, zero), other.join().expect("the other party finishes"))
+        let other = scope.spawn(|| side(PartyId::ONE, one, one_keys));
+        (side(PartyId::ZERO, zero, zero_keys), other.join().expect("the other party finishes"))
     });
     assert_eq!(zero.3, one.3, "both parties took the same transfers");
     Run { results: [zero.0, one.0], traffic: [zero.1, one.1], events: [zero.2, one.2], used: zero.3 }
@@ -229,7 +241,7 @@ fn binary<R: Ring>(n: usize, p: Placement, q: Placement) {
         let expected: Vec<R> = a.iter().zip(&b).map(|(a, &b)| a.mul(b)).collect();
         assert_eq!(join(&[&run.results[0], &run.results[1]]), expected, "product {n} {p:?} {q:?} {widths:?}");
         assert_eq!(run.results[0].placement, p.join(q));
-        assert_cost(&run, cost::multiply::<R>(n, p, q, widths), "multiply");
+        assert_cost(&run, cost::multiply::<R>(n, p, q, widths, false), "multiply");
     }
 }
 
@@ -323,7 +335,7 @@ fn short_products<R: Ring>(p: Placement, q: Placement, bits: (u32, u32), product
         let (a, b) = (part(engine, p, &a, 83), part(engine, q, &b, 84));
         engine.multiply_truncate(&a, &b, bits, product_bits, shift).expect("product")
     });
-    assert_cost(&run, cost::multiply_truncate::<R>(a.len(), p, q, bits, product_bits, shift), "short product");
+    assert_cost(&run, cost::multiply_truncate::<R>(a.len(), p, q, bits, product_bits, shift, false), "short product");
     let got = join(&[&run.results[0], &run.results[1]]);
     for (pair, got) in pairs.iter().zip(got) {
         let error = (product(pair) >> shift) - got.to_i128();
@@ -568,4 +580,52 @@ proptest! {
         prop_assert_eq!(join(&[&zero.0, &one.0]), below);
         prop_assert_eq!(join(&[&zero.2, &one.2]), x.iter().map(|&x| ((x as i64) >> shift) as u64).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn products_of_many_elements_are_those_of_the_interpreter_and_cost_what_was_counted() {
+    let mut keys = lattice::session(9, 1);
+    let private = Placement::Private(PartyId::ZERO);
+    let cases = [
+        (2 * SLOTS, Placement::Shared, Placement::Shared),
+        (2 * SLOTS + 100, Placement::Shared, private),
+        (3 * SLOTS - 10, Placement::Private(PartyId::ONE), private),
+        (18 * SLOTS + 1, private, Placement::Shared),
+    ];
+    for (n, p, q) in cases {
+        let (widths, a, b) = ((25, 33), values::<u64>(n, 25, 3), values::<u64>(n, 33, 4));
+        let expected: Vec<u64> = a.iter().zip(&b).map(|(a, b)| a.wrapping_mul(*b)).collect();
+        let run = run_with(&mut keys, 5, |engine| {
+            let (a, b) = (part(engine, p, &a, 1), part(engine, q, &b, 2));
+            engine.multiply(&a, &b, widths.0, widths.1).expect("the peer is honest")
+        });
+        assert!(join(&[&run.results[0], &run.results[1]]) == expected, "{n} elements");
+        let cost = cost::multiply::<u64>(n, p, q, widths, false);
+        assert!(cost.batches >= 2, "{n} elements go by encryption");
+        assert_cost(&run, cost, "multiply");
+    }
+}
+
+#[test]
+fn squares_and_short_products_of_many_elements_cost_less_and_are_right() {
+    let mut keys = lattice::session(9, 2);
+    let n = 2 * SLOTS + 5000;
+    let a = values::<u64>(n, 25, 7);
+    let run = run_with(&mut keys, 6, |engine| {
+        let a = part(engine, Placement::Shared, &a, 1);
+        let square = engine.multiply(&a, &a, 25, 25).expect("the peer is honest");
+        engine.multiply_truncate(&a, &a, (25, 25), 50, 18).map(|short| (square, short)).expect("the peer is honest")
+    });
+    let [zero, one] = &run.results;
+    let (squares, short) = (join(&[&zero.0, &one.0]), join(&[&zero.1, &one.1]));
+    for ((a, square), short) in a.iter().zip(squares).zip(short) {
+        assert_eq!(a.wrapping_mul(*a), square);
+        assert!([0, 1].contains(&(square >> 18).wrapping_sub(short)), "{a}: {short}");
+    }
+    let shared = Placement::Shared;
+    let square = cost::multiply::<u64>(n, shared, shared, (25, 25), true);
+    let short = cost::multiply_truncate::<u64>(n, shared, shared, (25, 25), 50, 18, true);
+    assert_cost(&run, square + short, "squares");
+    assert!(3 * square.bytes() < 2 * cost::multiply::<u64>(n, shared, shared, (25, 25), false).bytes());
+    assert_eq!((square.batches, square.offered), (3, [0; 2]), "the rest is large enough for a batch");
 }

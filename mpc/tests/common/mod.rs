@@ -16,6 +16,7 @@ use rand_core::SeedableRng;
 use tacit_mpc::channel::{Channel, Event, Recorder, pair};
 use tacit_mpc::error::Result;
 use tacit_mpc::inputs::{LocalTable, LocalTables};
+use tacit_mpc::lattice::Lattice;
 use tacit_mpc::ot::SoftSpoken;
 use tacit_mpc::plan::Plan;
 use tacit_mpc::released::ReleasedValue;
@@ -130,7 +131,9 @@ impl Case {
         let job = JobInput { program, release, party, tables: &tables, session: [7; 32] };
         let mut rng = ChaCha20Rng::seed_from_u64(seed.rotate_left(1) ^ u64::from(party.0));
         let correlations = SoftSpoken::establish(channel, party, [9; 32], &mut rng)?;
-        session::execute_with(channel, &job, aligned, correlations, &mut |_| ())
+        let plan = Plan::lower(program, release, aligned.sizes())?;
+        let mut lattice = Lattice::establish(channel, party, plan.key_limbs()?, &mut rng)?;
+        session::execute_with(channel, &job, aligned, correlations, &mut lattice, &mut |_| ())
     }
 
     fn party(

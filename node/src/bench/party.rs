@@ -9,6 +9,7 @@ use serde::Serialize;
 use tacit_mpc::channel::Channel;
 use tacit_mpc::channel::noise::{Deadlines, Handshake, NoiseChannel, Role, StaticKey};
 use tacit_mpc::correlations::Correlations;
+use tacit_mpc::lattice::Lattice;
 use tacit_mpc::ot::{Expected, Silent};
 use tacit_mpc::plan::Plan;
 use tacit_mpc::psi;
@@ -162,11 +163,11 @@ impl Bench<'_> {
 
     /// One set-up, one run that is not measured, then the measured ones.
     fn warm(&self, channel: &mut dyn Channel, work: &Work<'_>, rng: &mut dyn CryptoRng) -> Result<Measured, Failure> {
-        let (correlations, setup) = self.establish(channel, work, 0, rng)?;
+        let (correlations, mut lattice, setup) = self.establish(channel, work, 0, rng)?;
         let ahead = self.task.mode == Mode::OfflineReady;
         let mut correlations = Stock::new(correlations);
         correlations.record(ahead);
-        let (_, mut shares) = self.execute(channel, work, &mut correlations)?;
+        let (_, mut shares) = self.execute(channel, work, &mut correlations, &mut lattice)?;
         correlations.record(false);
         let (mut offline, mut runs) = (Vec::new(), Vec::new());
         for _ in 0..self.task.runs {
@@ -176,7 +177,7 @@ impl Bench<'_> {
                 correlations.fill(channel)?;
                 offline.push(start.until(Mark::now(&self.counters)));
             }
-            let (spent, next) = self.execute(channel, work, &mut correlations)?;
+            let (spent, next) = self.execute(channel, work, &mut correlations, &mut lattice)?;
             runs.push(spent);
             shares = next;
         }
@@ -186,8 +187,8 @@ impl Bench<'_> {
     /// Every run sets up for itself.
     fn cold(&self, channel: &mut dyn Channel, work: &Work<'_>, rng: &mut dyn CryptoRng) -> Result<Measured, Failure> {
         let mut once = |run: u32| -> Result<_, Failure> {
-            let (mut correlations, setup) = self.establish(channel, work, run, rng)?;
-            let (spent, shares) = self.execute(channel, work, &mut correlations)?;
+            let (mut correlations, mut lattice, setup) = self.establish(channel, work, run, rng)?;
+            let (spent, shares) = self.execute(channel, work, &mut correlations, &mut lattice)?;
             Ok((setup, setup.plus(spent), shares))
         };
         let (first, spent, mut shares) = once(0)?;
@@ -209,15 +210,17 @@ impl Bench<'_> {
         work: &Work<'_>,
         run: u32,
         rng: &mut dyn CryptoRng,
-    ) -> Result<(Silent, Spent), Failure> {
+    ) -> Result<(Silent, Lattice, Spent), Failure> {
         let plan = Plan::lower(work.job.program, work.job.release, work.aligned.sizes())?;
         let runs = if self.task.mode == Mode::Cold { 1 } else { u64::from(self.task.runs) + 1 };
-        let expected = Expected { offered: plan.expected()?.offered.map(|offered| offered.saturating_mul(runs)) };
+        let costs = plan.costs()?;
+        let expected = Expected { offered: costs.expected.offered.map(|offered| offered.saturating_mul(runs)) };
         let session = digest("tacit/bench/ot/1", &(self.task.session, run));
         meet(channel)?;
         let start = Mark::now(&self.counters);
         let correlations = Silent::establish(channel, self.party, *session.as_bytes(), expected, true, rng)?;
-        Ok((correlations, start.until(Mark::now(&self.counters))))
+        let lattice = Lattice::establish(channel, self.party, costs.key_limbs, rng)?;
+        Ok((correlations, lattice, start.until(Mark::now(&self.counters))))
     }
 
     /// One run of the operation, as a job computes it. What is measured begins when the inputs are in place: a job's
@@ -227,6 +230,7 @@ impl Bench<'_> {
         channel: &mut dyn Channel,
         work: &Work<'_>,
         correlations: &mut C,
+        lattice: &mut Lattice,
     ) -> Result<(Spent, OutputShares), Failure> {
         let (mut start, mut end) = (None, None);
         let mut observer = |progress: Progress| {
@@ -238,7 +242,7 @@ impl Bench<'_> {
                 end = Some(Mark::now(&self.counters));
             }
         };
-        let shares = session::execute_with(channel, &work.job, work.aligned, correlations, &mut observer)?;
+        let shares = session::execute_with(channel, &work.job, work.aligned, correlations, lattice, &mut observer)?;
         let (Some(start), Some(end)) = (start, end) else {
             return Err(broken(&"a plan without inputs or without an end"));
         };

@@ -1,0 +1,259 @@
+//! The three steps of a batch of products: what the encryptor sends, what the evaluator answers, what the encryptor reads.
+
+use tacit_simd::{Level, quotients};
+use zeroize::Zeroizing;
+
+use super::keys::{PublicKey, SEED_BYTES, SecretKey, read_seed};
+use super::ring::{Residues, Ring, SLOTS, read, signed, write};
+use super::sample::{Secret, digits, errors, ternary, uniform};
+use super::tables::{Carrier, DIGIT, Group};
+use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, SlotSet};
+use crate::prg::Prg;
+use crate::ring::Ring as Word;
+
+/// The words of an operand in a batch, at most [`SLOTS`], and how many of their low bits count, as a signed number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operand<'a, R> {
+    pub(crate) words: &'a [R],
+    pub(crate) bits: u32,
+}
+
+impl<R: Word> Operand<'_, R> {
+    /// The digits of the words, the uppermost signed; as many as there are factors for, or less.
+    fn digits(&self) -> Vec<Secret> {
+        let count = self.bits.saturating_sub(5).div_ceil(DIGIT).max(1);
+        let spare = 128 - self.bits.min(R::BITS);
+        let digit = |place: u32| {
+            let mut digit = Zeroizing::new(vec![0; SLOTS]);
+            for (digit, word) in digit.iter_mut().zip(self.words) {
+                // Signed by its uppermost bit that counts.
+                let number = (word.to_u128() << spare) as i128 >> spare;
+                let rest = (number >> (place * DIGIT)) as i64;
+                *digit = if place + 1 == count { rest } else { rest & ((1 << DIGIT) - 1) };
+            }
+            digit
+        };
+        (0..count).map(digit).collect()
+    }
+}
+
+/// Digits as inputs of a combination.
+fn inputs(digits: &[Secret]) -> Vec<&[i64]> {
+    digits.iter().map(|digit| &digit[..]).collect()
+}
+
+/// A number for each slot as polynomials: those modulo each slot prime, scaled for the lift, and how often the product of
+/// the primes is to be taken off.
+fn coefficients(group: &Group, digits: &[Secret]) -> (Zeroizing<Vec<Residues>>, Secret) {
+    let mut parts = Zeroizing::new(Vec::with_capacity(group.digits.len()));
+    for (transform, factors) in Ring::get().slots[group.first..].iter().zip(&group.digits) {
+        let mut part = vec![0; SLOTS];
+        transform.modulus().combine(&inputs(digits), &factors[..digits.len()], &mut part);
+        transform.backward(&mut part);
+        parts.push(part);
+    }
+    let mut times = Zeroizing::new(vec![0; SLOTS]);
+    let views: Vec<&[u64]> = parts.iter().map(Vec::as_slice).collect();
+    quotients(Level::detect(), &views, &group.reciprocals, &mut times);
+    (parts, times)
+}
+
+/// A number for each slot as a polynomial modulo the slot primes, plus the product of the primes times `noise`, as values
+/// modulo each limb.
+fn encoded(group: &Group, digits: &[Secret], noise: Option<Secret>) -> Zeroizing<Vec<Residues>> {
+    let (parts, times) = coefficients(group, digits);
+    let mut multiple = noise.unwrap_or_else(|| Zeroizing::new(vec![0; SLOTS]));
+    for (multiple, times) in multiple.iter_mut().zip(times.iter()) {
+        *multiple -= times;
+    }
+    let inputs: Vec<&[i64]> = parts.iter().map(|part| signed(part)).chain([&multiple[..]]).collect();
+    let limb = |(transform, factors): (&tacit_simd::Transform, &Vec<u64>)| {
+        let mut values = vec![0; SLOTS];
+        transform.modulus().combine(&inputs, factors, &mut values);
+        transform.forward(&mut values);
+        values
+    };
+    Zeroizing::new(Ring::get().limbs.iter().zip(&group.lift).map(limb).collect())
+}
+
+/// The message that has the encrypted operands of a batch.
+pub(crate) fn encrypt<R: Word>(
+    carrier: &Carrier,
+    key: &SecretKey,
+    mut random: Prg,
+    operands: &[Operand<'_, R>],
+) -> Vec<u8> {
+    let seed = random.draw::<1>()[0];
+    let mut public = Prg::new(seed);
+    let mut message = Vec::with_capacity(carrier.sent_up(operands.len()));
+    message.extend_from_slice(&seed.to_le_bytes());
+    for operand in operands {
+        let digits = operand.digits();
+        for group in &carrier.groups {
+            let mut hidden = encoded(group, &digits, Some(errors(&mut random)));
+            for (i, values) in hidden.iter_mut().enumerate() {
+                let uniform = uniform(&mut public, LATTICE_LIMBS[i]);
+                Ring::get().limbs[i].modulus().add_products(&[(&uniform, &key.negated[i])], values);
+                write(values, &mut message);
+            }
+        }
+    }
+    message
+}
+
+/// The evaluator's answer: its message, and its shares of the sum of the products of each encrypted operand with the own
+/// one at its place.
+pub(crate) fn evaluate<R: Word>(
+    carrier: &Carrier,
+    key: &PublicKey,
+    mut random: Prg,
+    mut message: &[u8],
+    own: &[Operand<'_, R>],
+) -> (Vec<u8>, Vec<R>) {
+    let (set, count) = (carrier.set, carrier.groups.len());
+    let mut public = read_seed(&mut message);
+    let mut answer = Vec::with_capacity(carrier.sent_down());
+    let mask = digits(&mut random, set.bits() * count as u32, DIGIT);
+    // Operand by operand, as they were sent; the sums are group by group.
+    let mut sums: Vec<[Vec<Residues>; 2]> = (0..count).map(|_| [zeros(set.limbs), zeros(set.limbs)]).collect();
+    for operand in own {
+        let digits = operand.digits();
+        for (group, sums) in carrier.groups.iter().zip(&mut sums) {
+            let factor = encoded(group, &digits, None);
+            for (i, factor) in factor.iter().enumerate() {
+                let modulus = Ring::get().limbs[i].modulus();
+                modulus.add_products(&[(&read(&mut message), factor)], &mut sums[0][i]);
+                modulus.add_products(&[(&uniform(&mut public, LATTICE_LIMBS[i]), factor)], &mut sums[1][i]);
+            }
+        }
+    }
+    for (group, mut sums) in carrier.groups.iter().zip(sums) {
+        hide(set, group, key, &mut random, &mask, &mut sums);
+        for part in sums {
+            for polynomial in switched(set, group, part) {
+                write(&polynomial, &mut answer);
+            }
+        }
+    }
+    (answer, shares(&mask))
+}
+
+fn zeros(limbs: usize) -> Vec<Residues> {
+    vec![vec![0; SLOTS]; limbs]
+}
+
+/// Adds an encryption of the mask, and the flood. What comes out are coefficients.
+fn hide(
+    set: &SlotSet,
+    group: &Group,
+    key: &PublicKey,
+    random: &mut Prg,
+    mask: &[Secret],
+    sums: &mut [Vec<Residues>; 2],
+) {
+    let (selector, error) = (ternary(random), errors(random));
+    let flood = digits(random, set.flood_bits, LATTICE_LIMB_BITS);
+    let (parts, mut times) = coefficients(group, mask);
+    times.iter_mut().for_each(|times| *times = -*times);
+    for i in 0..set.limbs {
+        let transform = &Ring::get().limbs[i];
+        let modulus = transform.modulus();
+        let product = *group.lift[i].last().expect("the product is the last");
+        let mut turned = Zeroizing::new(vec![0; SLOTS]);
+        modulus.combine(&[&selector], &[product], &mut turned);
+        transform.forward(&mut turned);
+        let [first, second] = [0, 1].map(|part| {
+            let mut sum = std::mem::take(&mut sums[part][i]);
+            modulus.add_products(&[(&turned, &key.parts[part][i])], &mut sum);
+            transform.backward(&mut sum);
+            sum
+        });
+        let masked = [signed(&first)].into_iter().chain(parts.iter().map(|part| signed(part)));
+        let inputs: Vec<&[i64]> = masked.chain([&times[..]]).chain(inputs(&flood)).collect();
+        let factors: Vec<u64> = [1].into_iter().chain(group.lift[i].iter().chain(&group.flood[i]).copied()).collect();
+        sums[0][i] = vec![0; SLOTS];
+        modulus.combine(&inputs, &factors, &mut sums[0][i]);
+        sums[1][i] = vec![0; SLOTS];
+        modulus.combine(&[signed(&second), &error], &[1, product], &mut sums[1][i]);
+    }
+}
+
+/// The limbs that are kept, of a polynomial over the product of those that are not.
+fn switched(set: &SlotSet, group: &Group, mut limbs: Vec<Residues>) -> Vec<Residues> {
+    let dropped = limbs.split_off(set.kept);
+    let scaled: Vec<Residues> = (dropped.iter().zip(&group.dropped).zip(&Ring::get().limbs[set.kept..]))
+        .map(|((limb, scale), transform)| {
+            let mut scaled = vec![0; SLOTS];
+            transform.modulus().combine(&[signed(limb)], &[*scale], &mut scaled);
+            scaled
+        })
+        .collect();
+    let mut times = vec![0; SLOTS];
+    let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
+    quotients(Level::detect(), &views, &group.dropped_reciprocals, &mut times);
+    (limbs.iter().zip(&group.switch).zip(&Ring::get().limbs))
+        .map(|((limb, factors), transform)| {
+            let inputs = [signed(limb)].into_iter().chain(scaled.iter().map(|limb| signed(limb)));
+            let inputs: Vec<&[i64]> = inputs.chain([&times[..]]).collect();
+            let mut kept = vec![0; SLOTS];
+            transform.modulus().combine(&inputs, factors, &mut kept);
+            kept
+        })
+        .collect()
+}
+
+/// The negatives of the masks.
+fn shares<R: Word>(mask: &[Secret]) -> Vec<R> {
+    let share = |i: usize| {
+        let add = |(place, digit): (usize, &Secret)| ((digit[i] as i128) as u128).checked_shl(place as u32 * DIGIT);
+        let number = mask.iter().enumerate().filter_map(add).fold(0_u128, u128::wrapping_add);
+        R::from_u128(number.wrapping_neg())
+    };
+    (0..SLOTS).map(share).collect()
+}
+
+/// The encryptor's shares, from the answer.
+pub(crate) fn decrypt<R: Word>(carrier: &Carrier, key: &SecretKey, mut answer: &[u8]) -> Vec<R> {
+    let (set, mut slots) = (carrier.set, Zeroizing::new(Vec::new()));
+    for group in &carrier.groups {
+        let masked: Vec<Residues> = (0..set.kept).map(|_| read(&mut answer)).collect();
+        let scaled: Zeroizing<Vec<Residues>> = Zeroizing::new(
+            (masked.iter().zip(&Ring::get().limbs).enumerate())
+                .map(|(i, (masked, transform))| {
+                    let mut uniform = read(&mut answer);
+                    transform.forward(&mut uniform);
+                    let mut product = vec![0; SLOTS];
+                    transform.modulus().add_products(&[(&uniform, &key.values[i])], &mut product);
+                    transform.backward(&mut product);
+                    let mut scaled = vec![0; SLOTS];
+                    let scale = [group.kept[i]; 2];
+                    transform.modulus().combine(&[signed(masked), signed(&product)], &scale, &mut scaled);
+                    scaled
+                })
+                .collect(),
+        );
+        let mut times = Zeroizing::new(vec![0; SLOTS]);
+        let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
+        quotients(Level::detect(), &views, &group.kept_reciprocals, &mut times);
+        let inputs: Vec<&[i64]> = scaled.iter().map(|limb| signed(limb)).chain([&times[..]]).collect();
+        for (factors, transform) in group.slots.iter().zip(&Ring::get().slots[group.first..]) {
+            let mut values = vec![0; SLOTS];
+            transform.modulus().combine(&inputs, factors, &mut values);
+            transform.forward(&mut values);
+            slots.push(values);
+        }
+    }
+    let mut times = Zeroizing::new(vec![0; SLOTS]);
+    let views: Vec<&[u64]> = slots.iter().map(Vec::as_slice).collect();
+    quotients(Level::detect(), &views, &carrier.reciprocals, &mut times);
+    let number = |i: usize| {
+        let parts =
+            slots.iter().zip(&carrier.weights).map(|(slots, weight)| u128::from(slots[i]).wrapping_mul(*weight));
+        let above = (times[i] as i128 as u128).wrapping_mul(carrier.product);
+        R::from_u128(parts.fold(0, u128::wrapping_add).wrapping_sub(above))
+    };
+    (0..SLOTS).map(number).collect()
+}
+
+/// Bytes before the polynomials of what is sent up.
+pub(super) const HEAD_BYTES: usize = SEED_BYTES;

@@ -1,0 +1,59 @@
+//! Polynomials modulo `x^n + 1`, limb by limb.
+
+use std::sync::OnceLock;
+
+use tacit_simd::{Level, Transform, pack, unpack};
+
+use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, LATTICE_LOG2, SLOT_PRIMES};
+
+/// Coefficients of a polynomial, and elements of a batch.
+pub(crate) const SLOTS: usize = 1 << LATTICE_LOG2;
+
+/// Bytes of a polynomial modulo one limb, packed.
+pub(super) const LIMB_BYTES: usize = SLOTS * LATTICE_LIMB_BITS as usize / 8;
+
+/// A polynomial modulo one prime.
+pub(super) type Residues = Vec<u64>;
+
+/// The transforms of every prime.
+pub(super) struct Ring {
+    /// Those of the limbs.
+    pub(super) limbs: Vec<Transform>,
+    /// Those of the primes of slots.
+    pub(super) slots: Vec<Transform>,
+}
+
+impl Ring {
+    /// The one of this process: about 8 MB of tables.
+    pub(super) fn get() -> &'static Self {
+        static RING: OnceLock<Ring> = OnceLock::new();
+        RING.get_or_init(|| {
+            let transforms = |primes: &[u64]| {
+                primes.iter().map(|prime| Transform::new(Level::detect(), *prime, LATTICE_LOG2)).collect()
+            };
+            Self { limbs: transforms(&LATTICE_LIMBS), slots: transforms(&SLOT_PRIMES) }
+        })
+    }
+}
+
+/// Appends a polynomial, packed.
+pub(super) fn write(polynomial: &[u64], into: &mut Vec<u8>) {
+    let start = into.len();
+    into.resize(start + LIMB_BYTES, 0);
+    pack(Level::detect(), LATTICE_LIMB_BITS, polynomial, &mut into[start..]);
+}
+
+/// Takes a packed polynomial. A coefficient may be its prime or more, which does no harm: kernels take any number of so
+/// many bits.
+pub(super) fn read(from: &mut &[u8]) -> Residues {
+    let (packed, rest) = from.split_at(LIMB_BYTES);
+    *from = rest;
+    let mut polynomial = vec![0; SLOTS];
+    unpack(Level::detect(), LATTICE_LIMB_BITS, packed, &mut polynomial);
+    polynomial
+}
+
+/// Residues as the signed inputs of a combination.
+pub(super) fn signed(residues: &[u64]) -> &[i64] {
+    bytemuck::cast_slice(residues)
+}

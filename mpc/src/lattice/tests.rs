@@ -1,0 +1,94 @@
+//! Batches of products against whole numbers, their shares against the uniform distribution, and their noise.
+
+use std::thread;
+
+use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
+use rand_core::{Rng, SeedableRng};
+use tacit_protocol::PartyId;
+
+use super::{Carrier, KeyLimbs, Lattice, Operand, SLOTS, decrypt, encrypt, evaluate};
+use crate::channel::pair;
+use crate::ring::Ring;
+
+/// The keys of both parties, exchanged.
+pub(crate) fn session(limbs: usize, seed: u64) -> [Lattice; 2] {
+    let (mut zero, mut one) = pair();
+    let side = |party: PartyId, channel: &mut dyn crate::channel::Channel| {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed.rotate_left(1) ^ u64::from(party.0));
+        Lattice::establish(channel, party, KeyLimbs([limbs; 2]), &mut rng).expect("the peer is honest")
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(|| side(PartyId::ONE, &mut one));
+        [side(PartyId::ZERO, &mut zero), other.join().expect("the other party finishes")]
+    })
+}
+
+fn words<R: Ring>(seed: u64) -> Vec<R> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut words: Vec<R> =
+        (0..SLOTS).map(|_| R::from_u128(u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64()))).collect();
+    let edges = [0, 1, u128::MAX, 1 << 127, (1 << 127) - 1, 1 << 63, (1 << 63) - 1, 1 << 39, (1 << 39) - 1];
+    for (i, word) in words.iter_mut().take(81).enumerate() {
+        *word = R::from_u128(edges[if seed % 2 == 0 { i % 9 } else { i / 9 }]);
+    }
+    words
+}
+
+/// A batch by the first party, answered by the second: both shares.
+fn batch<R: Ring>(
+    [zero, one]: &mut [Lattice; 2],
+    bits: u32,
+    encrypted: &[Operand<'_, R>],
+    own: &[Operand<'_, R>],
+) -> [Vec<R>; 2] {
+    let carrier = Carrier::new(bits);
+    let random = zero.random();
+    let message = encrypt(&carrier, zero.secret(), random, encrypted);
+    assert_eq!(message.len(), carrier.sent_up(own.len()));
+    let random = one.random();
+    let (answer, share) = evaluate(&carrier, one.peer(), random, &message, own);
+    assert_eq!(answer.len(), carrier.sent_down());
+    [decrypt(&carrier, zero.secret(), &answer), share]
+}
+
+fn signed<R: Ring>(word: R, bits: u32) -> R {
+    R::from_i128((word.to_u128() << (128 - bits)) as i128 >> (128 - bits))
+}
+
+fn products_of_one_width<R: Ring>(keys: &mut [Lattice; 2], bits: u32) {
+    let [a0, b0, a1, b1]: [Vec<R>; 4] = [1, 2, 3, 4].map(words);
+    let of = |words| Operand { words, bits };
+    let shares = batch(keys, 2 * bits, &[of(&a0), of(&b0)], &[of(&b1), of(&a1)]);
+    for i in 0..SLOTS {
+        let product = |a: &[R], b: &[R]| signed(a[i], bits).mul(signed(b[i], bits));
+        let expected = product(&a0, &b1).add(product(&b0, &a1));
+        assert_eq!(shares[0][i].add(shares[1][i]), expected, "{bits} bits, element {i}");
+    }
+}
+
+#[test]
+fn shares_add_up_to_the_products_at_every_width() {
+    let mut keys = session(9, 1);
+    for bits in [1, 20, 43, 44, 64] {
+        products_of_one_width::<u64>(&mut keys, bits);
+    }
+    for bits in [43, 64, 106, 107, 128] {
+        products_of_one_width::<u128>(&mut keys, bits);
+    }
+}
+
+#[test]
+fn a_short_batch_of_one_product_of_two_widths_is_right_too() {
+    let mut keys = session(7, 2);
+    let (a, b) = (words::<u64>(5), words::<u64>(6));
+    let shares = batch(
+        &mut keys,
+        25 + 52 - 1,
+        &[Operand { words: &a[..100], bits: 25 }],
+        &[Operand { words: &b[..100], bits: 52 }],
+    );
+    for i in 0..SLOTS {
+        let expected = if i < 100 { signed(a[i], 25).mul(signed(b[i], 52)) } else { 0 };
+        assert_eq!(shares[0][i].wrapping_add(shares[1][i]), expected, "element {i}");
+    }
+}
