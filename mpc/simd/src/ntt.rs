@@ -62,8 +62,18 @@ impl Transform {
     /// # Panics
     /// If the length is another.
     pub fn forward(&self, values: &mut [u64]) {
+        self.forward_low(values.len(), values);
+    }
+
+    /// Coefficients to values, of a polynomial whose coefficients from `filled` on are 0: the fewer are not, the less it
+    /// takes.
+    ///
+    /// # Panics
+    /// If the length is another.
+    pub fn forward_low(&self, filled: usize, values: &mut [u64]) {
         assert_eq!(values.len(), self.forward.nodes.len(), "the transform's length");
-        forward(self.modulus.level, self.modulus.values, &self.forward, values);
+        let filled = filled.next_power_of_two().clamp(BLOCK, values.len());
+        forward(self.modulus.level, self.modulus.values, &self.forward, filled, values);
     }
 
     /// Values to coefficients.
@@ -276,15 +286,21 @@ fn is_odd(n: usize) -> bool {
 }
 
 #[inline(always)]
-fn forward_on<T: Residue>(modulus: Values, roots: &Roots, values: &mut [u64]) {
-    for value in values.iter_mut() {
+fn forward_on<T: Residue>(modulus: Values, roots: &Roots, filled: usize, values: &mut [u64]) {
+    for value in values[..filled].iter_mut() {
         *value = bytemuck::cast(T::of(*value as i64, modulus));
+    }
+    // A layer adds what is nothing to the lower half and takes it off for the upper one.
+    for copy in 1..values.len() / filled {
+        values.copy_within(..filled, copy * filled);
     }
     let (n, values) = (values.len(), bytemuck::cast_slice_mut::<u64, T>(values));
     let (nodes, last) = (bytemuck::cast_slice::<u64, T>(&roots.nodes), bytemuck::cast_slice::<u64, T>(&roots.last));
-    let mut len = n;
-    if is_odd(n) {
-        halves_forward(values, nodes[1], modulus);
+    let mut len = filled;
+    if is_odd(filled) {
+        for (i, block) in values.chunks_exact_mut(filled).enumerate() {
+            halves_forward(block, nodes[n / filled + i], modulus);
+        }
         len /= 2;
     }
     while len > CACHED {
@@ -309,7 +325,7 @@ fn forward_on<T: Residue>(modulus: Values, roots: &Roots, values: &mut [u64]) {
         *value = bytemuck::cast::<u64, T>(*value).residue(modulus);
     }
 }
-on_levels!(fn forward(modulus: Values, roots: &Roots, values: &mut [u64]) = forward_on);
+on_levels!(fn forward(modulus: Values, roots: &Roots, filled: usize, values: &mut [u64]) = forward_on);
 
 #[inline(always)]
 fn backward_on<T: Residue>(modulus: Values, roots: &Roots, scale: i64, values: &mut [u64]) {
@@ -398,6 +414,21 @@ mod tests {
                 transform.modulus().add_products(&[(&a, &b)], &mut values);
                 transform.backward(&mut values);
                 assert_eq!(values, expected, "{level:?}, 2^{log2} coefficients");
+            }
+        }
+    }
+
+    #[test]
+    fn a_polynomial_of_few_coefficients_has_the_values_of_the_whole_transform() {
+        for level in levels() {
+            let transform = Transform::new(level, PRIMES[0], 13);
+            for filled in [1, 32, 64, 100, 128, 256, 4096, 8191] {
+                let mut values = vec![0; 1 << 13];
+                values[..filled].copy_from_slice(&numbers(filled, PRIMES[0], 3));
+                let mut low = values.clone();
+                transform.forward(&mut values);
+                transform.forward_low(filled, &mut low);
+                assert!(values == low, "{level:?}, {filled} coefficients");
             }
         }
     }

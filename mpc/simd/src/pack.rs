@@ -38,8 +38,8 @@ fn check(bits: u32, words: usize, bytes: usize) {
 fn pack_on<T: Residue>(bits: u32, words: &[u64], into: &mut [u8]) {
     let blocks = words.as_chunks::<PACKED>().0.iter().zip(into.chunks_exact_mut(PACKED / 8 * bits as usize));
     for (block, into) in blocks {
-        let mut rows = into.as_chunks_mut::<{ 8 * ROW }>().0.iter_mut();
-        let (mut row, mut filled) = ([0_u64; ROW], 0);
+        let (into, _) = into.as_chunks_mut::<8>();
+        let (mut row, mut filled, mut done) = ([0_u64; ROW], 0, 0);
         for words in block.as_chunks::<ROW>().0 {
             for (row, word) in row.iter_mut().zip(words) {
                 *row |= word << filled;
@@ -47,9 +47,10 @@ fn pack_on<T: Residue>(bits: u32, words: &[u64], into: &mut [u8]) {
             filled += bits;
             if filled >= 64 {
                 filled -= 64;
-                for (into, row) in rows.next().into_iter().flat_map(|into| into.as_chunks_mut::<8>().0).zip(&row) {
+                for (into, row) in into[done..done + ROW].iter_mut().zip(&row) {
                     *into = row.to_le_bytes();
                 }
+                done += ROW;
                 for (row, word) in row.iter_mut().zip(words) {
                     *row = word >> (bits - filled);
                 }
@@ -64,32 +65,25 @@ fn unpack_on<T: Residue>(bits: u32, from: &[u8], words: &mut [u64]) {
     let mask = (1 << bits) - 1;
     let blocks = words.as_chunks_mut::<PACKED>().0.iter_mut().zip(from.chunks_exact(PACKED / 8 * bits as usize));
     for (block, from) in blocks {
-        let mut rows = from.as_chunks::<{ 8 * ROW }>().0.iter();
-        let mut next = || {
-            let mut row = [0_u64; ROW];
-            for (row, from) in row.iter_mut().zip(rows.next().into_iter().flat_map(|from| from.as_chunks::<8>().0)) {
-                *row = u64::from_le_bytes(*from);
-            }
-            row
-        };
-        let (mut row, mut left) = (next(), 64);
+        let (from, _) = from.as_chunks::<8>();
+        let (mut row, mut left, mut taken) = ([0_u64; ROW], 0, 0);
         for words in block.as_chunks_mut::<ROW>().0 {
+            // What is left of the row before are the low bits.
             for (word, row) in words.iter_mut().zip(&row) {
-                *word = row >> (64 - left) & mask;
+                *word = row.checked_shr(64 - left).unwrap_or(0) & mask;
             }
-            if left > bits {
+            if left >= bits {
                 left -= bits;
                 continue;
             }
-            // What is left of the word is in the next row, or nothing is.
-            let taken = left;
-            row = next();
-            if taken < bits {
-                for (word, row) in words.iter_mut().zip(&row) {
-                    *word |= row << taken & mask;
-                }
+            for (row, from) in row.iter_mut().zip(&from[taken..taken + ROW]) {
+                *row = u64::from_le_bytes(*from);
             }
-            left = 64 + taken - bits;
+            taken += ROW;
+            for (word, row) in words.iter_mut().zip(&row) {
+                *word |= row << left & mask;
+            }
+            left = 64 + left - bits;
         }
     }
 }

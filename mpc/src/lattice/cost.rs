@@ -1,14 +1,14 @@
 //! What products by encryption send.
 
-use super::keys::{KeyLimbs, key_bytes};
+use super::keys::{KeySize, KeySizes};
 use super::product::HEAD_BYTES;
 use super::ring::LIMB_BYTES;
 use super::tables::Carrier;
 
 impl Carrier {
-    /// Limbs of a ciphertext.
-    pub(crate) fn limbs(&self) -> usize {
-        self.set.limbs
+    /// The key that the encryptor has to have sent.
+    pub(crate) fn key_size(&self) -> KeySize {
+        KeySize { limbs: self.set.limbs, ..KeySize::default() }
     }
 
     /// Bytes of the encrypted operands of a batch.
@@ -23,6 +23,6 @@ impl Carrier {
 }
 
 /// Bytes of each party's public key.
-pub fn keys(limbs: KeyLimbs) -> [u64; 2] {
-    limbs.0.map(|limbs| key_bytes(limbs) as u64)
+pub fn keys(sizes: KeySizes) -> [u64; 2] {
+    sizes.0.map(|size| size.bytes() as u64)
 }

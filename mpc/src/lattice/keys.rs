@@ -4,6 +4,7 @@ use rand_core::CryptoRng;
 use tacit_protocol::PartyId;
 use zeroize::Zeroizing;
 
+use super::packing::{self, PackingKey};
 use super::ring::{LIMB_BYTES, Residues, Ring, read, write};
 use super::sample::{errors, ternary, uniform};
 use crate::channel::Channel;
@@ -14,10 +15,40 @@ use crate::prg::Prg;
 /// Bytes of a seed.
 pub(super) const SEED_BYTES: usize = 16;
 
-/// How many limbs of each party's key a session takes, by party: a public number that both derive alike; 0 where the party
-/// encrypts nothing.
+/// The size of a party's key: a public number that both parties derive alike. All zero where the party encrypts nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeyLimbs(pub [usize; 2]);
+pub struct KeySize {
+    /// Limbs of the public key.
+    pub limbs: usize,
+    /// Limbs of the ciphertexts that are packed.
+    pub packed_limbs: usize,
+    /// Levels of the tree that packs them.
+    pub levels: usize,
+}
+
+impl KeySize {
+    /// One that serves both.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            limbs: self.limbs.max(other.limbs),
+            packed_limbs: self.packed_limbs.max(other.packed_limbs),
+            levels: self.levels.max(other.levels),
+        }
+    }
+
+    /// Its bytes.
+    pub const fn bytes(&self) -> usize {
+        if self.limbs == 0 {
+            return 0;
+        }
+        SEED_BYTES + (self.limbs + self.levels * packing::polynomials(self.packed_limbs)) * LIMB_BYTES
+    }
+}
+
+/// The sizes of both parties' keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeySizes(pub [KeySize; 2]);
 
 /// A party's secret key, and its negative, as values.
 pub(crate) struct SecretKey {
@@ -29,6 +60,7 @@ pub(crate) struct SecretKey {
 pub(crate) struct PublicKey {
     /// The part that hides, limb by limb, and the uniform part.
     pub(super) parts: [Vec<Residues>; 2],
+    packing: PackingKey,
 }
 
 /// What a party needs for products by encryption.
@@ -37,11 +69,6 @@ pub struct Lattice {
     peer: Option<PublicKey>,
     /// The seeds of what this party draws.
     seeds: Prg,
-}
-
-/// Bytes of a public key of so many limbs.
-pub(super) const fn key_bytes(limbs: usize) -> usize {
-    if limbs == 0 { 0 } else { SEED_BYTES + limbs * LIMB_BYTES }
 }
 
 impl Lattice {
@@ -59,19 +86,19 @@ impl Lattice {
     pub fn establish(
         channel: &mut dyn Channel,
         party: PartyId,
-        limbs: KeyLimbs,
+        sizes: KeySizes,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self> {
         let mut lattice = Self::none(rng);
-        let [own, theirs] = [party, party.other()].map(|party| limbs.0[party.index()]);
-        if own > 0 {
+        let [own, theirs] = [party, party.other()].map(|party| sizes.0[party.index()]);
+        if own.bytes() > 0 {
             channel.enter("lattice keys");
             channel.send(&lattice.make_key(own))?;
             channel.flush()?;
         }
-        if theirs > 0 {
+        if theirs.bytes() > 0 {
             channel.enter("lattice keys");
-            let mut message = vec![0; key_bytes(theirs)];
+            let mut message = vec![0; theirs.bytes()];
             channel.receive(&mut message)?;
             lattice.peer = Some(PublicKey::read(&message, theirs));
         }
@@ -79,14 +106,14 @@ impl Lattice {
     }
 
     /// Makes the secret key, and the message that has the public one.
-    fn make_key(&mut self, limbs: usize) -> Vec<u8> {
+    fn make_key(&mut self, size: KeySize) -> Vec<u8> {
         let mut random = self.random();
         let (secret, error) = (ternary(&mut random), errors(&mut random));
         let seed = random.draw::<1>()[0];
         let mut public = Prg::new(seed);
         let mut message = seed.to_le_bytes().to_vec();
         let mut key = SecretKey { values: Zeroizing::default(), negated: Zeroizing::default() };
-        for (transform, prime) in Ring::get().limbs[..limbs].iter().zip(LATTICE_LIMBS) {
+        for (i, (transform, prime)) in Ring::get().limbs.iter().zip(LATTICE_LIMBS).enumerate() {
             let of = |numbers: &[i64], factor| {
                 let mut values = vec![0; numbers.len()];
                 transform.modulus().combine(&[numbers], &[factor], &mut values);
@@ -94,12 +121,16 @@ impl Lattice {
                 values
             };
             let (values, negated) = (of(&secret, 1), of(&secret, prime - 1));
-            let mut hiding = of(&error, 1);
-            transform.modulus().add_products(&[(&uniform(&mut public, prime), &negated)], &mut hiding);
-            write(&hiding, &mut message);
+            if i < size.limbs {
+                let mut hiding = of(&error, 1);
+                transform.modulus().add_products(&[(&uniform(&mut public, prime), &negated)], &mut hiding);
+                write(&hiding, &mut message);
+            }
             key.values.push(values);
             key.negated.push(negated);
         }
+        let (levels, limbs) = (size.levels, size.packed_limbs);
+        packing::write_keys(levels, limbs, &secret, &key.negated, &mut random, &mut public, &mut message);
         self.secret = Some(key);
         message
     }
@@ -127,10 +158,16 @@ impl Lattice {
 }
 
 impl PublicKey {
-    fn read(mut message: &[u8], limbs: usize) -> Self {
+    fn read(mut message: &[u8], size: KeySize) -> Self {
         let mut public = read_seed(&mut message);
-        let uniform = LATTICE_LIMBS[..limbs].iter().map(|prime| uniform(&mut public, *prime)).collect();
-        Self { parts: [(0..limbs).map(|_| read(&mut message)).collect(), uniform] }
+        let uniform = LATTICE_LIMBS[..size.limbs].iter().map(|prime| uniform(&mut public, *prime)).collect();
+        let parts = [(0..size.limbs).map(|_| read(&mut message)).collect(), uniform];
+        Self { parts, packing: PackingKey::read(size.levels, size.packed_limbs, &mut public, &mut message) }
+    }
+
+    /// The part that packs.
+    pub(super) fn packing(&self) -> &PackingKey {
+        &self.packing
     }
 }
 

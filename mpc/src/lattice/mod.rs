@@ -15,7 +15,12 @@
 //! *Cost*: [`cost`]. *Shapes and units*: batches of [`SLOTS`] elements; operands are ring words of which a width counts.
 
 pub mod cost;
+mod drop;
 mod keys;
+mod layout;
+mod matrix;
+mod modular;
+mod packing;
 mod product;
 mod ring;
 mod sample;
@@ -23,7 +28,9 @@ mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use keys::{KeyLimbs, Lattice};
+pub use keys::{KeySize, KeySizes, Lattice};
+pub(crate) use layout::Layout;
+pub(crate) use matrix::{decrypt_matrix, encrypt_matrix, evaluate_matrix};
 pub(crate) use product::{Operand, decrypt, encrypt, evaluate};
 pub(crate) use ring::SLOTS;
 pub(crate) use tables::Carrier;

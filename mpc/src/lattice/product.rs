@@ -20,7 +20,7 @@ pub(crate) struct Operand<'a, R> {
 
 impl<R: Word> Operand<'_, R> {
     /// The digits of the words, the uppermost signed; as many as there are factors for, or less.
-    fn digits(&self) -> Vec<Secret> {
+    pub(super) fn digits(&self) -> Vec<Secret> {
         let count = self.bits.saturating_sub(5).div_ceil(DIGIT).max(1);
         let spare = 128 - self.bits.min(R::BITS);
         let digit = |place: u32| {
@@ -38,7 +38,7 @@ impl<R: Word> Operand<'_, R> {
 }
 
 /// Digits as inputs of a combination.
-fn inputs(digits: &[Secret]) -> Vec<&[i64]> {
+pub(super) fn inputs(digits: &[Secret]) -> Vec<&[i64]> {
     digits.iter().map(|digit| &digit[..]).collect()
 }
 
@@ -130,7 +130,8 @@ pub(crate) fn evaluate<R: Word>(
     for (group, mut sums) in carrier.groups.iter().zip(sums) {
         hide(set, group, key, &mut random, &mask, &mut sums);
         for part in sums {
-            for polynomial in switched(set, group, part) {
+            let (kept, dropped) = part.split_at(set.kept);
+            for polynomial in group.switch.apply(kept, dropped, set.kept) {
                 write(&polynomial, &mut answer);
             }
         }
@@ -176,30 +177,6 @@ fn hide(
         sums[1][i] = vec![0; SLOTS];
         modulus.combine(&[signed(&second), &error], &[1, product], &mut sums[1][i]);
     }
-}
-
-/// The limbs that are kept, of a polynomial over the product of those that are not.
-fn switched(set: &SlotSet, group: &Group, mut limbs: Vec<Residues>) -> Vec<Residues> {
-    let dropped = limbs.split_off(set.kept);
-    let scaled: Vec<Residues> = (dropped.iter().zip(&group.dropped).zip(&Ring::get().limbs[set.kept..]))
-        .map(|((limb, scale), transform)| {
-            let mut scaled = vec![0; SLOTS];
-            transform.modulus().combine(&[signed(limb)], &[*scale], &mut scaled);
-            scaled
-        })
-        .collect();
-    let mut times = vec![0; SLOTS];
-    let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
-    quotients(Level::detect(), &views, &group.dropped_reciprocals, &mut times);
-    (limbs.iter().zip(&group.switch).zip(&Ring::get().limbs))
-        .map(|((limb, factors), transform)| {
-            let inputs = [signed(limb)].into_iter().chain(scaled.iter().map(|limb| signed(limb)));
-            let inputs: Vec<&[i64]> = inputs.chain([&times[..]]).collect();
-            let mut kept = vec![0; SLOTS];
-            transform.modulus().combine(&inputs, factors, &mut kept);
-            kept
-        })
-        .collect()
 }
 
 /// The negatives of the masks.

@@ -1,5 +1,7 @@
 //! The constants of a set of slots: what changes of base multiply by.
 
+use super::drop::Drop;
+use super::modular::{invert, multiply, negate, power, product_modulo, reciprocals};
 use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, SLOT_PRIME_BITS, SLOT_PRIMES, SlotSet};
 
 /// Bits of the digits of words and masks.
@@ -17,12 +19,8 @@ pub(super) struct Group {
     pub(super) lift: Vec<Vec<u64>>,
     /// For each limb: what the digits of the flood count there.
     pub(super) flood: Vec<Vec<u64>>,
-    /// For each dropped limb: its scale before the switch.
-    pub(super) dropped: Vec<u64>,
-    /// `1 / limb` of each dropped limb.
-    pub(super) dropped_reciprocals: Vec<f64>,
-    /// For each kept limb: the factors of the limb itself, of each dropped limb, and of the quotient.
-    pub(super) switch: Vec<Vec<u64>>,
+    /// The switch to the answer's limbs.
+    pub(super) switch: Drop,
     /// For each kept limb: its scale before slots are read.
     pub(super) kept: Vec<u64>,
     /// `1 / limb` of each kept limb.
@@ -44,38 +42,6 @@ pub(crate) struct Carrier {
     pub(super) product: u128,
     /// `1 / prime` of each slot prime.
     pub(super) reciprocals: Vec<f64>,
-}
-
-/// A product of primes, less one of them.
-fn product_modulo(primes: &[u64], without: Option<u64>, modulo: u64) -> u64 {
-    let factors = primes.iter().filter(|prime| Some(**prime) != without);
-    factors.fold(1 % modulo, |product, factor| multiply(product, factor % modulo, modulo))
-}
-
-fn multiply(a: u64, b: u64, modulo: u64) -> u64 {
-    (u128::from(a) * u128::from(b) % u128::from(modulo)) as u64
-}
-
-fn power(base: u64, exponent: u64, modulo: u64) -> u64 {
-    let square = |root: u64| multiply(root, root, modulo);
-    match exponent {
-        0 => 1,
-        _ if exponent % 2 == 0 => square(power(base, exponent / 2, modulo)),
-        _ => multiply(base, power(base, exponent - 1, modulo), modulo),
-    }
-}
-
-/// The inverse modulo a prime.
-fn invert(a: u64, prime: u64) -> u64 {
-    power(a, prime - 2, prime)
-}
-
-fn negate(a: u64, prime: u64) -> u64 {
-    if a == 0 { 0 } else { prime - a }
-}
-
-fn reciprocals(primes: &[u64]) -> Vec<f64> {
-    primes.iter().map(|prime| 1.0 / *prime as f64).collect()
 }
 
 impl Carrier {
@@ -117,17 +83,6 @@ impl Group {
             let count = |place: u32| multiply(power(2, u64::from(place * LATTICE_LIMB_BITS), limb), product, limb);
             (0..set.flood_bits.div_ceil(LATTICE_LIMB_BITS)).map(count).collect()
         };
-        let scale = |limb: u64| {
-            let factor = multiply(product_modulo(dropped, Some(limb), limb), product_modulo(primes, None, limb), limb);
-            invert(factor, limb)
-        };
-        // A limb less what the dropped ones tell, which is a multiple of the slot primes' product, over the dropped ones.
-        let switch = |limb: u64| {
-            let slots = product_modulo(primes, None, limb);
-            let of = |dropped: &u64| negate(multiply(slots, invert(dropped % limb, limb), limb), limb);
-            let own = invert(product_modulo(dropped, None, limb), limb);
-            [own].into_iter().chain(dropped.iter().map(of)).chain([slots]).collect()
-        };
         let to_slots = |prime: u64| {
             // The switch divided by the dropped limbs, and the number is put together with a scale of its own.
             let undo = multiply(
@@ -145,9 +100,7 @@ impl Group {
             reciprocals: reciprocals(primes),
             lift: limbs.iter().map(|limb| lift(*limb)).collect(),
             flood: limbs.iter().map(|limb| flood(*limb)).collect(),
-            dropped: dropped.iter().map(|limb| scale(*limb)).collect(),
-            dropped_reciprocals: reciprocals(dropped),
-            switch: kept.iter().map(|limb| switch(*limb)).collect(),
+            switch: Drop::new(kept, dropped, |limb| product_modulo(primes, None, limb)),
             kept: kept.iter().map(|limb| invert(product_modulo(kept, Some(*limb), *limb), *limb)).collect(),
             kept_reciprocals: reciprocals(kept),
             slots: primes.iter().map(|prime| to_slots(*prime)).collect(),

@@ -6,16 +6,26 @@ use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use rand_core::{Rng, SeedableRng};
 use tacit_protocol::PartyId;
 
-use super::{Carrier, KeyLimbs, Lattice, Operand, SLOTS, decrypt, encrypt, evaluate};
+use super::{
+    Carrier, KeySize, KeySizes, Lattice, Layout, Operand, SLOTS, decrypt, decrypt_matrix, encrypt, encrypt_matrix,
+    evaluate, evaluate_matrix,
+};
+use crate::backend::MatrixShape;
 use crate::channel::pair;
+use crate::clear::local_matrix_product;
 use crate::ring::Ring;
 
 /// The keys of both parties, exchanged.
 pub(crate) fn session(limbs: usize, seed: u64) -> [Lattice; 2] {
+    session_of(KeySize { limbs, ..KeySize::default() }, seed)
+}
+
+/// The same with keys that pack.
+pub(crate) fn session_of(size: KeySize, seed: u64) -> [Lattice; 2] {
     let (mut zero, mut one) = pair();
     let side = |party: PartyId, channel: &mut dyn crate::channel::Channel| {
         let mut rng = ChaCha20Rng::seed_from_u64(seed.rotate_left(1) ^ u64::from(party.0));
-        Lattice::establish(channel, party, KeyLimbs([limbs; 2]), &mut rng).expect("the peer is honest")
+        Lattice::establish(channel, party, KeySizes([size; 2]), &mut rng).expect("the peer is honest")
     };
     thread::scope(|scope| {
         let other = scope.spawn(|| side(PartyId::ONE, &mut one));
@@ -90,5 +100,33 @@ fn a_short_batch_of_one_product_of_two_widths_is_right_too() {
     for i in 0..SLOTS {
         let expected = if i < 100 { signed(a[i], 25).mul(signed(b[i], 52)) } else { 0 };
         assert_eq!(shares[0][i].wrapping_add(shares[1][i]), expected, "element {i}");
+    }
+}
+
+#[test]
+fn matrix_products_are_those_of_the_ring_at_every_shape_and_width() {
+    let size = KeySize { limbs: 5, packed_limbs: 5, levels: 8 };
+    let mut keys = session_of(size, 3);
+    let shape = |rows, inner, columns| MatrixShape { rows, inner, columns };
+    let shapes = [(shape(1, 1, 1), 64), (shape(300, 100, 1), 52), (shape(7, 33, 129), 64), (shape(40, 200, 3), 20)];
+    for (shape, width) in shapes {
+        let layout = Layout::cheapest(shape, width).expect("small enough");
+        let needed = layout.key_size();
+        assert!(needed.levels <= 8 && needed.limbs <= 5, "{layout:?}");
+        let (a, b) = (words::<u64>(8), words::<u64>(9));
+        let cut = |words: &[u64], n: usize| words.iter().cycle().take(n).copied().collect::<Vec<u64>>();
+        let (a, b) = (cut(&a, shape.rows * shape.inner), cut(&b[100..], shape.inner * shape.columns));
+        let [zero, one] = &mut keys;
+        let random = zero.random();
+        let message = encrypt_matrix(&layout, zero.secret(), random, &b);
+        assert_eq!(message.len(), layout.sent_up());
+        let random = one.random();
+        let (answer, share) = evaluate_matrix(&layout, one.peer(), random, &message, &a);
+        assert_eq!(answer.len(), layout.sent_down());
+        let other: Vec<u64> = decrypt_matrix(&layout, zero.secret(), &answer);
+        let expected = local_matrix_product(&a, &b, shape);
+        for (i, expected) in expected.iter().enumerate() {
+            assert_eq!(share[i].wrapping_add(other[i]).low(width), expected.low(width), "{layout:?}, entry {i}");
+        }
     }
 }

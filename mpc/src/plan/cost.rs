@@ -6,7 +6,7 @@ use tacit_protocol::contract::Profile;
 
 use super::Plan;
 use crate::error::Result;
-use crate::lattice::{self, KeyLimbs};
+use crate::lattice::{self, KeySizes};
 use crate::ot;
 use crate::two_party::cost;
 
@@ -89,7 +89,7 @@ pub struct PlanCost {
     /// How many transfers each party offers.
     pub expected: ot::Expected,
     /// The keys that each party needs.
-    pub key_limbs: KeyLimbs,
+    pub key_sizes: KeySizes,
 }
 
 impl PlanCost {
@@ -109,13 +109,13 @@ impl Plan {
         let rounds = schedule.rounds();
         let steps = schedule.costs.iter().zip(rounds).map(|(cost, rounds)| Cost { rounds, ..Cost::from(*cost) });
         let total = schedule.total();
-        let (offered, key_limbs) = (total.offered, KeyLimbs(total.key_limbs));
+        let (offered, key_sizes) = (total.offered, KeySizes(total.key_sizes));
         let expected = ot::Expected { offered };
         let set_up = Cost::from(ot::cost::set_up(expected));
         let transfers = set_up.plus(ot::cost::transfers(expected, offered).into());
-        let sent = lattice::cost::keys(key_limbs);
+        let sent = lattice::cost::keys(key_sizes);
         let keys = Cost { bytes: sent[0] + sent[1], rounds: u64::from(sent != [0; 2]), ..Cost::default() };
-        Ok(PlanCost { steps: steps.collect(), transfers, keys, opening: self.opening_cost(), expected, key_limbs })
+        Ok(PlanCost { steps: steps.collect(), transfers, keys, opening: self.opening_cost(), expected, key_sizes })
     }
 
     /// The cost of the whole plan, transfers and opening included.
@@ -138,8 +138,8 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::costs`].
-    pub fn key_limbs(&self) -> Result<KeyLimbs> {
-        Ok(self.costs()?.key_limbs)
+    pub fn key_sizes(&self) -> Result<KeySizes> {
+        Ok(self.costs()?.key_sizes)
     }
 
     /// What leaves at the opening.

@@ -174,7 +174,7 @@ pub fn execute(
     compute(channel, job, aligned, &plan, correlations, &mut lattice, observer)
 }
 
-/// The same on correlations and keys from elsewhere, of what the plan takes ([`Plan::expected`], [`Plan::key_limbs`]).
+/// The same on correlations and keys from elsewhere, of what the plan takes ([`Plan::expected`], [`Plan::key_sizes`]).
 ///
 /// # Errors
 /// As [`execute`].
@@ -212,7 +212,7 @@ fn set_up(
 ) -> Result<(Silent, Lattice)> {
     let costs = plan.costs()?;
     let transfers = Silent::establish(channel, job.party, ot_session(job), costs.expected, true, rng)?;
-    Ok((transfers, Lattice::establish(channel, job.party, costs.key_limbs, rng)?))
+    Ok((transfers, Lattice::establish(channel, job.party, costs.key_sizes, rng)?))
 }
 
 fn compute<C: Correlations>(

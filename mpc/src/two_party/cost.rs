@@ -9,10 +9,12 @@ use super::adder::{Level, network};
 use super::compare::ELEMENTS;
 use super::cross::{BIT_TILE, Choosers, WordCross, choosers};
 use super::digits::{DIGIT, Want, cut};
-use super::multiply::{Products, matrix_crosses, offered_from, orient};
+use super::matrices::MatrixProduct;
+use super::multiply::{Products, offered_from};
 use super::reveal::gives;
 use super::transfers::offerer;
 use crate::backend::MatrixShape;
+use crate::lattice::KeySize;
 use crate::ring::Ring;
 use crate::share::Placement;
 
@@ -27,8 +29,8 @@ pub struct Cost {
     pub offered: [u64; 2],
     /// Batches of products by encryption.
     pub batches: u64,
-    /// Limbs that each party's public key must have for them.
-    pub key_limbs: [usize; 2],
+    /// The keys that each party must have for them.
+    pub key_sizes: [KeySize; 2],
 }
 
 impl Cost {
@@ -58,7 +60,7 @@ impl Add for Cost {
             rounds: self.rounds + other.rounds,
             offered: [self.offered[0] + other.offered[0], self.offered[1] + other.offered[1]],
             batches: self.batches + other.batches,
-            key_limbs: [0, 1].map(|party| self.key_limbs[party].max(other.key_limbs[party])),
+            key_sizes: [0, 1].map(|party| self.key_sizes[party].max(other.key_sizes[party])),
         }
     }
 }
@@ -141,14 +143,7 @@ fn product(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32, s
 
 /// [`Backend::matrix_multiply`](crate::backend::Backend::matrix_multiply).
 pub fn matrix_multiply<R: Ring>(shape: MatrixShape, a: Placement, b: Placement, bits: (u32, u32)) -> Cost {
-    let MatrixShape { rows, inner, columns } = shape;
-    let orientation = orient(R::BITS, (a, bits.0, rows), (b, bits.1, columns));
-    let (shape, choosers) = if orientation.swapped {
-        (MatrixShape { rows: columns, inner, columns: rows }, choosers(b, a))
-    } else {
-        (shape, choosers(a, b))
-    };
-    matrix_crosses(shape, orientation.choice_bits, R::BITS).map(|cross| cross_words(&cross, choosers)).sum()
+    MatrixProduct::cheapest(shape, R::BITS, (a, b), bits).cost(R::BITS)
 }
 
 /// [`Backend::is_negative`](crate::backend::Backend::is_negative) of `n` values.
@@ -183,7 +178,7 @@ pub fn truncate(n: usize, shift: u32, x: Placement) -> Cost {
 }
 
 /// The wrap of `n` pairs of parts, modulo `2^width`.
-fn wrap(n: usize, width: u32) -> Cost {
+pub(super) fn wrap(n: usize, width: u32) -> Cost {
     if width == 0 { Cost::default() } else { cross_words(&WordCross::each(n, 1, false, width), [false, true]) }
 }
 
@@ -276,7 +271,7 @@ fn cross_bits(choices: usize, columns: &[usize], choosers: Choosers) -> Cost {
     (0..choices).step_by(BIT_TILE).map(tile).sum()
 }
 
-fn cross_words(shape: &WordCross, choosers: Choosers) -> Cost {
+pub(super) fn cross_words(shape: &WordCross, choosers: Choosers) -> Cost {
     if shape.columns == 0 {
         return Cost::default();
     }

@@ -27,6 +27,7 @@ mod cross;
 mod digits;
 #[cfg(test)]
 pub(crate) mod ideal;
+mod matrices;
 mod multiply;
 mod pads;
 mod planes;

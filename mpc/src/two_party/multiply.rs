@@ -2,7 +2,7 @@
 //!
 //! *Source*: Gilboa products with ownership: a part that one party knows to be zero has no cross term. Where there are many
 //! elements, [`super::slots`]. *Security*: that of [`super::cross`] and [`super::slots`].
-//! *Cost*: [`super::cost::select`], [`super::cost::multiply`], [`super::cost::matrix_multiply`].
+//! *Cost*: [`super::cost::select`], [`super::cost::multiply`].
 //! *Shapes and units*: products are of ring words; widths are of values, and make the choices of private operands short.
 
 use tacit_protocol::PartyId;
@@ -10,8 +10,7 @@ use tacit_protocol::PartyId;
 use super::TwoParty;
 use super::cross::{Choosers, WordCross, choosers};
 use super::slots::SlotCross;
-use crate::backend::MatrixShape;
-use crate::clear::{columns, local_matrix_product};
+use crate::clear::columns;
 use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::ring::Ring;
@@ -97,62 +96,6 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let words = a.words.iter().zip(&b.words).zip(cross).map(|((a, &b), cross)| a.mul(b).add(cross)).collect();
         Ok(Arith { placement, words })
     }
-
-    /// The matrix product: a transfer for each bit of each entry of the factor that chooses, its message a whole row
-    /// of the other factor.
-    pub(super) fn matrix_product(
-        &mut self,
-        a: &Arith<R>,
-        b: &Arith<R>,
-        shape: MatrixShape,
-        bits: (u32, u32),
-    ) -> Result<Arith<R>> {
-        let placement = a.placement.join(b.placement);
-        let MatrixShape { rows, inner, columns } = shape;
-        // The part of a private factor is zero on the other's side, which every placement tells.
-        let has_part = |of: Placement| of == Placement::Shared || self.holds(of);
-        let local = match has_part(a.placement) && has_part(b.placement) {
-            true => local_matrix_product(&a.words, &b.words, shape),
-            false => vec![R::ZERO; rows * columns],
-        };
-        let orientation = orient(R::BITS, (a.placement, bits.0, rows), (b.placement, bits.1, columns));
-        let cross = if orientation.swapped {
-            let (left, right) = (transposed(&a.words, rows, inner), transposed(&b.words, inner, columns));
-            let shape = MatrixShape { rows: columns, inner, columns: rows };
-            let choosers = choosers(b.placement, a.placement);
-            let product = self.matrix_cross(&right, &left, shape, orientation.choice_bits, choosers)?;
-            transposed(&product, columns, rows)
-        } else {
-            let choosers = choosers(a.placement, b.placement);
-            self.matrix_cross(&a.words, &b.words, shape, orientation.choice_bits, choosers)?
-        };
-        Ok(Arith { placement, words: local.iter().zip(cross).map(|(local, cross)| local.add(cross)).collect() })
-    }
-
-    /// The cross terms of a matrix product whose left factor chooses, block of columns by block.
-    fn matrix_cross(
-        &mut self,
-        choice: &[R],
-        offer: &[R],
-        shape: MatrixShape,
-        choice_bits: u32,
-        choosers: Choosers,
-    ) -> Result<Vec<R>> {
-        let MatrixShape { rows, inner, columns } = shape;
-        let mut product = vec![R::ZERO; rows * columns];
-        let mut from = 0;
-        for cross in matrix_crosses(shape, choice_bits, R::BITS) {
-            let to = from + cross.columns;
-            let block: Vec<R> =
-                (0..inner).flat_map(|row| &offer[row * columns + from..row * columns + to]).copied().collect();
-            let part = self.cross_words(&cross, choice, &block, choosers)?;
-            for (row, part) in part.chunks(cross.columns).enumerate() {
-                product[row * columns + from..row * columns + to].copy_from_slice(part);
-            }
-            from = to;
-        }
-        Ok(product)
-    }
 }
 
 /// How element-wise products are made: the first elements by encryption, the others by transfers.
@@ -192,30 +135,7 @@ pub(super) fn offered_from(c: Placement, x: Placement) -> Placement {
     }
 }
 
-/// Columns of a matrix product that go together: bounds memory, and costs a transfer a block.
-const COLUMNS: usize = 4096;
-
-/// The blocks of a matrix product whose left factor chooses.
-pub(super) fn matrix_crosses(shape: MatrixShape, choice_bits: u32, width: u32) -> impl Iterator<Item = WordCross> {
-    let MatrixShape { rows, inner, columns } = shape;
-    let elements = rows * inner;
-    (0..if elements == 0 { 0 } else { columns }).step_by(COLUMNS).map(move |from| WordCross {
-        elements,
-        choice_bits,
-        signed: true,
-        columns: (columns - from).min(COLUMNS),
-        width,
-        period: inner,
-        fold: inner,
-        exclusive: false,
-    })
-}
-
 /// The word where this party's part of the bit is set, else zero.
 fn pick<R: Ring>(c: &Bits, place: usize, word: R) -> R {
     word.and(R::from_u128(u128::from(c.words[place / 64] >> (place % 64) & 1)).neg())
-}
-
-fn transposed<R: Ring>(words: &[R], rows: usize, columns: usize) -> Vec<R> {
-    (0..rows * columns).map(|place| words[place % rows * columns + place / rows]).collect()
 }

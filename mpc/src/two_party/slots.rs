@@ -81,7 +81,7 @@ impl SlotCross {
             let encryptor = encryptor(batch).index();
             cost.sent[encryptor] += carrier.sent_up(self.operands()) as u64;
             cost.sent[1 - encryptor] += carrier.sent_down() as u64;
-            cost.key_limbs[encryptor] = carrier.limbs();
+            cost.key_sizes[encryptor] = carrier.key_size();
             cost.batches += 1;
         }
         cost.rounds = 2 * batches.div_ceil(GROUP) as u64;

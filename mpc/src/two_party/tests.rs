@@ -15,7 +15,7 @@ use crate::backend::{Backend, Job, MatrixShape};
 use crate::channel::{Channel, Event, Recorder, Traffic, pair};
 use crate::clear::Clear;
 use crate::lattice::tests as lattice;
-use crate::lattice::{Lattice, SLOTS};
+use crate::lattice::{KeySize, Lattice, SLOTS};
 use crate::ot::SoftSpoken;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
@@ -277,7 +277,9 @@ fn matrix_products_are_those_of_the_interpreter_whichever_factor_chooses() {
         }
         matrices::<u128>(MatrixShape { rows: 3, inner: 2, columns: 4 }, p, q, (40, 50));
     }
-    matrices::<u64>(MatrixShape { rows: 1, inner: 2, columns: 5000 }, Placement::Shared, Placement::Shared, (9, 9));
+    // Too wide for encryption, and more columns than go together.
+    let shape = MatrixShape { rows: 1, inner: 2, columns: 5000 };
+    matrices::<u128>(shape, Placement::Shared, Placement::Shared, (30, 40));
 }
 
 #[test]
@@ -628,4 +630,34 @@ fn squares_and_short_products_of_many_elements_cost_less_and_are_right() {
     assert_cost(&run, square + short, "squares");
     assert!(3 * square.bytes() < 2 * cost::multiply::<u64>(n, shared, shared, (25, 25), false).bytes());
     assert_eq!((square.batches, square.offered), (3, [0; 2]), "the rest is large enough for a batch");
+}
+
+#[test]
+fn matrix_products_by_encryption_are_those_of_the_interpreter_and_cost_what_was_counted() {
+    let size = KeySize { limbs: 5, packed_limbs: 5, levels: 14 };
+    let mut keys = lattice::session_of(size, 4);
+    let (shared, private) = (Placement::Shared, Placement::Private(PartyId::ZERO));
+    let cases = [
+        ((300, 100, 1), shared, shared, (21, 21)),
+        ((3, 5000, 3), shared, private, (25, 30)),
+        ((64, 64, 64), Placement::Private(PartyId::ONE), private, (21, 21)),
+        ((20, 700, 30), shared, shared, (32, 32)),
+    ];
+    for ((rows, inner, columns), p, q, bits) in cases {
+        let shape = MatrixShape { rows, inner, columns };
+        let (a, b) = (values::<u64>(rows * inner, bits.0, 3), values::<u64>(inner * columns, bits.1, 4));
+        let expected = crate::clear::local_matrix_product(&a, &b, shape);
+        let run = run_with(&mut keys, 5, |engine| {
+            let (a, b) = (part(engine, p, &a, 1), part(engine, q, &b, 2));
+            engine.matrix_multiply(&a, &b, shape, bits).expect("the peer is honest")
+        });
+        assert!(join(&[&run.results[0], &run.results[1]]) == expected, "{shape:?}");
+        let cost = cost::matrix_multiply::<u64>(shape, p, q, bits);
+        assert!(cost.batches > 0, "{shape:?} goes by encryption");
+        let needed = cost.key_sizes[0].max(cost.key_sizes[1]);
+        assert_eq!(needed.max(size), size, "{shape:?} finds the keys that it needs");
+        let [zero, one] = run.traffic;
+        assert_eq!([zero.sent, one.sent], cost.sent, "bytes of {shape:?}");
+        assert_eq!(run.used, cost.offered, "transfers of {shape:?}");
+    }
 }

@@ -132,7 +132,7 @@ impl Case {
         let mut rng = ChaCha20Rng::seed_from_u64(seed.rotate_left(1) ^ u64::from(party.0));
         let correlations = SoftSpoken::establish(channel, party, [9; 32], &mut rng)?;
         let plan = Plan::lower(program, release, aligned.sizes())?;
-        let mut lattice = Lattice::establish(channel, party, plan.key_limbs()?, &mut rng)?;
+        let mut lattice = Lattice::establish(channel, party, plan.key_sizes()?, &mut rng)?;
         session::execute_with(channel, &job, aligned, correlations, &mut lattice, &mut |_| ())
     }
 

@@ -219,7 +219,7 @@ impl Bench<'_> {
         meet(channel)?;
         let start = Mark::now(&self.counters);
         let correlations = Silent::establish(channel, self.party, *session.as_bytes(), expected, true, rng)?;
-        let lattice = Lattice::establish(channel, self.party, costs.key_limbs, rng)?;
+        let lattice = Lattice::establish(channel, self.party, costs.key_sizes, rng)?;
         Ok((correlations, lattice, start.until(Mark::now(&self.counters))))
     }
 

@@ -1,0 +1,62 @@
+//! Dropping limbs of a modulus, so that the number modulo the rest is that over the product of what is dropped.
+
+use tacit_simd::{Level, quotients};
+
+use super::modular::{invert, multiply, negate, product_modulo, reciprocals};
+use super::ring::{Residues, Ring, SLOTS, signed};
+
+/// The constants of a change from limbs to some of them.
+///
+/// What is taken off before the division is a multiple of the plaintext modulus, so the message is divided by the product of
+/// the dropped limbs modulo that, and the noise as a number.
+pub(super) struct Drop {
+    /// For each dropped limb: its scale.
+    scales: Vec<u64>,
+    /// `1 / limb` of each dropped limb.
+    reciprocals: Vec<f64>,
+    /// For each kept limb: the factors of the limb itself, of each dropped limb, and of the quotient.
+    factors: Vec<Vec<u64>>,
+}
+
+impl Drop {
+    /// From `kept` and `dropped` limbs to the kept ones, for the plaintext modulus that `plain` tells modulo each limb.
+    pub(super) fn new(kept: &[u64], dropped: &[u64], plain: impl Fn(u64) -> u64) -> Self {
+        let scale = |limb: u64| invert(multiply(product_modulo(dropped, Some(limb), limb), plain(limb), limb), limb);
+        // The limb less what the dropped ones tell, over their product.
+        let factors = |limb: u64| {
+            let of = |dropped: &u64| negate(multiply(plain(limb), invert(dropped % limb, limb), limb), limb);
+            let own = invert(product_modulo(dropped, None, limb), limb);
+            [own].into_iter().chain(dropped.iter().map(of)).chain([plain(limb)]).collect()
+        };
+        Self {
+            scales: dropped.iter().map(|limb| scale(*limb)).collect(),
+            reciprocals: reciprocals(dropped),
+            factors: kept.iter().map(|limb| factors(*limb)).collect(),
+        }
+    }
+
+    /// What a polynomial leaves: of its kept limbs, the first of the ring, and its dropped ones, the ring's from
+    /// `first` on.
+    pub(super) fn apply(&self, kept: &[Residues], dropped: &[Residues], first: usize) -> Vec<Residues> {
+        let transforms = &Ring::get().limbs;
+        let scaled: Vec<Residues> = (dropped.iter().zip(&self.scales).zip(&transforms[first..]))
+            .map(|((limb, scale), transform)| {
+                let mut scaled = vec![0; SLOTS];
+                transform.modulus().combine(&[signed(limb)], &[*scale], &mut scaled);
+                scaled
+            })
+            .collect();
+        let mut times = vec![0; SLOTS];
+        let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
+        quotients(Level::detect(), &views, &self.reciprocals, &mut times);
+        (kept.iter().zip(&self.factors).zip(transforms))
+            .map(|((limb, factors), transform)| {
+                let inputs = [signed(limb)].into_iter().chain(scaled.iter().map(|limb| signed(limb)));
+                let inputs: Vec<&[i64]> = inputs.chain([&times[..]]).collect();
+                let mut left = vec![0; SLOTS];
+                transform.modulus().combine(&inputs, factors, &mut left);
+                left
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,340 @@
+//! The three steps of a matrix product modulo `2^width`: what the encryptor sends, what the evaluator answers, what the
+//! encryptor reads.
+//!
+//! *Source*: coefficient packing ([`super::layout`]) with packed outputs ([`super::packing`]). The answer is rescaled to
+//! `2^(width + 11)`, a power of two, as in BFV: that takes fewer bytes than whole limbs. *Security*: that of
+//! [`crate::lattice`]; the mask is uniform, so that the shares are exactly. *Cost*: [`Layout::sent_up`],
+//! [`Layout::sent_down`]. *Shapes and units*: row-major; of the words, `width` bits count.
+
+use rayon::prelude::*;
+use tacit_simd::{Level, pack, quotients, unpack};
+use zeroize::Zeroizing;
+
+use super::keys::{PublicKey, SecretKey, read_seed};
+use super::layout::{ANSWER_BITS, Layout};
+use super::modular::{invert, multiply, power, product_modulo, reciprocals};
+use super::packing::{Ciphertext, halvings, unshifted};
+use super::product::{Operand, inputs};
+use super::ring::{Residues, Ring, SLOTS, read, signed, write};
+use super::sample::{Secret, digits, errors, ternary, uniform};
+use super::tables::DIGIT;
+use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, matrix_flood_bits};
+use crate::prg::Prg;
+use crate::ring::Ring as Word;
+
+/// Bits of the lower part of an answer's coefficient, as it is packed.
+const LOW_BITS: u32 = 32;
+
+impl Layout {
+    /// Block `(inner, column)` of the encrypted factor, as coefficients.
+    fn encrypted_block<R: Word>(&self, factor: &[R], inner: usize, column: usize) -> Vec<R> {
+        let mut block = vec![R::ZERO; SLOTS];
+        let rows = inner * self.inner..self.shape.inner.min((inner + 1) * self.inner);
+        let columns = column * self.columns..self.shape.columns.min((column + 1) * self.columns);
+        for (j, row) in rows.enumerate() {
+            let entries = &factor[row * self.shape.columns..][columns.clone()];
+            for (k, entry) in entries.iter().enumerate() {
+                block[k * self.inner + j] = *entry;
+            }
+        }
+        block
+    }
+
+    /// Block `(row, inner)` of the multiplier, as coefficients.
+    fn multiplier_block<R: Word>(&self, factor: &[R], row: usize, inner: usize) -> Vec<R> {
+        let mut block = vec![R::ZERO; SLOTS];
+        let rows = row * self.rows..self.shape.rows.min((row + 1) * self.rows);
+        let columns = inner * self.inner..self.shape.inner.min((inner + 1) * self.inner);
+        for (i, row) in rows.enumerate() {
+            let entries = &factor[row * self.shape.inner..][columns.clone()];
+            for (j, entry) in entries.iter().enumerate() {
+                block[i * self.inner * self.columns + self.inner - 1 - j] = *entry;
+            }
+        }
+        block
+    }
+
+    /// From where on the coefficients of a block of the multiplier are 0.
+    fn multiplier_end(&self) -> usize {
+        (self.rows.min(self.shape.rows) - 1) * self.inner * self.columns + self.inner
+    }
+
+    /// Puts the entries of the product in place that packed ciphertext `number` has.
+    fn place<R: Word>(&self, number: usize, coefficients: &[R], product: &mut [R]) {
+        for offset in 0..self.inner.min(self.results() - number * self.inner) {
+            let result = number * self.inner + offset;
+            let (row, column) = (result / self.column_blocks(), result % self.column_blocks());
+            for i in 0..self.rows.min(self.shape.rows - row * self.rows) {
+                for k in 0..self.columns.min(self.shape.columns - column * self.columns) {
+                    let at = (row * self.rows + i) * self.shape.columns + column * self.columns + k;
+                    product[at] = coefficients[(i * self.columns + k) * self.inner + offset];
+                }
+            }
+        }
+    }
+
+    /// The bits of an answer's coefficients.
+    fn answer_bits(&self) -> u32 {
+        self.width + ANSWER_BITS
+    }
+}
+
+/// The message that has the encrypted factor.
+pub(crate) fn encrypt_matrix<R: Word>(layout: &Layout, key: &SecretKey, mut random: Prg, factor: &[R]) -> Vec<u8> {
+    let seed = random.draw::<1>()[0];
+    let mut public = Prg::new(seed);
+    let mut message = Vec::with_capacity(layout.sent_up());
+    message.extend_from_slice(&seed.to_le_bytes());
+    for inner in 0..layout.inner_blocks() {
+        for column in 0..layout.column_blocks() {
+            let words = Zeroizing::new(words_of(&layout.encrypted_block(factor, inner, column)));
+            let digits = Operand { words: &words, bits: layout.width }.digits();
+            let error = errors(&mut random);
+            for i in 0..layout.limbs {
+                let (transform, prime) = (&Ring::get().limbs[i], LATTICE_LIMBS[i]);
+                let numbers: Vec<&[i64]> = inputs(&digits).into_iter().chain([&error[..]]).collect();
+                let mut factors = digit_factors(digits.len(), prime);
+                factors.push(plain_modulo(layout, prime));
+                let mut values = vec![0; SLOTS];
+                transform.modulus().combine(&numbers, &factors, &mut values);
+                transform.forward(&mut values);
+                transform.modulus().add_products(&[(&uniform(&mut public, prime), &key.negated[i])], &mut values);
+                write(&values, &mut message);
+            }
+        }
+    }
+    message
+}
+
+/// Words as the widest ones, which can be wiped.
+fn words_of<R: Word>(words: &[R]) -> Vec<u128> {
+    words.iter().map(|word| word.to_u128()).collect()
+}
+
+/// What digits count modulo a limb.
+fn digit_factors(count: usize, prime: u64) -> Vec<u64> {
+    (0..count as u64).map(|place| power(2, place * u64::from(DIGIT), prime)).collect()
+}
+
+/// The plaintext modulus modulo a limb.
+fn plain_modulo(layout: &Layout, prime: u64) -> u64 {
+    power(2, u64::from(layout.width), prime)
+}
+
+/// The evaluator's answer: its message, and its share of the product of its multiplier with the encrypted factor.
+pub(crate) fn evaluate_matrix<R: Word>(
+    layout: &Layout,
+    key: &PublicKey,
+    mut random: Prg,
+    mut message: &[u8],
+    multiplier: &[R],
+) -> (Vec<u8>, Vec<R>) {
+    let mut public = read_seed(&mut message);
+    // For each block, the part that hides and the uniform one, each limb by limb.
+    let encrypted: Vec<Ciphertext> = (0..layout.encrypted())
+        .map(|_| {
+            let limbs = LATTICE_LIMBS[..layout.limbs].iter();
+            <[Vec<Residues>; 2]>::from(
+                limbs.map(|prime| (read(&mut message), uniform(&mut public, *prime))).unzip::<_, _, Vec<_>, Vec<_>>(),
+            )
+        })
+        .collect();
+    let mut answer = Vec::with_capacity(layout.sent_down());
+    let mut share = vec![R::ZERO; layout.shape.rows * layout.shape.columns];
+    for number in 0..layout.packed() {
+        let first = number * layout.inner;
+        let count = layout.inner.min(layout.results() - first);
+        let result = |i: usize| result(layout, &encrypted, multiplier, first + i);
+        let packed = key.packing().pack(layout.levels(), count, &result);
+        let mask = digits(&mut random, layout.width, DIGIT);
+        for part in hidden(layout, key, &mut random, &mask, packed) {
+            write_answer(layout, &rescaled(layout, &part), &mut answer);
+        }
+        let coefficients: Vec<R> = (0..SLOTS).map(|place| masked::<R>(&mask, place).neg()).collect();
+        layout.place(number, &coefficients, &mut share);
+    }
+    (answer, share)
+}
+
+/// The number of a mask at a place.
+fn masked<R: Word>(mask: &[Secret], place: usize) -> R {
+    let add = |(digit, of): (usize, &Secret)| (of[place] as i128 as u128).wrapping_shl(digit as u32 * DIGIT);
+    R::from_u128(mask.iter().enumerate().map(add).fold(0, u128::wrapping_add))
+}
+
+/// One block of the product, over the doublings of its packing, with its entries at multiples of the inner dimension's
+/// block.
+fn result<R: Word>(layout: &Layout, encrypted: &[Ciphertext], multiplier: &[R], number: usize) -> Ciphertext {
+    let (row, column) = (number / layout.column_blocks(), number % layout.column_blocks());
+    let factors: Vec<Vec<Secret>> = (0..layout.inner_blocks())
+        .map(|inner| {
+            let words = Zeroizing::new(words_of(&layout.multiplier_block(multiplier, row, inner)));
+            Operand { words: &words, bits: layout.width }.digits()
+        })
+        .collect();
+    let limb = |i: usize| {
+        let (transform, prime) = (&Ring::get().limbs[i], LATTICE_LIMBS[i]);
+        let end = layout.multiplier_end();
+        let values: Zeroizing<Vec<Residues>> = Zeroizing::new(
+            (factors.iter())
+                .map(|digits| {
+                    let mut values = vec![0; SLOTS];
+                    let numbers: Vec<&[i64]> = digits.iter().map(|digit| &digit[..end]).collect();
+                    transform.modulus().combine(&numbers, &digit_factors(digits.len(), prime), &mut values[..end]);
+                    transform.forward_low(end, &mut values);
+                    values
+                })
+                .collect(),
+        );
+        [0, 1].map(|part| {
+            let mut sum = vec![0; SLOTS];
+            let block = |inner: usize| &encrypted[inner * layout.column_blocks() + column][part][i][..];
+            let pairs: Vec<(&[u64], &[u64])> =
+                values.iter().enumerate().map(|(inner, values)| (&values[..], block(inner))).collect();
+            for pairs in pairs.chunks(16) {
+                transform.modulus().add_products(pairs, &mut sum);
+            }
+            transform.backward(&mut sum);
+            unshifted(&sum, layout.inner - 1, halvings(layout.levels(), prime), i)
+        })
+    };
+    let (first, second) = (0..layout.limbs).into_par_iter().map(limb).map(|[first, second]| (first, second)).unzip();
+    [first, second]
+}
+
+/// A ciphertext plus an encryption of the mask and the flood.
+fn hidden(layout: &Layout, key: &PublicKey, random: &mut Prg, mask: &[Secret], packed: Ciphertext) -> Ciphertext {
+    let (selector, error) = (ternary(random), errors(random));
+    let flood = digits(random, matrix_flood_bits(layout.width, layout.limbs), LATTICE_LIMB_BITS);
+    let mut hidden: Ciphertext = Default::default();
+    for i in 0..layout.limbs {
+        let (transform, prime) = (&Ring::get().limbs[i], LATTICE_LIMBS[i]);
+        let (modulus, plain) = (transform.modulus(), plain_modulo(layout, prime));
+        let mut turned = Zeroizing::new(vec![0; SLOTS]);
+        modulus.combine(&[&selector], &[plain], &mut turned);
+        transform.forward(&mut turned);
+        let zero = |part: usize| {
+            let mut zero = vec![0; SLOTS];
+            modulus.add_products(&[(&turned, &key.parts[part][i])], &mut zero);
+            transform.backward(&mut zero);
+            zero
+        };
+        let mut sum = |part: usize, noise: &[&[i64]], factors: Vec<u64>| {
+            let zero = zero(part);
+            let numbers: Vec<&[i64]> =
+                [signed(&packed[part][i]), signed(&zero)].into_iter().chain(noise.iter().copied()).collect();
+            let factors: Vec<u64> = [1, 1].into_iter().chain(factors).collect();
+            let mut sum = vec![0; SLOTS];
+            modulus.combine(&numbers, &factors, &mut sum);
+            hidden[part].push(sum);
+        };
+        let noise: Vec<&[i64]> = inputs(mask).into_iter().chain(inputs(&flood)).collect();
+        let counts = (0..flood.len() as u64)
+            .map(|place| multiply(power(2, place * u64::from(LATTICE_LIMB_BITS), prime), plain, prime));
+        sum(0, &noise, digit_factors(mask.len(), prime).into_iter().chain(counts).collect());
+        sum(1, &[&error], vec![plain]);
+    }
+    hidden
+}
+
+/// The nearest numbers to `2^answer_bits` times what is over the plaintext modulus, over the limbs' product, modulo
+/// `2^answer_bits`: a part of a ciphertext that has its message in the uppermost bits.
+fn rescaled(layout: &Layout, limbs: &[Residues]) -> Vec<u128> {
+    /// Bits of precision of what is added up.
+    const PRECISION: u32 = 124;
+    let primes = &LATTICE_LIMBS[..layout.limbs];
+    let bits = layout.answer_bits();
+    let scaled: Vec<(Residues, u128)> = (limbs.iter().zip(primes).zip(&Ring::get().limbs))
+        .map(|((limb, prime), transform)| {
+            let part = multiply(product_modulo(primes, Some(*prime), *prime), plain_modulo(layout, *prime), *prime);
+            let mut scaled = vec![0; SLOTS];
+            transform.modulus().combine(&[signed(limb)], &[invert(part, *prime)], &mut scaled);
+            (scaled, (1 << PRECISION) / u128::from(*prime))
+        })
+        .collect();
+    let coefficient = |place: usize| {
+        // Whole multiples of the limbs' product fall off with what is beyond the answer's bits.
+        let sum = scaled.iter().fold(1 << (PRECISION - bits - 1), |sum: u128, (scaled, factor)| {
+            sum.wrapping_add(u128::from(scaled[place]).wrapping_mul(*factor))
+        });
+        sum >> (PRECISION - bits) & ((1 << bits) - 1)
+    };
+    (0..SLOTS).map(coefficient).collect()
+}
+
+/// Appends a part of an answer: the lower bits of all coefficients, then the upper ones.
+fn write_answer(layout: &Layout, part: &[u128], into: &mut Vec<u8>) {
+    let halves: [(u32, fn(u128) -> u64); 2] = [
+        (LOW_BITS, |number| number as u32 as u64),
+        (layout.answer_bits() - LOW_BITS, |number| (number >> LOW_BITS) as u64),
+    ];
+    for (bits, half) in halves {
+        let words: Vec<u64> = part.iter().map(|number| half(*number)).collect();
+        let start = into.len();
+        into.resize(start + SLOTS * bits as usize / 8, 0);
+        pack(Level::detect(), bits, &words, &mut into[start..]);
+    }
+}
+
+/// Takes a part of an answer: the lower and the upper bits of all coefficients.
+fn read_answer(layout: &Layout, from: &mut &[u8]) -> [Residues; 2] {
+    [LOW_BITS, layout.answer_bits() - LOW_BITS].map(|bits| {
+        let (packed, rest) = from.split_at(SLOTS * bits as usize / 8);
+        *from = rest;
+        let mut words = vec![0; SLOTS];
+        unpack(Level::detect(), bits, packed, &mut words);
+        words
+    })
+}
+
+/// The encryptor's share, from the answer.
+pub(crate) fn decrypt_matrix<R: Word>(layout: &Layout, key: &SecretKey, mut answer: &[u8]) -> Vec<R> {
+    /// Limbs whose product is above any coefficient of a product with the secret.
+    const LIMBS: usize = 2;
+    let (bits, primes) = (layout.answer_bits(), &LATTICE_LIMBS[..LIMBS]);
+    // The message was multiplied by the inverse of the limbs' product, with its sign turned.
+    let undo = LATTICE_LIMBS[..layout.limbs].iter().fold(1_u128, |product, limb| product.wrapping_mul((*limb).into()));
+    let undo = undo.wrapping_neg();
+    let mut share = vec![R::ZERO; layout.shape.rows * layout.shape.columns];
+    for number in 0..layout.packed() {
+        let [low, high] = read_answer(layout, &mut answer);
+        let [uniform_low, mut uniform_high] = read_answer(layout, &mut answer);
+        // The part that meets the secret as numbers of least size.
+        for high in &mut uniform_high {
+            let spare = 64 - (bits - LOW_BITS);
+            *high = ((*high << spare) as i64 >> spare) as u64;
+        }
+        let scaled: Zeroizing<Vec<Residues>> = Zeroizing::new(
+            (primes.iter().enumerate())
+                .map(|(i, prime)| {
+                    let transform = &Ring::get().limbs[i];
+                    let mut values = vec![0; SLOTS];
+                    let numbers = [signed(&uniform_low), signed(&uniform_high)];
+                    transform.modulus().combine(&numbers, &[1, power(2, LOW_BITS.into(), *prime)], &mut values);
+                    transform.forward(&mut values);
+                    let mut product = vec![0; SLOTS];
+                    transform.modulus().add_products(&[(&values, &key.values[i])], &mut product);
+                    transform.backward(&mut product);
+                    let scale = invert(product_modulo(primes, Some(*prime), *prime), *prime);
+                    transform.modulus().combine(&[signed(&product)], &[scale], &mut values);
+                    values
+                })
+                .collect(),
+        );
+        let mut times = Zeroizing::new(vec![0; SLOTS]);
+        let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
+        quotients(Level::detect(), &views, &reciprocals(primes), &mut times);
+        let [first, second] = [primes[0], primes[1]].map(u128::from);
+        let coefficient = |place: usize| {
+            let product = (u128::from(scaled[0][place]) * second)
+                .wrapping_add(u128::from(scaled[1][place]) * first)
+                .wrapping_sub((times[place] as i128 as u128).wrapping_mul(first * second));
+            let phase = (u128::from(low[place]) | u128::from(high[place]) << LOW_BITS).wrapping_add(product);
+            let message = phase.wrapping_add(1 << (ANSWER_BITS - 1)) >> ANSWER_BITS;
+            R::from_u128(message.wrapping_mul(undo))
+        };
+        let coefficients: Vec<R> = (0..SLOTS).map(coefficient).collect();
+        layout.place(number, &coefficients, &mut share);
+    }
+    share
+}

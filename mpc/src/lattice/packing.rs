@@ -1,0 +1,268 @@
+//! Packing: of many ciphertexts that each have few coefficients of worth, at multiples of a power of two, into one that
+//! has them all.
+//!
+//! *Source*: the merge tree of Chen, Dai, Kim and Song (ePrint 2020/015), of whole ciphertexts as BumbleBee (2023/1678) has
+//! it: one key switch a merge, each with digits of two limbs and two special ones. Coefficients of no worth cancel, and
+//! the doubling of the others is undone beforehand, modulo the ciphertext.
+
+use std::ops::Range;
+
+use tacit_simd::{Level, quotients};
+
+use super::drop::Drop;
+use super::modular::{invert, multiply, negate, product_modulo, reciprocals};
+use super::ring::{Residues, Ring, SLOTS, read, signed, write};
+use super::sample::{errors, uniform};
+use crate::params::{LATTICE_LIMBS, MATRIX_LIMBS};
+use crate::prg::Prg;
+
+/// Limbs of a digit.
+const DIGIT: usize = 2;
+
+/// The special limbs: those that no ciphertext has.
+const SPECIAL: Range<usize> = MATRIX_LIMBS..LATTICE_LIMBS.len();
+
+/// What the noise of the keys is a multiple of, as a power of two: the largest plaintext modulus.
+const PLAIN_BITS: u64 = 64;
+
+/// A ciphertext as coefficients: the part that hides and the other one, limb by limb.
+pub(super) type Ciphertext = [Vec<Residues>; 2];
+
+/// The keys of some levels of the tree, as values: those of its last levels.
+pub(super) struct PackingKey {
+    limbs: usize,
+    /// For each level and digit, the part that hides and the uniform one, each modulo the limbs and then the special ones.
+    levels: Vec<Vec<Ciphertext>>,
+}
+
+/// Polynomials of a packing key of a level.
+pub(super) const fn polynomials(limbs: usize) -> usize {
+    limbs.div_ceil(DIGIT) * (limbs + SPECIAL.end - SPECIAL.start)
+}
+
+/// The primes of ciphertexts of so many limbs, and then the special ones, by place.
+fn places(limbs: usize) -> impl Iterator<Item = usize> + Clone {
+    (0..limbs).chain(SPECIAL)
+}
+
+fn plain_modulo(limb: u64) -> u64 {
+    super::modular::power(2, PLAIN_BITS, limb)
+}
+
+/// The automorphism of a level takes `x` to this power: it turns the sign of odd multiples of `2^level`, and leaves the
+/// even ones.
+fn power_of(level: usize) -> usize {
+    (SLOTS >> level) + 1
+}
+
+/// Where a coefficient goes, and whether its sign turns.
+fn image(place: usize, power: usize) -> (usize, bool) {
+    let to = place * power % (2 * SLOTS);
+    (to % SLOTS, to >= SLOTS)
+}
+
+/// The uniform halves and the messages of the keys, level by level: each an encryption of what the automorphism makes of
+/// the secret.
+pub(super) fn write_keys(
+    levels: usize,
+    limbs: usize,
+    secret: &[i64],
+    negated: &[Residues],
+    random: &mut Prg,
+    public: &mut Prg,
+    message: &mut Vec<u8>,
+) {
+    for level in 0..levels {
+        let mut turned = zeroize::Zeroizing::new(vec![0; SLOTS]);
+        for (place, coefficient) in secret.iter().enumerate() {
+            let (to, turns) = image(place, power_of(level));
+            turned[to] = if turns { -coefficient } else { *coefficient };
+        }
+        for digit in (0..limbs).step_by(DIGIT) {
+            let error = errors(random);
+            for place in places(limbs) {
+                let (transform, prime) = (&Ring::get().limbs[place], LATTICE_LIMBS[place]);
+                let special = product_modulo(&LATTICE_LIMBS[SPECIAL], None, prime);
+                let counts = if (digit..digit + DIGIT).contains(&place) && place < limbs { special } else { 0 };
+                let mut values = vec![0; SLOTS];
+                transform.modulus().combine(&[&error, &turned], &[plain_modulo(prime), counts], &mut values);
+                transform.forward(&mut values);
+                transform.modulus().add_products(&[(&uniform(public, prime), &negated[place])], &mut values);
+                write(&values, message);
+            }
+        }
+    }
+}
+
+impl PackingKey {
+    /// Reads the keys.
+    pub(super) fn read(levels: usize, limbs: usize, public: &mut Prg, message: &mut &[u8]) -> Self {
+        let mut digit = || {
+            let parts = places(limbs).map(|place| (read(message), uniform(public, LATTICE_LIMBS[place]))).unzip();
+            <[Vec<Residues>; 2]>::from(parts)
+        };
+        let mut level = || (0..limbs.div_ceil(DIGIT)).map(|_| digit()).collect();
+        Self { limbs, levels: (0..levels).map(|_| level()).collect() }
+    }
+
+    /// Packs the ciphertexts that `of` makes of the numbers from 0 to `count`, where there are at most `2^levels`. Their
+    /// coefficients of worth are at multiples of `2^levels`; those of number `i` come to lie `i` places further.
+    pub(super) fn pack(&self, levels: usize, count: usize, of: &(dyn Fn(usize) -> Ciphertext + Sync)) -> Ciphertext {
+        self.pack_from(0, 0, levels, count, of)
+    }
+
+    /// Those of the numbers that are `first` modulo `2^level`.
+    fn pack_from(
+        &self,
+        first: usize,
+        level: usize,
+        levels: usize,
+        count: usize,
+        of: &(dyn Fn(usize) -> Ciphertext + Sync),
+    ) -> Ciphertext {
+        if level == levels {
+            return of(first);
+        }
+        let second = first + (1 << level);
+        let part = |first| self.pack_from(first, level + 1, levels, count, of);
+        let (a, b) = rayon::join(|| part(first), || (second < count).then(|| part(second)));
+        self.merge(level, a, b)
+    }
+
+    /// Both ciphertexts in one, the second shifted by `2^level`.
+    fn merge(&self, level: usize, a: Ciphertext, b: Option<Ciphertext>) -> Ciphertext {
+        let power = power_of(level);
+        let (mut sum, mut turned): (Ciphertext, Ciphertext) = Default::default();
+        for (part, a) in a.into_iter().enumerate() {
+            for (i, mut a) in a.into_iter().enumerate() {
+                let prime = LATTICE_LIMBS[i];
+                let mut difference = a.clone();
+                if let Some(b) = &b {
+                    let shifted = shifted(&b[part][i], 1 << level, prime);
+                    add(&mut a, &shifted, prime);
+                    subtract(&mut difference, &shifted, prime);
+                }
+                let mut image_of = vec![0; SLOTS];
+                for (place, coefficient) in difference.iter().enumerate() {
+                    let (to, turns) = image(place, power);
+                    image_of[to] = if turns { negate(*coefficient, prime) } else { *coefficient };
+                }
+                sum[part].push(a);
+                turned[part].push(image_of);
+            }
+        }
+        let switched = self.switch(level, &turned[1]);
+        for (i, prime) in LATTICE_LIMBS[..sum[0].len()].iter().enumerate() {
+            add(&mut sum[0][i], &turned[0][i], *prime);
+            for part in 0..2 {
+                add(&mut sum[part][i], &switched[part][i], *prime);
+            }
+        }
+        sum
+    }
+
+    /// A ciphertext under the secret that hides what the polynomial does under the secret's image.
+    fn switch(&self, level: usize, polynomial: &[Residues]) -> Ciphertext {
+        // Of a key for more limbs, those of the ciphertext and the special ones serve.
+        let limbs = polynomial.len();
+        let count = places(limbs).count();
+        let mut sums: Ciphertext = [vec![vec![0; SLOTS]; count], vec![vec![0; SLOTS]; count]];
+        for (start, key) in (0..limbs).step_by(DIGIT).zip(&self.levels[level]) {
+            let digit = start..limbs.min(start + DIGIT);
+            let extended = Extension::new(&polynomial[digit.clone()], digit);
+            for (at, place) in places(limbs).enumerate() {
+                let mut values = extended.modulo(place);
+                let transform = &Ring::get().limbs[place];
+                transform.forward(&mut values);
+                let of_key = if place < limbs { place } else { self.limbs + place - SPECIAL.start };
+                for part in 0..2 {
+                    transform.modulus().add_products(&[(&values, &key[part][of_key])], &mut sums[part][at]);
+                }
+            }
+        }
+        let drop = Drop::new(&LATTICE_LIMBS[..limbs], &LATTICE_LIMBS[SPECIAL], plain_modulo);
+        sums.map(|mut part| {
+            for (place, sum) in places(limbs).zip(&mut part) {
+                Ring::get().limbs[place].backward(sum);
+            }
+            let (kept, special) = part.split_at(limbs);
+            drop.apply(kept, special, SPECIAL.start)
+        })
+    }
+}
+
+/// A number below the product of a digit's limbs, or near it, to be had modulo any limb.
+struct Extension<'p> {
+    own: &'p [Residues],
+    limbs: Range<usize>,
+    scaled: Vec<Residues>,
+    times: Vec<i64>,
+}
+
+impl<'p> Extension<'p> {
+    fn new(own: &'p [Residues], limbs: Range<usize>) -> Self {
+        let primes = &LATTICE_LIMBS[limbs.clone()];
+        let scaled: Vec<Residues> = (own.iter().zip(primes).zip(&Ring::get().limbs[limbs.clone()]))
+            .map(|((residues, prime), transform)| {
+                let mut scaled = vec![0; SLOTS];
+                let scale = invert(product_modulo(primes, Some(*prime), *prime), *prime);
+                transform.modulus().combine(&[signed(residues)], &[scale], &mut scaled);
+                scaled
+            })
+            .collect();
+        let mut times = vec![0; SLOTS];
+        let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
+        quotients(Level::detect(), &views, &reciprocals(primes), &mut times);
+        Self { own, limbs, scaled, times }
+    }
+
+    fn modulo(&self, place: usize) -> Residues {
+        if self.limbs.contains(&place) {
+            return self.own[place - self.limbs.start].clone();
+        }
+        let (primes, prime) = (&LATTICE_LIMBS[self.limbs.clone()], LATTICE_LIMBS[place]);
+        let inputs: Vec<&[i64]> = self.scaled.iter().map(|limb| signed(limb)).chain([&self.times[..]]).collect();
+        let factors = primes.iter().map(|without| product_modulo(primes, Some(*without), prime));
+        let factors: Vec<u64> = factors.chain([negate(product_modulo(primes, None, prime), prime)]).collect();
+        let mut residues = vec![0; SLOTS];
+        Ring::get().limbs[place].modulus().combine(&inputs, &factors, &mut residues);
+        residues
+    }
+}
+
+/// The polynomial times `x^by`.
+fn shifted(polynomial: &[u64], by: usize, prime: u64) -> Residues {
+    let (low, high) = polynomial.split_at(SLOTS - by);
+    high.iter().map(|coefficient| negate(*coefficient, prime)).chain(low.iter().copied()).collect()
+}
+
+/// The polynomial divided by `x^by`, times a factor.
+pub(super) fn unshifted(polynomial: &[u64], by: usize, factor: u64, place: usize) -> Residues {
+    let (low, high) = polynomial.split_at(by);
+    let prime = LATTICE_LIMBS[place];
+    let mut turned: Residues = high.to_vec();
+    turned.extend(low.iter().map(|coefficient| negate(*coefficient, prime)));
+    let mut scaled = vec![0; SLOTS];
+    Ring::get().limbs[place].modulus().combine(&[signed(&turned)], &[factor], &mut scaled);
+    scaled
+}
+
+fn add(into: &mut [u64], other: &[u64], prime: u64) {
+    for (into, other) in into.iter_mut().zip(other) {
+        let sum = *into + other;
+        *into = sum.min(sum.wrapping_sub(prime));
+    }
+}
+
+fn subtract(from: &mut [u64], other: &[u64], prime: u64) {
+    for (from, other) in from.iter_mut().zip(other) {
+        let difference = from.wrapping_sub(*other);
+        *from = difference.min(difference.wrapping_add(prime));
+    }
+}
+
+/// `2^-levels` modulo a limb: what undoes the doublings of so many merges.
+pub(super) fn halvings(levels: usize, limb: u64) -> u64 {
+    let half = limb.div_ceil(2);
+    (0..levels).fold(1, |power, _| multiply(power, half, limb))
+}
