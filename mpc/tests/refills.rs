@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use common::Case;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use tacit_mpc::channel::{Channel, MemoryChannel, Traffic, pair};
+use tacit_mpc::channel::{Channel, Layer, Layered, MemoryChannel, pair};
 use tacit_mpc::error::Result;
 use tacit_mpc::plan::{Plan, PlanCost};
 use tacit_mpc::session::{self, JobInput};
@@ -28,37 +28,32 @@ const PART: u64 = 1_000;
 /// trips over the network it left.
 type Sent = Arc<Mutex<VecDeque<(u64, u64)>>>;
 
-/// A channel with a logical clock: the messages that had to follow one another until this party got here, which is what
-/// a link's delay is paid for.
-struct Clocked {
-    channel: MemoryChannel,
+/// A logical clock: the messages that had to follow one another until this party got here, which is what a link's delay
+/// is paid for.
+struct Clock {
     out: Sent,
     coming: Sent,
     now: u64,
 }
 
-impl Clocked {
-    fn pair() -> (Self, Self) {
-        let ((zero, one), [a, b]) = (pair(), [Sent::default(), Sent::default()]);
-        let first = Self { channel: zero, out: a.clone(), coming: b.clone(), now: 0 };
-        (first, Self { channel: one, out: b, coming: a, now: 0 })
-    }
+type Clocked = Layered<MemoryChannel, Clock>;
+
+fn clocked_pair() -> (Clocked, Clocked) {
+    let ((zero, one), [a, b]) = (pair(), [Sent::default(), Sent::default()]);
+    let first = Clock { out: a.clone(), coming: b.clone(), now: 0 };
+    (Layered::over(zero, first), Layered::over(one, Clock { out: b, coming: a, now: 0 }))
 }
 
-impl Channel for Clocked {
-    fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        let end = self.channel.traffic().sent + bytes.len() as u64;
+impl<C: Channel> Layer<C> for Clock {
+    fn send(&mut self, channel: &mut C, bytes: &[u8]) -> Result<()> {
+        let end = channel.traffic().sent + bytes.len() as u64;
         self.out.lock().expect("no panic").push_back((end, self.now));
-        self.channel.send(bytes)
+        channel.send(bytes)
     }
 
-    fn flush(&mut self) -> Result<()> {
-        self.channel.flush()
-    }
-
-    fn receive(&mut self, into: &mut [u8]) -> Result<()> {
-        self.channel.receive(into)?;
-        let reached = self.channel.traffic().received;
+    fn receive(&mut self, channel: &mut C, into: &mut [u8]) -> Result<()> {
+        channel.receive(into)?;
+        let reached = channel.traffic().received;
         let mut coming = self.coming.lock().expect("no panic");
         while let Some(&(end, left)) = coming.front() {
             self.now = self.now.max(left + 1);
@@ -71,18 +66,6 @@ impl Channel for Clocked {
             }
         }
         Ok(())
-    }
-
-    fn traffic(&self) -> Traffic {
-        self.channel.traffic()
-    }
-
-    fn enter(&mut self, step: &'static str) {
-        self.channel.enter(step);
-    }
-
-    fn step(&self) -> &'static str {
-        self.channel.step()
     }
 }
 
@@ -163,9 +146,9 @@ fn rounds_within_a_plan_are_counted_exactly() {
         let mut rng = ChaCha20Rng::seed_from_u64(22 + u64::from(party.0));
         let shares = session::execute(&mut channel, &job, &aligned, &mut rng, &mut |_| ()).expect("computes");
         let released = shares.open(&mut channel).expect("opens");
-        (channel.traffic(), channel.now, released[0].scalar().expect("released"))
+        (channel.traffic(), channel.layer().now, released[0].scalar().expect("released"))
     };
-    let (zero, one) = Clocked::pair();
+    let (zero, one) = clocked_pair();
     let ((zero, zero_trips, result), (one, one_trips, other)) = std::thread::scope(|scope| {
         let one = scope.spawn(|| run(PartyId::ONE, one));
         (run(PartyId::ZERO, zero), one.join().expect("no panic"))

@@ -1,6 +1,7 @@
 //! The configuration of a node: `node.toml` in its directory.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use clap::Args;
@@ -10,6 +11,11 @@ use tacit_protocol::{Code, Failure, address};
 
 /// The file's name.
 pub const FILE: &str = "node.toml";
+
+/// How long a measurement with a peer may take, in seconds: the default is the most.
+const BENCH_SECONDS: RangeInclusive<u32> = 1..=480;
+/// How much memory the process of a measurement with a peer may use, in MiB: the default is the most.
+const BENCH_MEMORY_MIB: RangeInclusive<u32> = 64..=4096;
 
 /// What an operator sets. An unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,10 +46,35 @@ pub struct Config {
     /// measurement at a time, of at most 8 minutes and 4 GiB. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bench_peers: Vec<String>,
+    /// How long a measurement with a peer may take, the set-up and all runs together, in seconds: 1 to 480, the default.
+    #[serde(default = "default_bench_seconds", skip_serializing_if = "is_default_bench_seconds")]
+    pub bench_seconds: u32,
+    /// How much memory the process of a measurement with a peer may use, in MiB: 64 to 4096, the default. Beyond it the
+    /// process ends, not the node.
+    #[serde(default = "default_bench_memory", skip_serializing_if = "is_default_bench_memory")]
+    pub bench_memory_mib: u32,
 }
 
 fn default_peer_timeout() -> u64 {
     60
+}
+
+fn default_bench_seconds() -> u32 {
+    *BENCH_SECONDS.end()
+}
+
+fn default_bench_memory() -> u32 {
+    *BENCH_MEMORY_MIB.end()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default_bench_seconds(seconds: &u32) -> bool {
+    *seconds == default_bench_seconds()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default_bench_memory(mib: &u32) -> bool {
+    *mib == default_bench_memory()
 }
 
 /// The choices of `tacit init`.
@@ -81,6 +112,8 @@ impl Config {
             allow_loopback: options.allow_loopback,
             peer_timeout_seconds: default_peer_timeout(),
             bench_peers: Vec::new(),
+            bench_seconds: default_bench_seconds(),
+            bench_memory_mib: default_bench_memory(),
         })
     }
 
@@ -103,6 +136,15 @@ impl Config {
             )
         };
         let config: Self = toml::from_str(&text).map_err(|cause| wrong(&cause))?;
+        for (key, value, allowed) in [
+            ("bench_seconds", config.bench_seconds, BENCH_SECONDS),
+            ("bench_memory_mib", config.bench_memory_mib, BENCH_MEMORY_MIB),
+        ] {
+            if !allowed.contains(&value) {
+                let (least, most) = allowed.into_inner();
+                return Err(wrong(&format_args!("`{key}` is {least} to {most}, not {value}")));
+            }
+        }
         match config.data_announce.as_deref().map(address::parse) {
             Some(Err(error)) => Err(wrong(&format_args!("`data_announce`: {error}"))),
             Some(Ok(parsed)) if parsed.quic => Err(wrong(&"`data_announce`: the data plane runs over TCP")),
@@ -175,6 +217,24 @@ mod tests {
             let failure = read(wrong).expect_err("a refusal");
             assert_eq!(failure.code.as_str(), "USAGE_CONFIG", "{wrong}");
             assert!(failure.message.contains("data_announce"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn the_limits_of_measurements_can_be_lowered_and_not_raised() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let initial = Config::initial(&options(7700)).expect("ports");
+        assert_eq!((initial.bench_seconds, initial.bench_memory_mib), (480, 4096));
+        let read = |line: &str| {
+            std::fs::write(dir.path().join(FILE), format!("{}{line}\n", initial.to_toml())).expect("written");
+            Config::read(dir.path())
+        };
+        let lowered = read("bench_seconds = 1\nbench_memory_mib = 64").expect("lower limits");
+        assert_eq!((lowered.bench_seconds, lowered.bench_memory_mib), (1, 64));
+        for wrong in ["bench_seconds = 481", "bench_seconds = 0", "bench_memory_mib = 4097", "bench_memory_mib = 63"] {
+            let failure = read(wrong).expect_err("a refusal");
+            assert_eq!(failure.code.as_str(), "USAGE_CONFIG", "{wrong}");
+            assert!(failure.message.contains(wrong.split(' ').next().expect("a key")), "{failure}");
         }
     }
 

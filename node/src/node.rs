@@ -390,7 +390,8 @@ impl Node {
     /// Measures one operation with a peer.
     ///
     /// # Errors
-    /// `USAGE_BENCH_OP`, `USAGE_BENCH_LIMIT`, `PEER_UNKNOWN`, `PEER_BUSY`, what the peer refuses with, and the engine's.
+    /// `USAGE_BENCH_OP`, `USAGE_BENCH_LIMIT`, `PEER_UNKNOWN`, `PEER_BUSY`, what the peer refuses with, what ends it
+    /// early (`BENCH_JOB`, `BENCH_STOPPED`, `BENCH_TIME`, `BENCH_MEMORY`), and the engine's.
     pub async fn measure(&self, request: &BenchRequest) -> Result<BenchReport, Failure> {
         self.measurements.propose(request).await
     }
@@ -464,6 +465,7 @@ impl Node {
                 Response::Failed(PeerFailure::new(Code::new("PROPOSAL_ENCODING"), "The message does not read.", ""))
             }
             Ok(Request::Bench(offer)) => self.measurements.answer(&peer, &offer).await,
+            Ok(Request::BenchEnd { nonce, failure }) => self.measurements.hear_end(&peer, nonce, failure),
             // Reviews infer and analyse programs and write to the store: off the reactor.
             Ok(request) => {
                 let node = Arc::clone(&self);

@@ -109,6 +109,13 @@ pub enum Request {
     },
     /// Shall we measure the engine on drawn numbers?
     Bench(Box<BenchOffer>),
+    /// The sender ends the measurement with this nonce before its end.
+    BenchEnd {
+        /// That of the offer.
+        nonce: Nonce,
+        /// Why.
+        failure: PeerFailure,
+    },
 }
 
 /// The answer to a [`Request`].
@@ -128,7 +135,8 @@ pub enum Response {
     Ready(Readiness),
     /// To a status.
     Status(JobStatus),
-    /// To anything whose arrival is all there is to say: the answer is known, the cancellation, the result share.
+    /// To anything whose arrival is all there is to say: the answer is known, the cancellation, the result share,
+    /// the end of a measurement.
     Acknowledged,
     /// To an account: the answering party's own, or none while its run is not over.
     Account(Option<Box<PartyAccount>>),
@@ -620,6 +628,7 @@ mod tests {
                 nonce: Nonce::from_bytes([1; 16]),
                 channel: channel.clone(),
             })),
+            Request::BenchEnd { nonce: Nonce::from_bytes([1; 16]), failure: failure.clone() },
         ];
         for (variant, request) in (0_u8..).zip(requests) {
             let bytes = codec::encode(&request).expect("encodes");

@@ -1,22 +1,36 @@
 //! `tacit bench --peer`: two nodes measure over their data planes, and only as far as the one that is asked allows.
 
+use std::net::Ipv4Addr;
+
 use serde_json::Value;
+use tacit_node::config::Config;
+use tacit_protocol::Code;
 use tacit_protocol::bench::{BenchMode, BenchOffer, BenchTask};
 use tacit_protocol::canonical::Nonce;
 use tacit_protocol::contract::{ChannelKey, ChannelOffer};
-use tacit_protocol::messages::{Request, Response};
+use tacit_protocol::messages::{PeerFailure, Request, Response};
 
-use crate::harness::{Organisation, Two, until};
+use crate::harness::{Organisation, SHOP_POLICY, Two, count_question, until};
 use crate::rogue::Rogue;
+use crate::wire::{Event, Fault, Wire};
 
 /// Two paired nodes, of which the shop allows measurements to the bank.
 fn consenting() -> Two {
-    let mut two = Two::paired();
-    two.maison.stop();
-    let config = two.maison.dir.join("node.toml");
-    let text = std::fs::read_to_string(&config).expect("a configuration");
-    std::fs::write(&config, text + "bench_peers = [\"banque\"]\n").expect("written");
-    two.maison.restart();
+    allowing(Two::paired(), |_, _| ())
+}
+
+/// The same of two nodes, of which each has its configuration changed; they start anew for that.
+pub(crate) fn allowing(mut two: Two, change: impl Fn(&str, &mut Config)) -> Two {
+    for node in [&mut two.maison, &mut two.banque] {
+        node.stop();
+        let mut config = Config::read(&node.dir).expect("a configuration");
+        if node.name == "maison" {
+            config.bench_peers.push("banque".into());
+        }
+        change(node.name, &mut config);
+        std::fs::write(node.dir.join("node.toml"), config.to_toml()).expect("written");
+        node.restart();
+    }
     two.connected();
     two
 }
@@ -29,14 +43,14 @@ fn measured(node: &Organisation, arguments: &[&str]) -> Vec<Value> {
 }
 
 /// Why there is no measurement, and the exit code.
-fn refused(node: &Organisation, arguments: &[&str]) -> (i32, Value) {
+pub(crate) fn refused(node: &Organisation, arguments: &[&str]) -> (i32, Value) {
     let output = node.cli(&[&["bench", "--json"], arguments].concat());
     assert!(output.stdout.is_empty(), "{}", output.stdout);
     (output.code, serde_json::from_str(&output.stderr).expect("a failure"))
 }
 
 /// What a node's log says of measurements, oldest first.
-fn logged(node: &Organisation) -> Vec<String> {
+pub(crate) fn logged(node: &Organisation) -> Vec<String> {
     let lines = node.client().log(0).expect("the log");
     lines.into_iter().map(|line| line.text).filter(|text| text.contains("measurement")).collect()
 }
@@ -116,23 +130,98 @@ fn a_measurement_that_is_not_allowed_or_not_possible_is_refused_with_what_to_do(
 }
 
 #[test]
+fn the_asker_listens_where_only_it_has_an_address() {
+    // The shop dials the bank, and nobody can dial the shop.
+    let two = allowing(Two::paired(), |name, config| {
+        if name == "maison" {
+            config.listen.clear();
+            config.data_listen.set_ip(Ipv4Addr::UNSPECIFIED.into());
+        }
+    });
+    assert_eq!(two.maison.client().status().expect("a status").addresses, Vec::<String>::new());
+    let reports = measured(&two.banque, &["--peer", "maison", "--op", "where,psi", "--n", "50", "--runs", "1"]);
+    assert_eq!(reports.len(), 2);
+}
+
+#[test]
+fn a_measurement_is_refused_while_a_job_runs_at_the_asker() {
+    // The job waits for what the path holds back longer than the test takes.
+    let mut two = allowing(Two::with_tables(SHOP_POLICY), |_, config| config.peer_timeout_seconds = 600);
+    let wire = Wire::between(&mut two);
+    wire.meet(&[Fault { from: "maison", after: 60, event: Event::Hold }]);
+    let job = two.banque.submit(count_question()).expect("submitted");
+    wire.wait_until_held(1);
+    let small = ["--peer", "maison", "--op", "lt", "--n", "10", "--runs", "1"];
+    let (code, failure) = refused(&two.banque, &small);
+    assert_eq!((code, &failure["code"]), (4, &"PEER_BUSY".into()));
+    assert!(failure["message"].as_str().is_some_and(|message| message.contains("a job runs")), "{failure}");
+    wire.let_go();
+    assert_eq!(two.banque.ended(&job.id).summary.state, "finished");
+    until("the shop's job has ended too", || {
+        (two.maison.client().job(&job.id).ok()?.summary.state == "finished").then_some(())
+    });
+    measured(&two.banque, &small);
+}
+
+fn task(operation: &str, shape: &[u64], runs: u32) -> BenchTask {
+    BenchTask { operation: operation.into(), shape: shape.into(), bits: None, runs, mode: BenchMode::Warm }
+}
+
+/// An offer with a key that nobody holds, and no address: the shop listens.
+fn offer(task: BenchTask) -> BenchOffer {
+    let channel = ChannelOffer { key: ChannelKey::from_bytes([9; 32]), addresses: Vec::new() };
+    BenchOffer { task, nonce: Nonce::from_bytes([7; 16]), channel }
+}
+
+#[test]
+fn chk_406_a_peer_is_refused_while_a_job_runs() {
+    let mut two = allowing(Two::with_tables(SHOP_POLICY), |_, config| config.peer_timeout_seconds = 600);
+    let rogue = Rogue::of(&mut two.banque, "maison");
+    rogue.reconnect();
+    // The shop waits for a handshake that does not come.
+    let (_, session) = rogue.started(count_question());
+    let Response::Failed(failure) = rogue.ask(&Request::Bench(Box::new(offer(task("lt", &[10], 1))))) else {
+        panic!("the shop's job runs")
+    };
+    assert_eq!(failure.code.as_str(), "PEER_BUSY");
+    assert!(failure.message.to_string().contains("a job runs"), "{failure:?}");
+    drop(session);
+    rogue.leave();
+}
+
+#[test]
+fn chk_406_a_peer_ends_its_own_measurement_and_no_other() {
+    let mut two = consenting();
+    let rogue = Rogue::of(&mut two.banque, "maison");
+    rogue.reconnect();
+    let good = offer(task("lt", &[10], 1));
+    let Response::Bench(theirs) = rogue.ask(&Request::Bench(Box::new(good.clone()))) else {
+        panic!("the shop measures with the bank")
+    };
+    let session = rogue.connect_bench(&good, &theirs).expect("the shop listens");
+    let end = |nonce| {
+        let failure = PeerFailure::new(Code::new("BENCH_JOB"), "\u{1b}[2J".repeat(99), "");
+        assert_eq!(rogue.ask(&Request::BenchEnd { nonce, failure }), Response::Acknowledged);
+    };
+    // Of one that there is not.
+    end(Nonce::from_bytes([8; 16]));
+    assert_eq!(rogue.refusal(&Request::Bench(Box::new(good.clone()))), "PEER_BUSY");
+    // Of the one that there is, and once more.
+    end(good.nonce);
+    until("the shop's measurement has ended", || {
+        let failed = |text: &String| text.contains("a measurement failed") && text.contains("BENCH_JOB");
+        logged(&two.maison).iter().any(failed).then_some(())
+    });
+    end(good.nonce);
+    drop(session);
+    rogue.leave();
+}
+
+#[test]
 fn chk_406_a_peer_that_asks_for_too_much_or_leaves_costs_the_node_nothing() {
     let mut two = consenting();
     let rogue = Rogue::of(&mut two.banque, "maison");
     rogue.reconnect();
-    let task = |operation: &str, shape: &[u64], runs| BenchTask {
-        operation: operation.into(),
-        shape: shape.into(),
-        bits: None,
-        runs,
-        mode: BenchMode::Warm,
-    };
-    let offer = |task| BenchOffer {
-        task,
-        nonce: Nonce::from_bytes([7; 16]),
-        // A key that nobody holds, and no address: the shop listens.
-        channel: ChannelOffer { key: ChannelKey::from_bytes([9; 32]), addresses: Vec::new() },
-    };
     let ask = |offer: &BenchOffer| rogue.ask(&Request::Bench(Box::new(offer.clone())));
     for (wrong, code) in [
         (task("lt", &[u64::MAX], 1), "USAGE_BENCH_LIMIT"),

@@ -1,6 +1,6 @@
-//! A channel whose party does not send what the protocol makes.
+//! A layer over a channel whose party does not send what the protocol makes.
 
-use tacit_mpc::channel::{Channel, NoiseChannel, Traffic};
+use tacit_mpc::channel::{Channel, Layer, NoiseChannel};
 use tacit_mpc::error::Result;
 
 /// What a deviating party does to one of its messages.
@@ -24,74 +24,40 @@ pub(crate) struct Deviation {
     pub(crate) act: Act,
 }
 
-/// An honest channel until the deviation.
+/// Honest until the deviation.
 pub(crate) struct Deviating {
-    channel: Option<NoiseChannel>,
     deviation: Deviation,
     /// Messages of the deviation's step so far.
     seen: usize,
     silent: bool,
-    step: &'static str,
 }
 
 impl Deviating {
-    pub(crate) fn new(channel: NoiseChannel, deviation: Deviation) -> Self {
-        Self { channel: Some(channel), deviation, seen: 0, silent: false, step: "" }
+    pub(crate) fn new(deviation: Deviation) -> Self {
+        Self { deviation, seen: 0, silent: false }
     }
 
-    fn channel(&mut self) -> &mut NoiseChannel {
-        self.channel.as_mut().expect("it has not left")
-    }
-
-    /// Whether the deviation came to be. Ends the channel.
-    pub(crate) fn leave(mut self) {
-        assert!(
-            self.seen > self.deviation.message,
-            "no message {} of {:?}",
-            self.deviation.message,
-            self.deviation.step
-        );
-        drop(self.channel.take());
+    /// Checks that the deviation came to be.
+    pub(crate) fn came_to_be(&self) {
+        let Deviation { step, message, .. } = self.deviation;
+        assert!(self.seen > message, "no message {message} of {step:?}");
     }
 }
 
-impl Channel for Deviating {
-    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+impl Layer<NoiseChannel> for Deviating {
+    fn send(&mut self, channel: &mut NoiseChannel, bytes: &[u8]) -> Result<()> {
         let mut bytes = bytes.to_vec();
-        if self.step == self.deviation.step {
+        if channel.step() == self.deviation.step {
             if self.seen == self.deviation.message {
                 match self.deviation.act {
                     Act::Replace(with) => with(&mut bytes),
                     Act::Append(more) => bytes.resize(bytes.len() + more, 0x55),
                     Act::FallSilent => self.silent = true,
-                    Act::Leave => {
-                        self.channel().abort_handle().abort();
-                    }
+                    Act::Leave => channel.abort_handle().abort(),
                 }
             }
             self.seen += 1;
         }
-        if self.silent { Ok(()) } else { self.channel().send(&bytes) }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.channel().flush()
-    }
-
-    fn receive(&mut self, into: &mut [u8]) -> Result<()> {
-        self.channel().receive(into)
-    }
-
-    fn traffic(&self) -> Traffic {
-        self.channel.as_ref().map(Channel::traffic).unwrap_or_default()
-    }
-
-    fn enter(&mut self, step: &'static str) {
-        self.step = step;
-        self.channel().enter(step);
-    }
-
-    fn step(&self) -> &'static str {
-        self.step
+        if self.silent { Ok(()) } else { channel.send(&bytes) }
     }
 }

@@ -107,6 +107,24 @@ impl Organisation {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// The processes that measure with a peer for its node.
+    pub(crate) fn measuring(&self) -> Vec<u32> {
+        let node = self.process.as_ref().expect("a process").id();
+        let parent = |id: &u32| -> Option<u32> {
+            let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+            status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+        };
+        let all = std::fs::read_dir("/proc").expect("a Linux system").flatten();
+        let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        ids.filter(|id| Self::measures(*id) && parent(id) == Some(node)).collect()
+    }
+
+    /// Whether a process is there and measures with a peer. One that ended has no command line, also where nobody has
+    /// waited for it.
+    pub(crate) fn measures(id: u32) -> bool {
+        std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.ends_with(b"\0bench-peer\0"))
+    }
+
     /// Limits the size of the files that the node writes, as a full disk would: the next write that goes further fails.
     pub(crate) fn limit_files(&self, bytes: u64) {
         let id = self.process.as_ref().expect("a process").id().to_string();

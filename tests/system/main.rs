@@ -4,6 +4,7 @@ mod api;
 mod approval;
 mod attacks;
 mod bench;
+mod bench_ends;
 mod bench_peer;
 mod by_hand;
 mod demo;

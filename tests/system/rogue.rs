@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tacit_mpc::channel::Layered;
 use tacit_mpc::channel::noise::{Deadlines, Handshake, NoiseChannel, Role, StaticKey};
 use tacit_mpc::inputs::{LocalTable, LocalTables};
 use tacit_mpc::plan::Plan;
@@ -254,7 +255,7 @@ impl Rogue {
     /// Runs a started job as an honest node does, but for what it does to its messages; how the run ended here.
     pub(crate) fn run(&self, accepted: &Accepted, session: Session, deviation: Deviation) -> Result<(), String> {
         let honest = self.channel(accepted, session, None, None).map_err(|error| error.to_string())?;
-        let mut channel = Deviating::new(honest, deviation);
+        let mut channel = Layered::over(honest, Deviating::new(deviation));
         let (_, derived) = negotiate::complete(&accepted.proposal, &accepted.acceptance.datasets)
             .map_err(|rejected| rejected.to_failure(|party| party.to_string()).to_string())?;
         let input = JobInput {
@@ -267,7 +268,7 @@ impl Rogue {
         let begun = Instant::now();
         let mut hooks = Hooks { observer: &mut |_| (), clock: &|| begun.elapsed(), release_barrier: &mut |_| Ok(()) };
         let ran = session::run(&mut channel, &input, &mut system_rng(), &mut hooks);
-        channel.leave();
+        channel.layer().came_to_be();
         ran.map(drop).map_err(|error| error.to_string())
     }
 

@@ -1,13 +1,15 @@
 //! What the protocols need of a connection between the two parties: ordered, authenticated bytes and counters.
 
+mod layer;
 mod memory;
 pub mod noise;
 mod recorder;
 mod throttled;
 
+pub use layer::{Layer, Layered};
 pub use memory::{MemoryChannel, pair, pair_with_deadline};
 pub use noise::NoiseChannel;
-pub use recorder::{Event, Recorder};
+pub use recorder::{Event, Events, Recorder};
 pub use throttled::Link;
 
 use crate::error::Result;

@@ -1,6 +1,6 @@
 //! What an observer of the wire would see of a run: directions, lengths and turns, never contents.
 
-use super::{Channel, Traffic};
+use super::{Channel, Layer, Layered};
 use crate::error::Result;
 
 /// One thing that happened on a channel.
@@ -15,53 +15,36 @@ pub enum Event {
 }
 
 /// A channel that records its [`Event`]s, so that tests can hold two transcripts against each other.
-pub struct Recorder<C> {
-    channel: C,
-    events: Vec<Event>,
-}
+pub type Recorder<C> = Layered<C, Events>;
+
+/// The layer of a [`Recorder`]: what happened so far.
+pub struct Events(Vec<Event>);
 
 impl<C: Channel> Recorder<C> {
     /// Records what happens on `channel` from now on.
     pub fn new(channel: C) -> Self {
-        Self { channel, events: Vec::new() }
+        Self::over(channel, Events(Vec::new()))
     }
 
     /// What happened so far.
     pub fn events(&self) -> &[Event] {
-        &self.events
-    }
-
-    /// The channel itself.
-    pub fn into_inner(self) -> C {
-        self.channel
+        &self.layer().0
     }
 }
 
-impl<C: Channel> Channel for Recorder<C> {
-    fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.events.push(Event::Sent(bytes.len()));
-        self.channel.send(bytes)
+impl<C: Channel> Layer<C> for Events {
+    fn send(&mut self, channel: &mut C, bytes: &[u8]) -> Result<()> {
+        self.0.push(Event::Sent(bytes.len()));
+        channel.send(bytes)
     }
 
-    fn flush(&mut self) -> Result<()> {
-        self.events.push(Event::Flushed);
-        self.channel.flush()
+    fn flush(&mut self, channel: &mut C) -> Result<()> {
+        self.0.push(Event::Flushed);
+        channel.flush()
     }
 
-    fn receive(&mut self, into: &mut [u8]) -> Result<()> {
-        self.events.push(Event::Received(into.len()));
-        self.channel.receive(into)
-    }
-
-    fn traffic(&self) -> Traffic {
-        self.channel.traffic()
-    }
-
-    fn enter(&mut self, step: &'static str) {
-        self.channel.enter(step);
-    }
-
-    fn step(&self) -> &'static str {
-        self.channel.step()
+    fn receive(&mut self, channel: &mut C, into: &mut [u8]) -> Result<()> {
+        self.0.push(Event::Received(into.len()));
+        channel.receive(into)
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use sha2::{Digest, Sha256};
 use tacit_protocol::PartyId;
 
-use crate::channel::{Channel, MemoryChannel, Traffic};
+use crate::channel::{Channel, Layer};
 use crate::error::Result;
 
 /// Runs both parties on two channels, each on a thread.
@@ -24,89 +24,36 @@ pub(crate) fn both<C: Channel, T: Send>(
     })
 }
 
-/// A channel whose party flips a bit of the byte at `at` of all that it sends.
+/// Flips a bit of the byte at `at` of all that is sent.
 pub(crate) struct Tampering {
-    channel: MemoryChannel,
-    at: u64,
-    bit: u8,
+    pub(crate) at: u64,
+    pub(crate) bit: u8,
 }
 
-impl Tampering {
-    pub(crate) fn new(channel: MemoryChannel, at: u64, bit: u8) -> Self {
-        Self { channel, at, bit }
-    }
-}
-
-impl Channel for Tampering {
-    fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        let first = self.channel.traffic().sent;
+impl<C: Channel> Layer<C> for Tampering {
+    fn send(&mut self, channel: &mut C, bytes: &[u8]) -> Result<()> {
+        let first = channel.traffic().sent;
         let mut bytes = bytes.to_vec();
         if let Some(byte) = self.at.checked_sub(first).and_then(|at| bytes.get_mut(at as usize)) {
             *byte ^= self.bit;
         }
-        self.channel.send(&bytes)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.channel.flush()
-    }
-
-    fn receive(&mut self, into: &mut [u8]) -> Result<()> {
-        self.channel.receive(into)
-    }
-
-    fn traffic(&self) -> Traffic {
-        self.channel.traffic()
-    }
-
-    fn enter(&mut self, step: &'static str) {
-        self.channel.enter(step);
-    }
-
-    fn step(&self) -> &'static str {
-        self.channel.step()
+        channel.send(&bytes)
     }
 }
 
-/// A channel that keeps a digest of all that its party sends.
-pub(crate) struct Digesting {
-    channel: MemoryChannel,
-    sent: Sha256,
-}
+/// Keeps a digest of all that is sent.
+#[derive(Default)]
+pub(crate) struct Digesting(Sha256);
 
 impl Digesting {
-    pub(crate) fn new(channel: MemoryChannel) -> Self {
-        Self { channel, sent: Sha256::new() }
-    }
-
-    pub(crate) fn digest(self) -> [u8; 32] {
-        self.sent.finalize().into()
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.0.clone().finalize().into()
     }
 }
 
-impl Channel for Digesting {
-    fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.sent.update(bytes);
-        self.channel.send(bytes)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.channel.flush()
-    }
-
-    fn receive(&mut self, into: &mut [u8]) -> Result<()> {
-        self.channel.receive(into)
-    }
-
-    fn traffic(&self) -> Traffic {
-        self.channel.traffic()
-    }
-
-    fn enter(&mut self, step: &'static str) {
-        self.channel.enter(step);
-    }
-
-    fn step(&self) -> &'static str {
-        self.channel.step()
+impl<C: Channel> Layer<C> for Digesting {
+    fn send(&mut self, channel: &mut C, bytes: &[u8]) -> Result<()> {
+        self.0.update(bytes);
+        channel.send(bytes)
     }
 }

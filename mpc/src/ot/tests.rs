@@ -11,7 +11,7 @@ use super::ferret::Work;
 use super::silent::{Expected, Silent, chain};
 use super::testing::{Digesting, Tampering, both};
 use super::{cost, ferret, ideal, softspoken};
-use crate::channel::{self, Channel, Recorder};
+use crate::channel::{self, Channel, Layered, Recorder};
 use crate::correlations::Correlations;
 use crate::error::{Error, Result};
 use crate::params::{S9, S11, SILENT_LEAST};
@@ -168,11 +168,12 @@ fn sizes_and_order_on_the_wire_do_not_depend_on_the_secrets() {
 fn every_level_of_instructions_and_any_threads_give_the_same_transcript_and_transfers() {
     let run = |work| {
         let (a, b) = channel::pair();
-        let ((zero, a), (one, b)) = both((Digesting::new(a), Digesting::new(b)), |c, party| {
+        let channels = (Layered::over(a, Digesting::default()), Layered::over(b, Digesting::default()));
+        let ((zero, a), (one, b)) = both(channels, |c, party| {
             let mut transfers = establish(c, party, 7, [SILENT_LEAST, S9_STOCK as u64 + 1], work).expect("honest");
             draw(c, party, &mut transfers, &[[1000, 3000], [S9_STOCK, 5]]).expect("honest")
         });
-        (zero, one, [a.digest(), b.digest()])
+        (zero, one, [a.layer().digest(), b.layer().digest()])
     };
     let expected = run(Work { level: Level::Portable, parallel: false });
     check(&expected.0, &expected.1);
@@ -195,7 +196,7 @@ fn against_tampering(offerer: PartyId, at: u64, bit: u8) -> (Result<()>, Option<
     thread::scope(|scope| {
         scope.spawn(move || {
             // The channel drops with this thread, so that party 0 never waits for what will not come.
-            let mut channel = Tampering::new(b, at, bit);
+            let mut channel = Layered::over(b, Tampering { at, bit });
             let mut transfers = establish(&mut channel, PartyId::ONE, 8, offered, work()).ok()?;
             draw(&mut channel, PartyId::ONE, &mut transfers, &[sizes]).ok()
         });

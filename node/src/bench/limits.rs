@@ -1,7 +1,7 @@
-//! What a node measures with a peer at most: a peer that it trusts with figures is not trusted with its machine.
+//! What a node measures with a peer at most: a peer that it trusts with figures is not trusted with its machine. The
+//! limits of time and memory are the operator's, in [`crate::config::Config`].
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use tacit_protocol::bench::{BenchMode, BenchTask};
 use tacit_protocol::{Code, Digest, Failure};
@@ -21,10 +21,6 @@ pub(super) const PRODUCTS: u64 = 1 << 22;
 pub(super) const STOCKED_CELLS: u64 = 1 << 14;
 /// The most measured runs.
 pub(super) const RUNS: u32 = 20;
-/// How long one measurement may take, the set-up and all runs together.
-pub(super) const TOTAL: Duration = Duration::from_secs(480);
-/// The most memory of the process that measures, in bytes: beyond it the process ends, not the node.
-pub(super) const MEMORY: u64 = 4 << 30;
 /// The most measurements that peers may ask for in an hour, together: each is two entries of the log.
 const HOURLY: usize = 120;
 

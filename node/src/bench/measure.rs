@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use tacit_mpc::channel::{Channel, Traffic};
+use tacit_mpc::channel::{Channel, Layer, Layered, Traffic};
 use tacit_mpc::error::Result;
 
 /// What a part of a run took.
@@ -69,59 +69,32 @@ fn processor_time() -> Duration {
 pub(super) struct Counters(Arc<Mutex<Traffic>>);
 
 impl Counters {
+    /// A channel with counters.
+    pub(super) fn over<C: Channel>(channel: C) -> (Layered<C, Self>, Self) {
+        let counters = Self::default();
+        (Layered::over(channel, counters.clone()), counters)
+    }
+
     pub(super) fn traffic(&self) -> Traffic {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// A channel whose counters can be read while the engine holds it.
-pub(super) struct Metered<C> {
-    channel: C,
-    counters: Counters,
-}
-
-impl<C: Channel> Metered<C> {
-    pub(super) fn new(channel: C) -> (Self, Counters) {
-        let counters = Counters::default();
-        (Self { channel, counters: counters.clone() }, counters)
-    }
-
-    pub(super) fn into_inner(self) -> C {
-        self.channel
-    }
-
-    fn note(&self) {
-        *self.counters.0.lock().unwrap_or_else(PoisonError::into_inner) = self.channel.traffic();
+    fn note(&self, traffic: Traffic) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = traffic;
     }
 }
 
-impl<C: Channel> Channel for Metered<C> {
-    fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        let sent = self.channel.send(bytes);
-        self.note();
+impl<C: Channel> Layer<C> for Counters {
+    fn send(&mut self, channel: &mut C, bytes: &[u8]) -> Result<()> {
+        let sent = channel.send(bytes);
+        self.note(channel.traffic());
         sent
     }
 
-    fn flush(&mut self) -> Result<()> {
-        self.channel.flush()
-    }
-
-    fn receive(&mut self, into: &mut [u8]) -> Result<()> {
-        let received = self.channel.receive(into);
-        self.note();
+    fn receive(&mut self, channel: &mut C, into: &mut [u8]) -> Result<()> {
+        let received = channel.receive(into);
+        self.note(channel.traffic());
         received
-    }
-
-    fn traffic(&self) -> Traffic {
-        self.channel.traffic()
-    }
-
-    fn enter(&mut self, step: &'static str) {
-        self.channel.enter(step);
-    }
-
-    fn step(&self) -> &'static str {
-        self.channel.step()
     }
 }
 

@@ -80,6 +80,10 @@ pub(super) struct PeerTask {
     pub(super) remote: Digest,
     /// Whether it dialled the peer.
     pub(super) initiator: bool,
+    /// How long it may take.
+    pub(super) seconds: u32,
+    /// How much memory it may use.
+    pub(super) memory_mib: u32,
 }
 
 /// A party's answer to its task: how to reach it.

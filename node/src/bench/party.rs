@@ -22,7 +22,7 @@ use tacit_protocol::{Digest, Failure, PartyId};
 
 use super::case::Case;
 use super::keys;
-use super::measure::{Counters, Mark, Metered, Spent, forget_peak, peak_memory};
+use super::measure::{Counters, Mark, Spent, forget_peak, peak_memory};
 use super::messages::{self, Accuracy, Ended, PartyReport, Peer, Ready, Task, broken};
 use super::operation::Operation;
 use super::stock::Stock;
@@ -106,7 +106,7 @@ fn prologue(session: Digest, initiator: Digest, responder: Digest) -> Digest {
 
 /// What this party measured, and the channel, on which the other has nothing more to say.
 pub(super) fn measure(task: &Task, channel: NoiseChannel) -> Result<(PartyReport, NoiseChannel), Failure> {
-    let (mut channel, counters) = Metered::new(channel);
+    let (mut channel, counters) = Counters::over(channel);
     let bench = Bench { task, party: PartyId(task.party), counters };
     let report = match task.operation {
         Operation::Psi => bench.alignment(&mut channel)?,

@@ -4,20 +4,22 @@
 //! and that whatever goes wrong in it leaves the node as it was. Its standard input is the connection to the peer, its
 //! standard output a socket to the node, over which task and report go.
 
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, nice, setrlimit};
 use tacit_mpc::channel::Channel;
 use tacit_mpc::channel::noise::{Deadlines, StaticKey};
-use tacit_protocol::Failure;
+use tacit_protocol::{Code, Failure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-use super::limits::{MEMORY, TOTAL};
 use super::measure::Spent;
 use super::messages::{self, Ended, PartyReport, PeerTask, Task, broken};
 use super::operation::Operation;
@@ -36,7 +38,7 @@ const FIGURE: u64 = 1 << 53;
 /// peer's.
 ///
 /// # Errors
-/// What ended the measurement, `BENCH_PROCESS` if the process ended without a word.
+/// What ended the measurement; if the process ended without a word, `BENCH_MEMORY` or `BENCH_PROCESS`.
 pub(super) async fn run(
     task: &PeerTask,
     connection: TcpStream,
@@ -62,7 +64,10 @@ pub(super) async fn run(
     control.write_all(line.as_bytes()).await.map_err(failed)?;
     let mut answer = Vec::new();
     control.take(4 * REPORT_BYTES as u64).read_to_end(&mut answer).await.map_err(failed)?;
-    process.wait().await.map_err(failed)?;
+    let status = process.wait().await.map_err(failed)?;
+    if answer.is_empty() {
+        return Err(without_a_word(status, task.memory_mib));
+    }
     match serde_json::from_slice(&answer).map_err(|error| broken(&error))? {
         Ended::Both(own, peer) => Ok((own, peer)),
         Ended::Failed(failure) => Err(failure),
@@ -70,18 +75,38 @@ pub(super) async fn run(
     }
 }
 
-/// The process that [`run`] starts.
+/// Why a process ended that said nothing. One that is refused memory ends itself by a signal, and a system without
+/// memory ends it by another.
+fn without_a_word(status: ExitStatus, memory_mib: u32) -> Failure {
+    let of_memory = [Signal::ABORT, Signal::KILL].map(Signal::as_raw);
+    if !status.signal().is_some_and(|signal| of_memory.contains(&signal)) {
+        return broken(&format_args!("the one that measures ended without a word, {status}"));
+    }
+    let message = format!("the process that measures ran out of memory, of which it may use {memory_mib} MiB");
+    Failure::new(Code::new("BENCH_MEMORY"), message, "measure less.")
+}
+
+/// The process that [`run`] starts. It does not outlive what started it.
 ///
 /// # Errors
 /// When what started it is gone. A failure of the measurement itself is reported, not returned.
 pub(super) fn run_process() -> Result<(), Failure> {
     let failed = |error: std::io::Error| broken(&error);
-    // An error of either leaves what the system allows.
+    // An error of this, or of the limit below, leaves what the system allows.
     let _ = nice(NICE);
-    let _ = setrlimit(Resource::Data, Rlimit { current: Some(MEMORY), maximum: Some(MEMORY) });
     let socket = TcpStream::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
     let control = UnixStream::from(std::io::stdout().as_fd().try_clone_to_owned().map_err(failed)?);
     let asked: PeerTask = messages::read(&mut BufReader::new(&control))?;
+    let mut node = control.try_clone().map_err(failed)?;
+    thread::spawn(move || {
+        // Nothing more comes: this ends when the node does, also where it was killed.
+        drop(node.read(&mut [0]));
+        std::process::exit(1);
+    });
+    // The engine's threads, too, start before the limit: where memory is short, an allocation fails, not a thread.
+    rayon::ThreadPoolBuilder::new().build_global().map_err(|error| broken(&error))?;
+    let memory = Some(u64::from(asked.memory_mib) << 20);
+    let _ = setrlimit(Resource::Data, Rlimit { current: memory, maximum: memory });
     let ended = match measure(&asked, socket) {
         Ok((own, peer)) => Ended::Both(own, peer),
         Err(failure) => Ended::Failed(failure),
@@ -91,7 +116,8 @@ pub(super) fn run_process() -> Result<(), Failure> {
 
 fn measure(asked: &PeerTask, socket: TcpStream) -> Result<(PartyReport, Option<PartyReport>), Failure> {
     let key = StaticKey::from_secret(Zeroizing::new(asked.secret));
-    let deadlines = Deadlines { silence: TOTAL, total: TOTAL };
+    let total = Duration::from_secs(asked.seconds.into());
+    let deadlines = Deadlines { silence: total, total };
     let channel = party::channel(&asked.task, socket, &key, asked.remote, asked.initiator, deadlines)?;
     let (own, mut channel) = party::measure(&asked.task, channel)?;
     let peer = exchange(&mut channel, &asked.task, &own)?;
@@ -142,7 +168,7 @@ fn read(report: &[u8], task: &Task) -> Result<PartyReport, Failure> {
 
 fn misreported(how: &str) -> Failure {
     let message = format!("the peer's report of the measurement {how}");
-    Failure::new(tacit_protocol::Code::new("PEER_ANSWER"), message, "bring both nodes to one version.")
+    Failure::new(Code::new("PEER_ANSWER"), message, "bring both nodes to one version.")
 }
 
 #[cfg(test)]

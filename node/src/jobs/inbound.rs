@@ -35,7 +35,11 @@ impl Jobs {
             Request::ResultShare { about, contract, share } => {
                 self.hear_share(from, &about.job, &contract, &share).map(|()| Response::Acknowledged)
             }
-            Request::Hello(_) | Request::Pair(_) | Request::Catalogue | Request::Bench(_) => return None,
+            Request::Hello(_)
+            | Request::Pair(_)
+            | Request::Catalogue
+            | Request::Bench(_)
+            | Request::BenchEnd { .. } => return None,
         };
         Some(answer.unwrap_or_else(|failure| {
             tracing::info!(peer = %from.short(), code = %failure.code, "message refused: {failure}");

@@ -19,14 +19,14 @@ mod settle;
 mod view;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{About, JobStatus, PeerFailure, PeerText, Request, Response};
 use tacit_protocol::{Code, Failure};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,7 +51,7 @@ pub struct Jobs {
     tasks: TaskTracker,
     stop: CancellationToken,
     /// What calls off the run of a job that is under way.
-    running: Mutex<HashMap<JobId, CancellationToken>>,
+    running: watch::Sender<HashMap<JobId, CancellationToken>>,
 }
 
 impl Jobs {
@@ -64,7 +64,7 @@ impl Jobs {
             runs: Arc::new(Semaphore::new(CONCURRENT_RUNS)),
             tasks: TaskTracker::new(),
             stop,
-            running: Mutex::default(),
+            running: watch::Sender::default(),
         })
     }
 
@@ -268,18 +268,22 @@ impl Jobs {
 
     /// Breaks off the run of a job, if one is under way.
     fn interrupt(&self, id: &JobId) {
-        if let Some(token) = self.running().get(id) {
+        let token = self.running.borrow().get(id).cloned();
+        if let Some(token) = token {
             token.cancel();
         }
     }
 
     /// Whether the run of any job is under way.
     pub(crate) fn any_running(&self) -> bool {
-        !self.running().is_empty()
+        !self.running.borrow().is_empty()
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<JobId, CancellationToken>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until the run of any job is under way.
+    pub(crate) async fn until_any_runs(&self) {
+        let mut running = self.running.subscribe();
+        // An error would mean that the jobs are gone.
+        drop(running.wait_for(|running| !running.is_empty()).await);
     }
 
     /// The number of this node's next message about a job.

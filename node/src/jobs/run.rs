@@ -59,7 +59,7 @@ impl Jobs {
     pub(super) fn begin_run(self: &Arc<Self>, id: &JobId) -> Result<Running, Failure> {
         // Marked first: whoever sees the state looks for the mark.
         let running = Running { jobs: Arc::clone(self), id: *id, token: self.stop.child_token() };
-        self.running().insert(*id, running.token.clone());
+        self.running.send_modify(|all| drop(all.insert(*id, running.token.clone())));
         self.book.enter(id, JobState::Aligning, "")?;
         Ok(running)
     }
@@ -89,7 +89,7 @@ impl Jobs {
 
     /// Whether a run of this job is under way in this process.
     pub(super) fn is_running(&self, id: &JobId) -> bool {
-        self.running().contains_key(id)
+        self.running.borrow().contains_key(id)
     }
 
     async fn run_until(self: &Arc<Self>, job: &JobRecord, token: &CancellationToken) -> Result<(), Failure> {
@@ -297,7 +297,7 @@ pub(super) struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.jobs.running().remove(&self.id);
+        self.jobs.running.send_modify(|all| drop(all.remove(&self.id)));
     }
 }
 

@@ -225,7 +225,7 @@ mod tests {
     use rand_core::SeedableRng;
 
     use super::*;
-    use crate::channel::{self, Event, Recorder, Traffic};
+    use crate::channel::{self, Event, Layered, Recorder, Traffic};
     use crate::correlations::double;
     use crate::hash::CorrelationRobust;
     use crate::ot::ideal;
@@ -384,7 +384,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(move || {
                 // The channel drops with this thread, so that party 0 never waits for what will not come.
-                let mut channel = Tampering::new(b, at, bit);
+                let mut channel = Layered::over(b, Tampering { at, bit });
                 let mut ots = establish(&mut channel, PartyId::ONE, 9).ok()?;
                 ots.receive_random(&mut channel, 128).ok()
             });
