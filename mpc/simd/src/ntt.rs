@@ -62,18 +62,25 @@ impl Transform {
     /// # Panics
     /// If the length is another.
     pub fn forward(&self, values: &mut [u64]) {
-        self.forward_low(values.len(), values);
+        assert_eq!(values.len(), self.forward.nodes.len(), "the transform's length");
+        self.forward_part(values.len(), 0, values);
     }
 
     /// Coefficients to values, of a polynomial whose coefficients from `filled` on are 0: the fewer are not, the less it
-    /// takes.
+    /// takes. Only the values from `start` on that there is room for are computed; the room begins with the coefficients.
     ///
     /// # Panics
-    /// If the length is another.
-    pub fn forward_low(&self, filled: usize, values: &mut [u64]) {
-        assert_eq!(values.len(), self.forward.nodes.len(), "the transform's length");
-        let filled = filled.next_power_of_two().clamp(BLOCK, values.len());
-        forward(self.modulus.level, self.modulus.values, &self.forward, filled, values);
+    /// If `start` and the room are not multiples of [`Self::granule`], or pass the transform's length.
+    pub fn forward_part(&self, filled: usize, start: usize, values: &mut [u64]) {
+        let (granule, n) = (self.granule(filled), self.forward.nodes.len());
+        assert!(start.is_multiple_of(granule) && values.len().is_multiple_of(granule), "whole granules");
+        assert!(start + values.len() <= n, "the transform's length");
+        forward(self.modulus.level, self.modulus.values, &self.forward, granule, start, values);
+    }
+
+    /// Of how many values at a time a polynomial with so many coefficients can be computed.
+    pub fn granule(&self, filled: usize) -> usize {
+        filled.next_power_of_two().clamp(BLOCK, self.forward.nodes.len())
     }
 
     /// Values to coefficients.
@@ -285,8 +292,9 @@ fn is_odd(n: usize) -> bool {
     (n / BLOCK).ilog2() % 2 == 1
 }
 
+/// The values from `start` on, of a polynomial of `filled` coefficients.
 #[inline(always)]
-fn forward_on<T: Residue>(modulus: Values, roots: &Roots, filled: usize, values: &mut [u64]) {
+fn forward_on<T: Residue>(modulus: Values, roots: &Roots, filled: usize, start: usize, values: &mut [u64]) {
     for value in values[..filled].iter_mut() {
         *value = bytemuck::cast(T::of(*value as i64, modulus));
     }
@@ -294,18 +302,19 @@ fn forward_on<T: Residue>(modulus: Values, roots: &Roots, filled: usize, values:
     for copy in 1..values.len() / filled {
         values.copy_within(..filled, copy * filled);
     }
-    let (n, values) = (values.len(), bytemuck::cast_slice_mut::<u64, T>(values));
+    let (n, values) = (roots.nodes.len(), bytemuck::cast_slice_mut::<u64, T>(values));
     let (nodes, last) = (bytemuck::cast_slice::<u64, T>(&roots.nodes), bytemuck::cast_slice::<u64, T>(&roots.last));
+    let node = |len: usize, i: usize| (n + start) / len + i;
     let mut len = filled;
     if is_odd(filled) {
-        for (i, block) in values.chunks_exact_mut(filled).enumerate() {
-            halves_forward(block, nodes[n / filled + i], modulus);
+        for (i, block) in values.chunks_exact_mut(len).enumerate() {
+            halves_forward(block, nodes[node(len, i)], modulus);
         }
         len /= 2;
     }
     while len > CACHED {
         for (i, block) in values.chunks_exact_mut(len).enumerate() {
-            quarters_forward(block, nodes, n / len + i, modulus);
+            quarters_forward(block, nodes, node(len, i), modulus);
         }
         len /= 4;
     }
@@ -313,19 +322,19 @@ fn forward_on<T: Residue>(modulus: Values, roots: &Roots, filled: usize, values:
         let mut inner = len;
         while inner > BLOCK {
             for (i, block) in part.chunks_exact_mut(inner).enumerate() {
-                quarters_forward(block, nodes, n / inner + j * (len / inner) + i, modulus);
+                quarters_forward(block, nodes, node(inner, j * (len / inner) + i), modulus);
             }
             inner /= 4;
         }
         for (i, block) in part.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-            block_forward(block, nodes, last, n / BLOCK + j * (len / BLOCK) + i, modulus);
+            block_forward(block, nodes, last, node(BLOCK, j * (len / BLOCK) + i), modulus);
         }
     }
     for value in bytemuck::cast_slice_mut::<T, u64>(values) {
         *value = bytemuck::cast::<u64, T>(*value).residue(modulus);
     }
 }
-on_levels!(fn forward(modulus: Values, roots: &Roots, filled: usize, values: &mut [u64]) = forward_on);
+on_levels!(fn forward(modulus: Values, roots: &Roots, filled: usize, start: usize, values: &mut [u64]) = forward_on);
 
 #[inline(always)]
 fn backward_on<T: Residue>(modulus: Values, roots: &Roots, scale: i64, values: &mut [u64]) {
@@ -425,10 +434,14 @@ mod tests {
             for filled in [1, 32, 64, 100, 128, 256, 4096, 8191] {
                 let mut values = vec![0; 1 << 13];
                 values[..filled].copy_from_slice(&numbers(filled, PRIMES[0], 3));
-                let mut low = values.clone();
+                let low = values.clone();
                 transform.forward(&mut values);
-                transform.forward_low(filled, &mut low);
-                assert!(values == low, "{level:?}, {filled} coefficients");
+                let granule = transform.granule(filled);
+                for (start, room) in [(0, granule), (0, low.len()), (low.len() - granule, granule)] {
+                    let mut part = low[..room].to_vec();
+                    transform.forward_part(filled, start, &mut part);
+                    assert!(part == values[start..start + room], "{level:?}, {filled} coefficients from {start}");
+                }
             }
         }
     }

@@ -22,6 +22,9 @@ use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, matrix_flood_bits};
 use crate::prg::Prg;
 use crate::ring::Ring as Word;
 
+/// Products that are added up together.
+const TERMS: usize = 16;
+
 /// Bits of the lower part of an answer's coefficient, as it is packed.
 const LOW_BITS: u32 = 32;
 
@@ -42,7 +45,7 @@ impl Layout {
 
     /// Block `(row, inner)` of the multiplier, as coefficients.
     fn multiplier_block<R: Word>(&self, factor: &[R], row: usize, inner: usize) -> Vec<R> {
-        let mut block = vec![R::ZERO; SLOTS];
+        let mut block = vec![R::ZERO; self.multiplier_end()];
         let rows = row * self.rows..self.shape.rows.min((row + 1) * self.rows);
         let columns = inner * self.inner..self.shape.inner.min((inner + 1) * self.inner);
         for (i, row) in rows.enumerate() {
@@ -88,7 +91,7 @@ pub(crate) fn encrypt_matrix<R: Word>(layout: &Layout, key: &SecretKey, mut rand
     for inner in 0..layout.inner_blocks() {
         for column in 0..layout.column_blocks() {
             let words = Zeroizing::new(words_of(&layout.encrypted_block(factor, inner, column)));
-            let digits = Operand { words: &words, bits: layout.width }.digits();
+            let digits = Operand { words: &words, bits: layout.width }.digits(SLOTS);
             let error = errors(&mut random);
             for i in 0..layout.limbs {
                 let (transform, prime) = (&Ring::get().limbs[i], LATTICE_LIMBS[i]);
@@ -144,8 +147,11 @@ pub(crate) fn evaluate_matrix<R: Word>(
     for number in 0..layout.packed() {
         let first = number * layout.inner;
         let count = layout.inner.min(layout.results() - first);
-        let result = |i: usize| result(layout, &encrypted, multiplier, first + i);
-        let packed = key.packing().pack(layout.levels(), count, &result);
+        let results = |numbers: &[usize]| {
+            let numbers: Vec<usize> = numbers.iter().map(|number| first + number).collect();
+            results(layout, &encrypted, multiplier, &numbers)
+        };
+        let packed = key.packing().pack(layout.levels(), count, &results);
         let mask = digits(&mut random, layout.width, DIGIT);
         for part in hidden(layout, key, &mut random, &mask, packed) {
             write_answer(layout, &rescaled(layout, &part), &mut answer);
@@ -162,44 +168,78 @@ fn masked<R: Word>(mask: &[Secret], place: usize) -> R {
     R::from_u128(mask.iter().enumerate().map(add).fold(0, u128::wrapping_add))
 }
 
-/// One block of the product, over the doublings of its packing, with its entries at multiples of the inner dimension's
+/// Blocks of the product, over the doublings of their packing, with their entries at multiples of the inner dimension's
 /// block.
-fn result<R: Word>(layout: &Layout, encrypted: &[Ciphertext], multiplier: &[R], number: usize) -> Ciphertext {
-    let (row, column) = (number / layout.column_blocks(), number % layout.column_blocks());
-    let factors: Vec<Vec<Secret>> = (0..layout.inner_blocks())
-        .map(|inner| {
-            let words = Zeroizing::new(words_of(&layout.multiplier_block(multiplier, row, inner)));
-            Operand { words: &words, bits: layout.width }.digits()
+fn results<R: Word>(layout: &Layout, encrypted: &[Ciphertext], multiplier: &[R], numbers: &[usize]) -> Vec<Ciphertext> {
+    let blocks = layout.column_blocks();
+    // For each number and inner block, the multiplier's coefficients as digits.
+    let factors: Vec<Vec<Vec<Secret>>> = (numbers.iter())
+        .map(|number| {
+            let block = |inner| Zeroizing::new(words_of(&layout.multiplier_block(multiplier, number / blocks, inner)));
+            let digits =
+                |words: Zeroizing<Vec<u128>>| Operand { words: &words, bits: layout.width }.digits(words.len());
+            (0..layout.inner_blocks()).map(|inner| digits(block(inner))).collect()
         })
         .collect();
-    let limb = |i: usize| {
-        let (transform, prime) = (&Ring::get().limbs[i], LATTICE_LIMBS[i]);
-        let end = layout.multiplier_end();
-        let values: Zeroizing<Vec<Residues>> = Zeroizing::new(
-            (factors.iter())
-                .map(|digits| {
-                    let mut values = vec![0; SLOTS];
-                    let numbers: Vec<&[i64]> = digits.iter().map(|digit| &digit[..end]).collect();
-                    transform.modulus().combine(&numbers, &digit_factors(digits.len(), prime), &mut values[..end]);
-                    transform.forward_low(end, &mut values);
-                    values
-                })
-                .collect(),
-        );
-        [0, 1].map(|part| {
-            let mut sum = vec![0; SLOTS];
-            let block = |inner: usize| &encrypted[inner * layout.column_blocks() + column][part][i][..];
-            let pairs: Vec<(&[u64], &[u64])> =
-                values.iter().enumerate().map(|(inner, values)| (&values[..], block(inner))).collect();
-            for pairs in pairs.chunks(16) {
-                transform.modulus().add_products(pairs, &mut sum);
-            }
-            transform.backward(&mut sum);
-            unshifted(&sum, layout.inner - 1, halvings(layout.levels(), prime), i)
-        })
+    let limb = |i: usize| products(layout, encrypted, numbers, &factors, i);
+    let limbs: Vec<Vec<[Residues; 2]>> = (0..layout.limbs).into_par_iter().map(limb).collect();
+    let mut results: Vec<Ciphertext> = numbers.iter().map(|_| Ciphertext::default()).collect();
+    for limb in limbs {
+        for (result, [hiding, uniform]) in results.iter_mut().zip(limb) {
+            result[0].push(hiding);
+            result[1].push(uniform);
+        }
+    }
+    results
+}
+
+/// One limb of blocks of the product. Goes over the values part by part, so that what is multiplied stays near.
+fn products(
+    layout: &Layout,
+    encrypted: &[Ciphertext],
+    numbers: &[usize],
+    factors: &[Vec<Vec<Secret>>],
+    i: usize,
+) -> Vec<[Residues; 2]> {
+    /// Values of a part at least.
+    const PART: usize = 512;
+    let (transform, prime) = (&Ring::get().limbs[i], LATTICE_LIMBS[i]);
+    let (end, blocks) = (layout.multiplier_end(), layout.column_blocks());
+    let coefficients = |digits: &Vec<Secret>| {
+        let mut coefficients = vec![0; end];
+        transform.modulus().combine(&inputs(digits), &digit_factors(digits.len(), prime), &mut coefficients);
+        coefficients
     };
-    let (first, second) = (0..layout.limbs).into_par_iter().map(limb).map(|[first, second]| (first, second)).unzip();
-    [first, second]
+    let factors: Zeroizing<Vec<Vec<Residues>>> =
+        Zeroizing::new(factors.iter().map(|factors| factors.iter().map(coefficients).collect()).collect());
+    let mut sums: Vec<[Residues; 2]> = numbers.iter().map(|_| [vec![0; SLOTS], vec![0; SLOTS]]).collect();
+    let granule = transform.granule(end);
+    let part = granule.max(PART);
+    let mut values = Zeroizing::new(vec![vec![0; part]; layout.inner_blocks().min(TERMS)]);
+    for start in (0..SLOTS).step_by(part) {
+        for ((number, factors), sums) in numbers.iter().zip(factors.iter()).zip(&mut sums) {
+            for (terms, factors) in factors.chunks(TERMS).enumerate() {
+                for (values, factor) in values.iter_mut().zip(factors) {
+                    values[..end].copy_from_slice(factor);
+                    values[end..granule].fill(0);
+                    transform.forward_part(end, start, values);
+                }
+                for (half, sum) in sums.iter_mut().enumerate() {
+                    let block =
+                        |inner: usize| &encrypted[inner * blocks + number % blocks][half][i][start..start + part];
+                    let pairs: Vec<(&[u64], &[u64])> = (values.iter().take(factors.len()).enumerate())
+                        .map(|(inner, values)| (&values[..], block(terms * TERMS + inner)))
+                        .collect();
+                    transform.modulus().add_products(&pairs, &mut sum[start..start + part]);
+                }
+            }
+        }
+    }
+    for sum in sums.iter_mut().flatten() {
+        transform.backward(sum);
+        *sum = unshifted(sum, layout.inner - 1, halvings(layout.levels(), prime), i);
+    }
+    sums
 }
 
 /// A ciphertext plus an encryption of the mask and the flood.

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
 use tacit_simd::{Level, quotients};
 
 use super::drop::Drop;
@@ -15,6 +16,9 @@ use super::ring::{Residues, Ring, SLOTS, read, signed, write};
 use super::sample::{errors, uniform};
 use crate::params::{LATTICE_LIMBS, MATRIX_LIMBS};
 use crate::prg::Prg;
+
+/// Ciphertexts that are made together.
+const AT_A_TIME: usize = 64;
 
 /// Limbs of a digit.
 const DIGIT: usize = 2;
@@ -106,8 +110,9 @@ impl PackingKey {
     }
 
     /// Packs the ciphertexts that `of` makes of the numbers from 0 to `count`, where there are at most `2^levels`. Their
-    /// coefficients of worth are at multiples of `2^levels`; those of number `i` come to lie `i` places further.
-    pub(super) fn pack(&self, levels: usize, count: usize, of: &(dyn Fn(usize) -> Ciphertext + Sync)) -> Ciphertext {
+    /// coefficients of worth are at multiples of `2^levels`; those of number `i` come to lie `i` places further. Asks for
+    /// some dozens at a time, which bounds memory.
+    pub(super) fn pack(&self, levels: usize, count: usize, of: &dyn Fn(&[usize]) -> Vec<Ciphertext>) -> Ciphertext {
         self.pack_from(0, 0, levels, count, of)
     }
 
@@ -118,15 +123,24 @@ impl PackingKey {
         level: usize,
         levels: usize,
         count: usize,
-        of: &(dyn Fn(usize) -> Ciphertext + Sync),
+        of: &dyn Fn(&[usize]) -> Vec<Ciphertext>,
     ) -> Ciphertext {
-        if level == levels {
-            return of(first);
+        let numbers: Vec<usize> = (first..count).step_by(1 << level).collect();
+        if numbers.len() > AT_A_TIME {
+            let part = |first| self.pack_from(first, level + 1, levels, count, of);
+            let (a, b) = (part(first), part(first + (1 << level)));
+            return self.merge(level, a, Some(b));
         }
-        let second = first + (1 << level);
-        let part = |first| self.pack_from(first, level + 1, levels, count, of);
-        let (a, b) = rayon::join(|| part(first), || (second < count).then(|| part(second)));
-        self.merge(level, a, b)
+        let mut parts: Vec<Option<Ciphertext>> = of(&numbers).into_iter().map(Some).collect();
+        for level_below in (level..levels).rev() {
+            // Those that differ in this bit of their number.
+            let apart = 1 << (level_below - level);
+            let mut others = parts.split_off(apart.min(parts.len()));
+            others.resize_with(parts.len(), || None);
+            let merge = |(a, b): (Option<Ciphertext>, _)| a.map(|a| self.merge(level_below, a, b));
+            parts = parts.into_par_iter().zip(others).map(merge).collect();
+        }
+        parts.into_iter().flatten().next().expect("a number at least")
     }
 
     /// Both ciphertexts in one, the second shifted by `2^level`.

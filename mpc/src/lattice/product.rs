@@ -19,12 +19,13 @@ pub(crate) struct Operand<'a, R> {
 }
 
 impl<R: Word> Operand<'_, R> {
-    /// The digits of the words, the uppermost signed; as many as there are factors for, or less.
-    pub(super) fn digits(&self) -> Vec<Secret> {
+    /// The digits of `len` words, those that are missing 0, the uppermost digit signed; as many as there are factors for,
+    /// or less.
+    pub(super) fn digits(&self, len: usize) -> Vec<Secret> {
         let count = self.bits.saturating_sub(5).div_ceil(DIGIT).max(1);
         let spare = 128 - self.bits.min(R::BITS);
         let digit = |place: u32| {
-            let mut digit = Zeroizing::new(vec![0; SLOTS]);
+            let mut digit = Zeroizing::new(vec![0; len]);
             for (digit, word) in digit.iter_mut().zip(self.words) {
                 // Signed by its uppermost bit that counts.
                 let number = (word.to_u128() << spare) as i128 >> spare;
@@ -88,7 +89,7 @@ pub(crate) fn encrypt<R: Word>(
     let mut message = Vec::with_capacity(carrier.sent_up(operands.len()));
     message.extend_from_slice(&seed.to_le_bytes());
     for operand in operands {
-        let digits = operand.digits();
+        let digits = operand.digits(SLOTS);
         for group in &carrier.groups {
             let mut hidden = encoded(group, &digits, Some(errors(&mut random)));
             for (i, values) in hidden.iter_mut().enumerate() {
@@ -117,7 +118,7 @@ pub(crate) fn evaluate<R: Word>(
     // Operand by operand, as they were sent; the sums are group by group.
     let mut sums: Vec<[Vec<Residues>; 2]> = (0..count).map(|_| [zeros(set.limbs), zeros(set.limbs)]).collect();
     for operand in own {
-        let digits = operand.digits();
+        let digits = operand.digits(SLOTS);
         for (group, sums) in carrier.groups.iter().zip(&mut sums) {
             let factor = encoded(group, &digits, None);
             for (i, factor) in factor.iter().enumerate() {
