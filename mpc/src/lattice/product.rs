@@ -190,26 +190,31 @@ fn shares<R: Word>(mask: &[Secret]) -> Vec<R> {
     (0..SLOTS).map(share).collect()
 }
 
+/// The masked numbers of a group in an answer with their noise, modulo each kept limb and scaled for their change of base.
+fn message(set: &SlotSet, group: &Group, key: &SecretKey, answer: &mut &[u8]) -> Zeroizing<Vec<Residues>> {
+    let masked: Vec<Residues> = (0..set.kept).map(|_| read(answer)).collect();
+    Zeroizing::new(
+        (masked.iter().zip(&Ring::get().limbs).enumerate())
+            .map(|(i, (masked, transform))| {
+                let mut uniform = read(answer);
+                transform.forward(&mut uniform);
+                let mut product = vec![0; SLOTS];
+                transform.modulus().add_products(&[(&uniform, &key.values[i])], &mut product);
+                transform.backward(&mut product);
+                let mut scaled = vec![0; SLOTS];
+                let scale = [group.kept[i]; 2];
+                transform.modulus().combine(&[signed(masked), signed(&product)], &scale, &mut scaled);
+                scaled
+            })
+            .collect(),
+    )
+}
+
 /// The encryptor's shares, from the answer.
 pub(crate) fn decrypt<R: Word>(carrier: &Carrier, key: &SecretKey, mut answer: &[u8]) -> Vec<R> {
     let (set, mut slots) = (carrier.set, Zeroizing::new(Vec::new()));
     for group in &carrier.groups {
-        let masked: Vec<Residues> = (0..set.kept).map(|_| read(&mut answer)).collect();
-        let scaled: Zeroizing<Vec<Residues>> = Zeroizing::new(
-            (masked.iter().zip(&Ring::get().limbs).enumerate())
-                .map(|(i, (masked, transform))| {
-                    let mut uniform = read(&mut answer);
-                    transform.forward(&mut uniform);
-                    let mut product = vec![0; SLOTS];
-                    transform.modulus().add_products(&[(&uniform, &key.values[i])], &mut product);
-                    transform.backward(&mut product);
-                    let mut scaled = vec![0; SLOTS];
-                    let scale = [group.kept[i]; 2];
-                    transform.modulus().combine(&[signed(masked), signed(&product)], &scale, &mut scaled);
-                    scaled
-                })
-                .collect(),
-        );
+        let scaled = message(set, group, key, &mut answer);
         let mut times = Zeroizing::new(vec![0; SLOTS]);
         let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
         quotients(Level::detect(), &views, &group.kept_reciprocals, &mut times);
@@ -235,3 +240,14 @@ pub(crate) fn decrypt<R: Word>(carrier: &Carrier, key: &SecretKey, mut answer: &
 
 /// Bytes before the polynomials of what is sent up.
 pub(super) const HEAD_BYTES: usize = SEED_BYTES;
+
+/// What each coefficient of an answer is of the kept limbs' product, its noise included.
+#[cfg(test)]
+pub(super) fn fractions(carrier: &Carrier, key: &SecretKey, mut answer: &[u8]) -> Vec<f64> {
+    let group = &carrier.groups[0];
+    let scaled = message(carrier.set, group, key, &mut answer);
+    let sum = |i: usize| -> f64 {
+        scaled.iter().zip(&group.kept_reciprocals).map(|(limb, reciprocal)| limb[i] as f64 * reciprocal).sum()
+    };
+    (0..SLOTS).map(|i| sum(i) - sum(i).round()).collect()
+}

@@ -48,6 +48,11 @@ impl Carrier {
     /// For sums of products that have so many bits, as signed numbers.
     pub(crate) fn new(product_bits: u32) -> Self {
         let (set, groups) = SlotSet::for_bits(product_bits);
+        Self::of(set, groups)
+    }
+
+    /// Of a set, with its numbers over so many groups.
+    pub(super) fn of(set: &'static SlotSet, groups: usize) -> Self {
         let firsts = (0..groups).map(|group| group * SLOT_PRIMES.len() / 2);
         let all: Vec<u64> = firsts.clone().flat_map(|first| &SLOT_PRIMES[first..first + set.slots]).copied().collect();
         let weight = |without: Option<u64>| {

@@ -6,6 +6,7 @@ use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use rand_core::{Rng, SeedableRng};
 use tacit_protocol::PartyId;
 
+use super::product::fractions;
 use super::{
     Carrier, KeySize, KeySizes, Lattice, Layout, Operand, SLOTS, decrypt, decrypt_matrix, encrypt, encrypt_matrix,
     evaluate, evaluate_matrix,
@@ -13,6 +14,7 @@ use super::{
 use crate::backend::MatrixShape;
 use crate::channel::pair;
 use crate::clear::local_matrix_product;
+use crate::params::{LATTICE_LIMBS, SLOT_PRIMES, SlotSet};
 use crate::ring::Ring;
 
 /// The keys of both parties, exchanged.
@@ -128,5 +130,86 @@ fn matrix_products_are_those_of_the_ring_at_every_shape_and_width() {
         for (i, expected) in expected.iter().enumerate() {
             assert_eq!(share[i].wrapping_add(other[i]).low(width), expected.low(width), "{layout:?}, entry {i}");
         }
+    }
+}
+
+/// Chi-square of bytes against the uniform distribution, passed with probability 1 - 2^-20 by uniform ones.
+fn assert_uniform_bytes(bytes: &[u8], what: &str) {
+    let mut counts = [0_u64; 256];
+    bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    let expected = bytes.len() as f64 / 256.0;
+    let chi: f64 = counts.iter().map(|count| (*count as f64 - expected).powi(2) / expected).sum();
+    assert!(chi < 372.0, "{what}: {chi}");
+}
+
+#[test]
+fn messages_are_uniform_whatever_the_operands_are() {
+    let mut keys = session_of(KeySize { limbs: 9, packed_limbs: 4, levels: 5 }, 4);
+    let [zero, one] = &mut keys;
+    for value in [0, 1, u64::MAX] {
+        let words = vec![value; SLOTS];
+        let carrier = Carrier::new(104);
+        let operand = [Operand { words: &words, bits: 52 }];
+        let random = zero.random();
+        let message = encrypt(&carrier, zero.secret(), random, &operand);
+        assert_uniform_bytes(&message, "encrypted operands");
+        let random = one.random();
+        let (answer, _) = evaluate(&carrier, one.peer(), random, &message, &operand);
+        assert_uniform_bytes(&answer, "answers");
+
+        let layout = Layout::cheapest(MatrixShape { rows: 32, inner: 32, columns: 32 }, 50).expect("small enough");
+        let random = zero.random();
+        let message = encrypt_matrix(&layout, zero.secret(), random, &words[..1024]);
+        assert_uniform_bytes(&message, "encrypted matrices");
+        let random = one.random();
+        let (answer, _) = evaluate_matrix(&layout, one.peer(), random, &message, &words[..1024]);
+        assert_uniform_bytes(&answer, "answers of matrix products");
+    }
+}
+
+/// The set of numbers of 126 bits with another flood, and without a switch.
+const fn reduced(limbs: usize, flood_bits: u32) -> SlotSet {
+    SlotSet { name: "reduced", slots: 3, limbs, kept: limbs, flood_bits }
+}
+
+/// What is over the product of the limbs in an answer's noise, at most and as a root mean square.
+fn noise(carrier: &Carrier, keys: &mut [Lattice; 2], bits: u32) -> [f64; 2] {
+    let [zero, one] = keys;
+    let [a0, b0, a1, b1]: [Vec<u64>; 4] = [11, 12, 13, 14].map(words);
+    let of = |words| Operand { words, bits };
+    let random = zero.random();
+    let message = encrypt(carrier, zero.secret(), random, &[of(&a0), of(&b0)]);
+    let random = one.random();
+    let (answer, _) = evaluate(carrier, one.peer(), random, &message, &[of(&b1), of(&a1)]);
+    let shares = fractions(carrier, zero.secret(), &answer);
+    let square = shares.iter().map(|share| share * share).sum::<f64>() / shares.len() as f64;
+    [shares.iter().fold(0.0, |most: f64, share| most.max(share.abs())), square.sqrt()]
+}
+
+#[test]
+fn the_noise_of_products_is_what_the_flood_is_made_for() {
+    // With hardly a flood, and a modulus as small as the noise can be seen against.
+    static SET: SlotSet = reduced(6, 2);
+    let mut keys = session(9, 6);
+    let [most, root] = noise(&Carrier::of(&SET, 1), &mut keys, 40);
+    let slots: f64 = SLOT_PRIMES[..3].iter().map(|prime| (*prime as f64).log2()).sum();
+    let modulus: f64 = LATTICE_LIMBS[..6].iter().map(|prime| (*prime as f64).log2()).sum();
+    // Errors of variance 10.5 by factors that are uniform modulo the slots' product, two products of so many terms.
+    let expected = 2.0 * slots + (10.5 * 2.0 * SLOTS as f64 / 12.0).log2() / 2.0;
+    assert!((root.log2() + modulus - expected).abs() < 0.3, "{} against {expected}", root.log2() + modulus);
+    assert!(most < 8.0 * root, "{most} against {root}: no coefficient is far off");
+}
+
+#[test]
+fn answers_have_the_noise_that_the_failure_bound_is_for() {
+    let mut keys = session(9, 7);
+    for (bits, rounding) in [(43, 12.0), (64, 16.0)] {
+        let [most, root] = noise(&Carrier::new(2 * bits), &mut keys, bits);
+        // The flood has an eighth of the modulus on each side and is uniform; the rounding times the secret adds to it.
+        let flood: f64 = 0.125 / 3f64.sqrt();
+        let rounded = (SLOTS as f64 / 18.0).sqrt() / f64::exp2(rounding);
+        let expected = flood.hypot(rounded);
+        assert!((root / expected - 1.0).abs() < 0.03, "{bits} bits: {root} against {expected}");
+        assert!(most < 0.125 + 6.0 * rounded && most > 0.12, "{bits} bits: {most} of the 0.5 that there are");
     }
 }

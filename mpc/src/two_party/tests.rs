@@ -661,3 +661,38 @@ fn matrix_products_by_encryption_are_those_of_the_interpreter_and_cost_what_was_
         assert_eq!(run.used, cost.offered, "transfers of {shape:?}");
     }
 }
+
+/// Products by encryption of each kind; the results are on `engine`'s side.
+fn products_by_encryption(engine: &mut TwoParty<'_, u64, Ideal>, x: &[u64]) -> Vec<(&'static str, Arith<u64>)> {
+    let shared = part(engine, Placement::Shared, x, 1);
+    let private = part(engine, Placement::Private(PartyId::ONE), x, 2);
+    let shape = MatrixShape { rows: x.len() / 64, inner: 64, columns: 1 };
+    let (narrow, wide) = (Arith { placement: Placement::Shared, words: private.words[..64].to_vec() }, (32, 32));
+    vec![
+        ("products", engine.multiply(&shared, &private, 64, 64).expect("multiply")),
+        ("squares", engine.multiply(&shared, &shared, 64, 64).expect("multiply")),
+        ("matrix products", engine.matrix_multiply(&shared, &narrow, shape, wide).expect("matrix_multiply")),
+        ("short matrix products", engine.matrix_multiply(&shared, &narrow, shape, (20, 20)).expect("matrix_multiply")),
+    ]
+}
+
+#[test]
+fn transcripts_and_shares_of_products_by_encryption_do_not_depend_on_secrets() {
+    let size = KeySize { limbs: 9, packed_limbs: 5, levels: 14 };
+    let mut keys = lattice::session_of(size, 5);
+    let n = 2 * SLOTS;
+    let mut run = |x: Vec<u64>| run_with(&mut keys, 60, |engine| products_by_encryption(engine, &x));
+    let zeros = run(vec![0; n]);
+    assert!(zeros.events[0].len() >= 16);
+    assert_eq!(zeros.events, run(values(n, 64, 61)).events);
+    let ones = run(vec![u64::MAX; n]);
+    assert_eq!(zeros.events, ones.events);
+    for result in zeros.results.iter().chain(&ones.results) {
+        for (what, share) in result.iter().filter(|(_, share)| share.len() == n) {
+            assert_uniform(&share.words, what);
+        }
+        let matrices: Vec<u64> =
+            result.iter().filter(|(_, share)| share.len() < n).flat_map(|(_, share)| share.words.clone()).collect();
+        assert_uniform(&matrices, "matrix products");
+    }
+}
