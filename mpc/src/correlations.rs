@@ -13,6 +13,7 @@
 //! `c(x)` has the bits of `c`. So message `j` is `H(K ⊕ j(x)·Δ)` under one tweak for all `j`, and the receiver can
 //! compute that of its own digit and no other.
 
+use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::channel::Channel;
@@ -36,6 +37,17 @@ pub trait Correlations: Send {
 
     /// Correlated transfers as the receiver, with uniform choices: fills in `t = q ⊕ c·Δ` each; bit 0 is `c`.
     fn receive_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()>;
+
+    /// Correlated transfers as the sender, handed out piece by piece: what [`Self::send_correlated`] would fill in, in the
+    /// same order, without the copy and on as many threads as there are.
+    fn send_pieces(&mut self, channel: &mut dyn Channel, pieces: Pieces<'_>) -> Result<()> {
+        pieces.one_by_one(|into| self.send_correlated(channel, into))
+    }
+
+    /// The same as the receiver.
+    fn receive_pieces(&mut self, channel: &mut dyn Channel, pieces: Pieces<'_>) -> Result<()> {
+        pieces.one_by_one(|into| self.receive_correlated(channel, into))
+    }
 
     /// `n` random transfers as the sender: two random messages each.
     fn send_random(&mut self, channel: &mut dyn Channel, n: usize) -> Result<Vec<[u128; 2]>> {
@@ -76,6 +88,101 @@ pub trait Correlations: Send {
     }
 }
 
+/// Makes words from a piece of transfers, which it may overwrite: given the piece's number, its transfers and the words,
+/// zero at first.
+pub type Make<'a> = dyn Fn(usize, &mut [u128], &mut [u64]) + Sync + 'a;
+
+/// Transfers that are handed out in pieces, and what becomes of them.
+pub struct Pieces<'a> {
+    /// The number of the first piece.
+    first: usize,
+    /// Transfers in all.
+    transfers: usize,
+    /// Transfers of a piece; the last one may have fewer.
+    piece: usize,
+    /// The words of all pieces, and how many each has.
+    words: &'a mut [u64],
+    each: usize,
+    make: &'a Make<'a>,
+}
+
+impl<'a> Pieces<'a> {
+    /// `transfers` transfers in pieces of `piece`, of each of which `make` makes `each` words.
+    ///
+    /// # Panics
+    /// If `piece` or `each` is 0, or there are not as many words.
+    pub fn new(transfers: usize, piece: usize, words: &'a mut [u64], each: usize, make: &'a Make<'a>) -> Self {
+        assert!(piece > 0 && each > 0 && words.len() == transfers.div_ceil(piece) * each, "words for each piece");
+        Self { first: 0, transfers, piece, words, each, make }
+    }
+
+    /// Transfers in all.
+    pub fn transfers(&self) -> usize {
+        self.transfers
+    }
+
+    /// Transfers of a piece; the last one may have fewer.
+    pub fn piece(&self) -> usize {
+        self.piece
+    }
+
+    /// The first of these pieces, with so many transfers in all, and the rest.
+    ///
+    /// # Panics
+    /// If the transfers are more than there are, or neither all nor whole pieces.
+    #[must_use]
+    pub fn split(self, transfers: usize) -> (Self, Self) {
+        assert!(transfers == self.transfers || transfers.is_multiple_of(self.piece), "whole pieces");
+        let Self { first, piece, each, make, .. } = self;
+        let count = transfers.div_ceil(piece);
+        let (words, rest) = self.words.split_at_mut(count * each);
+        let left = self.transfers - transfers;
+        let upper = Self { first: first + count, transfers: left, piece, words: rest, each, make };
+        (Self { first, transfers, piece, words, each, make }, upper)
+    }
+
+    /// The first piece, and the rest.
+    pub(crate) fn split_first(self) -> (Self, Self) {
+        let first = self.piece.min(self.transfers);
+        self.split(first)
+    }
+
+    /// The pieces in groups of `count`, for threads.
+    pub(crate) fn groups(self, count: usize) -> impl rayon::iter::IndexedParallelIterator<Item = Pieces<'a>> {
+        let Self { first, transfers, piece, each, make, .. } = self;
+        self.words.par_chunks_mut(count * each).enumerate().map(move |(group, words)| {
+            let start = group * count;
+            let transfers = (transfers - start * piece).min(count * piece);
+            Pieces { first: first + start, transfers, piece, words, each, make }
+        })
+    }
+
+    /// Has `fill` fill in the transfers of one piece after the other.
+    ///
+    /// # Errors
+    /// The first that `fill` returns.
+    pub fn one_by_one(self, mut fill: impl FnMut(&mut [u128]) -> Result<()>) -> Result<()> {
+        let mut transfers = Zeroizing::new(vec![0; self.piece.min(self.transfers)]);
+        self.visit(|len, made| {
+            fill(&mut transfers[..len])?;
+            made(&mut transfers[..len]);
+            Ok(())
+        })
+    }
+
+    /// Calls `each` for one piece after the other with its number of transfers and what is to be called with them.
+    pub(crate) fn visit<E>(
+        self,
+        mut each: impl FnMut(usize, &mut dyn FnMut(&mut [u128])) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        for (i, words) in self.words.chunks_exact_mut(self.each).enumerate() {
+            let len = (self.transfers - i * self.piece).min(self.piece);
+            each(len, &mut |transfers| (self.make)(self.first + i, transfers, words))?;
+        }
+        Ok(())
+    }
+}
+
 /// Blocks hashed at a time where both messages of a transfer are: what stays in the first-level cache.
 const PIECE: usize = 256;
 
@@ -94,6 +201,14 @@ impl<C: Correlations + ?Sized> Correlations for &mut C {
 
     fn receive_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
         (**self).receive_correlated(channel, into)
+    }
+
+    fn send_pieces(&mut self, channel: &mut dyn Channel, pieces: Pieces<'_>) -> Result<()> {
+        (**self).send_pieces(channel, pieces)
+    }
+
+    fn receive_pieces(&mut self, channel: &mut dyn Channel, pieces: Pieces<'_>) -> Result<()> {
+        (**self).receive_pieces(channel, pieces)
     }
 
     fn send_random(&mut self, channel: &mut dyn Channel, n: usize) -> Result<Vec<[u128; 2]>> {

@@ -26,6 +26,12 @@ impl CorrelationRobust {
     pub fn hash(&self, first: u128, blocks: &mut [u128]) {
         tacit_simd::hash(&self.permutation, first, blocks);
     }
+
+    /// The lowest bits of the hashes of `blocks[j] ⊕ offset`, block `j` under the tweak `first + j`: bit `b` goes to bit
+    /// `j` of plane `b`, packed as in [`crate::share::Bits`]. Words of a plane behind those are left alone.
+    pub fn hash_bits(&self, first: u128, blocks: &[u128], offset: u128, planes: &mut [&mut [u64]]) {
+        tacit_simd::hash_bits(&self.permutation, first, blocks, offset, planes);
+    }
 }
 
 /// SHA-256 of a label and parts, each preceded by its length, so that no two inputs share an encoding.

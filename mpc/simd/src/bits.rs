@@ -28,7 +28,7 @@ pub fn pack_bits(level: Level, blocks: &[u128], place: u32, into: &mut [u64]) {
     }
 }
 
-fn pack_portable(blocks: &[u128], place: u32) -> u64 {
+pub(crate) fn pack_portable(blocks: &[u128], place: u32) -> u64 {
     blocks.iter().enumerate().fold(0, |word, (i, block)| word | ((*block as u64) >> place & 1) << i)
 }
 

@@ -119,6 +119,106 @@ macro_rules! kernels {
             }
         }
 
+        /// See [`crate::hash_bits`].
+        #[target_feature(enable = $features)]
+        pub(crate) fn hash_bits(
+            rounds: &[u128; 11],
+            first: u64,
+            blocks: &[u128],
+            offset: u128,
+            planes: &mut [&mut [u64]],
+        ) {
+            let (keys, offset) = (keys(rounds), splat(offset));
+            let step = splat(LANES as u128);
+            let mut start = [0u128; LANES];
+            for (i, tweak) in start.iter_mut().enumerate() {
+                *tweak = u128::from(first) + i as u128;
+            }
+            let mut tweak = load(&start);
+            let (batches, rest) = blocks.as_chunks::<BATCH>();
+            for (i, batch) in batches.iter().enumerate() {
+                let hashes = hashes(&keys, &mut tweak, step, offset, batch);
+                put_bits(&hashes, BATCH * i, !0, planes);
+            }
+            if !rest.is_empty() {
+                let mut padded = [0; BATCH];
+                padded[..rest.len()].copy_from_slice(rest);
+                let hashes = hashes(&keys, &mut tweak, step, offset, &padded);
+                put_bits(&hashes, BATCH * batches.len(), (1 << rest.len()) - 1, planes);
+            }
+        }
+
+        /// The hashes of a batch plus an offset.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn hashes(
+            keys: &[Vector; 11],
+            tweak: &mut Vector,
+            step: Vector,
+            offset: Vector,
+            batch: &[u128; BATCH],
+        ) -> [Vector; WIDE] {
+            let mut inner = load_batch(batch);
+            for block in &mut inner {
+                *block = xor(*block, offset);
+            }
+            encrypt(keys, &mut inner);
+            let mut outer = inner;
+            for block in &mut outer {
+                *block = xor(*block, *tweak);
+                *tweak = add_words(*tweak, step);
+            }
+            encrypt(keys, &mut outer);
+            for (outer, inner) in outer.iter_mut().zip(&inner) {
+                *outer = xor(*outer, *inner);
+            }
+            outer
+        }
+
+        /// The lowest bits of a batch's blocks, under a mask, to where block `at` has its place in each plane.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn put_bits(blocks: &[Vector; WIDE], at: usize, mask: u64, planes: &mut [&mut [u64]]) {
+            let mut words = [zero(); WIDE / 2];
+            for (words, pair) in words.iter_mut().zip(blocks.as_chunks::<2>().0) {
+                *words = low_words(pair[0], pair[1]);
+            }
+            for (place, plane) in planes.iter_mut().enumerate() {
+                let mut bits = 0;
+                for (i, words) in words.iter().enumerate() {
+                    bits |= bits_at(*words, place as u32) << (2 * LANES * i);
+                }
+                let bits = (bits & mask) << (at % 64);
+                let word = &mut plane[at / 64];
+                *word = if at % 64 == 0 { bits } else { *word | bits };
+            }
+        }
+
+        /// See [`crate::combine`].
+        #[target_feature(enable = $features)]
+        pub(crate) fn combine(blocks: &mut [u128], len: usize) {
+            let (sums, upper) = blocks.split_at_mut(len);
+            let (groups, _) = sums.as_chunks_mut::<LANES>();
+            for (i, sums) in groups.iter_mut().enumerate() {
+                let mut sum = zero();
+                for place in upper.chunks_exact(len).rev() {
+                    if let Some(blocks) = place[LANES * i..].first_chunk() {
+                        sum = double(xor(sum, load(blocks)));
+                    }
+                }
+                store(sums, xor(load(sums), sum));
+            }
+        }
+
+        /// `x` times each block.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn double(blocks: Vector) -> Vector {
+            // The bit that leaves a word comes into the other one: as it is, or reduced.
+            let over = and(negative(swap_words(down(blocks, 63))), splat(1 << 64 | 0x87));
+            xor(up(blocks, 1), over)
+        }
+
         /// See [`crate::Code::add`].
         #[target_feature(enable = $features)]
         pub(crate) fn add(rounds: &[u128; 11], lines: &[Line], first: usize, rows: &mut [u128], keep: u128) {
@@ -186,6 +286,17 @@ macro_rules! kernels {
                 high = xor(high, times_high(values, weights));
             }
             [sum_lanes(low), sum_lanes(high)]
+        }
+
+        /// See [`crate::weigh_marked`].
+        #[target_feature(enable = $features)]
+        pub(crate) fn weigh_marked(values: &[u128], weights: &[u64]) -> u64 {
+            let mut sum = zero();
+            let one = splat(1);
+            for (values, weights) in values.as_chunks::<LANES>().0.iter().zip(weights.as_chunks::<LANES>().0) {
+                sum = xor(sum, and(negative(and(load(values), one)), spread(weights)));
+            }
+            sum_lanes(sum) as u64
         }
     };
 }

@@ -6,6 +6,7 @@
 
 mod bits;
 mod code;
+mod combine;
 mod hash;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
@@ -29,7 +30,8 @@ pub(crate) use kernels::kernels;
 
 pub use bits::pack_bits;
 pub use code::{Code, LOCALITY, ROWS};
-pub use hash::hash;
+pub use combine::combine;
+pub use hash::{hash, hash_bits};
 pub use level::{LEVEL_VARIABLE, Level, LevelError};
 pub use matrix::{Shape, multiply_u64, multiply_u128};
 pub use ntt::Transform;
@@ -38,4 +40,4 @@ pub use residue::{Modulus, PRIME_BITS, quotients};
 pub use table::Table;
 pub use transpose::{TILE, transpose};
 pub use tree::{Key, expand, flip_pair};
-pub use weigh::weigh;
+pub use weigh::{weigh, weigh_marked};

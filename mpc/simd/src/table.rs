@@ -50,14 +50,6 @@ impl Table {
         };
         Self { memory, len }
     }
-
-    /// Keeps the first `len` blocks and wipes the others.
-    pub fn truncate(&mut self, len: usize) {
-        if len < self.len {
-            self[len..].zeroize();
-            self.len = len;
-        }
-    }
 }
 
 impl Deref for Table {
@@ -101,8 +93,6 @@ mod tests {
             table.iter_mut().enumerate().for_each(|(i, block)| *block = i as u128);
             assert!(table.iter().enumerate().all(|(i, block)| *block == i as u128));
             assert!((table.as_ptr() as usize).is_multiple_of(if len * 16 < PAGE { CACHE_LINE } else { PAGE }));
-            table.truncate(len / 2);
-            assert_eq!(table.len(), len / 2);
         }
     }
 }

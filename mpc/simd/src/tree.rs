@@ -102,8 +102,11 @@ fn sigma(x: u128) -> u128 {
 pub fn flip_pair(level: Level, nodes: &mut [u128], pair: usize, difference: [u128; 2], keep: u128) {
     match level.or_portable() {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: both levels have AVX2, and `or_portable` found it.
-        Level::Avx2 | Level::Avx512 => unsafe { crate::v256::flip_pair(nodes, pair, difference, keep) },
+        // SAFETY: `or_portable` found the level.
+        Level::Avx2 => unsafe { crate::v256::flip_pair(nodes, pair, difference, keep) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Level::Avx512 => unsafe { crate::v512::flip_pair(nodes, pair, difference, keep) },
         _ => flip_pair_portable(nodes, pair, difference, keep),
     }
 }
@@ -170,11 +173,11 @@ mod tests {
     #[test]
     fn one_pair_is_flipped_and_no_other_at_every_level() {
         for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
-            for pair in [0, 1, 63] {
-                let before = nodes(128);
+            for (n, pair) in [(2, 0), (4, 0), (4, 1), (128, 0), (128, 1), (128, 63)] {
+                let before = nodes(n);
                 let mut after = before.clone();
                 flip_pair(level, &mut after, pair, [5, 9 << 70], !1);
-                for i in 0..128 {
+                for i in 0..n {
                     let difference = if i / 2 == pair { [5, 9 << 70][i % 2] } else { 0 };
                     assert_eq!(after[i], before[i] & !1 ^ difference);
                 }

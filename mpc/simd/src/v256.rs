@@ -80,6 +80,34 @@ fn last_round(x: Vector, key: Vector) -> Vector {
     _mm256_aesenclast_epi128(x, key)
 }
 
+/// The low words of the blocks of `a`, then of `b`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn low_words(a: Vector, b: Vector) -> Vector {
+    _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_unpacklo_epi64(a, b))
+}
+
+/// Bit `place` of each word.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bits_at(words: Vector, place: u32) -> u64 {
+    _mm256_movemask_pd(_mm256_castsi256_pd(up(words, 63 - place as i32))) as u64
+}
+
+/// The two words of each block in each other's places.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn swap_words(x: Vector) -> Vector {
+    _mm256_shuffle_epi32::<0x4e>(x)
+}
+
+/// Minus each 64-bit word.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn negative(x: Vector) -> Vector {
+    _mm256_sub_epi64(zero(), x)
+}
+
 /// The blocks of `a` and `b` in turns.
 #[inline]
 #[target_feature(enable = "avx2")]

@@ -1,7 +1,4 @@
 //! 512-bit registers: AVX-512, VAES, VPCLMULQDQ. The same kernels as with 256 bits, on twice the blocks.
-//!
-//! The machines that this was written and first tested on have no AVX-512: there it was compiled, never run. The tests
-//! run every level that a machine has, so they cover it on the first one that does.
 
 use std::arch::x86_64::*;
 
@@ -83,6 +80,34 @@ fn last_round(x: Vector, key: Vector) -> Vector {
     _mm512_aesenclast_epi128(x, key)
 }
 
+/// The low words of the blocks of `a`, then of `b`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn low_words(a: Vector, b: Vector) -> Vector {
+    _mm512_permutex2var_epi64(a, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b)
+}
+
+/// Bit `place` of each word.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn bits_at(words: Vector, place: u32) -> u64 {
+    _mm512_test_epi64_mask(words, _mm512_set1_epi64(1 << place)).into()
+}
+
+/// The two words of each block in each other's places.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn swap_words(x: Vector) -> Vector {
+    _mm512_shuffle_epi32::<0x4e>(x)
+}
+
+/// Minus each 64-bit word.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn negative(x: Vector) -> Vector {
+    _mm512_sub_epi64(zero(), x)
+}
+
 /// The blocks of `a` and `b` in turns.
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -150,6 +175,31 @@ fn times_high(a: Vector, b: Vector) -> Vector {
 fn spread(words: &[u64; LANES]) -> Vector {
     let [a, b, c, d] = words.map(|word| word as i64);
     _mm512_setr_epi64(a, a, b, b, c, c, d, d)
+}
+
+/// See [`crate::flip_pair`].
+#[target_feature(enable = "avx512f")]
+pub(crate) fn flip_pair(nodes: &mut [u128], pair: usize, difference: [u128; 2], keep: u128) {
+    let [first, second] = difference;
+    let difference = load(&[first, second, first, second]);
+    let (keep, place, two) = (splat(keep), _mm512_set1_epi64(pair as i64), _mm512_set1_epi64(2));
+    let mut pairs = _mm512_setr_epi64(0, 0, 0, 0, 1, 1, 1, 1);
+    let (groups, rest) = nodes.as_chunks_mut::<LANES>();
+    for nodes in groups.iter_mut() {
+        let kept = and(load(nodes), keep);
+        let here = _mm512_cmpeq_epi64_mask(pairs, place);
+        store(nodes, _mm512_mask_xor_epi64(kept, here, kept, difference));
+        pairs = add_words(pairs, two);
+    }
+    if !rest.is_empty() {
+        // Half a register is left: the first level.
+        let mut padded = [0; LANES];
+        padded[..rest.len()].copy_from_slice(rest);
+        let kept = and(load(&padded), keep);
+        let here = _mm512_cmpeq_epi64_mask(pairs, place);
+        store(&mut padded, _mm512_mask_xor_epi64(kept, here, kept, difference));
+        rest.copy_from_slice(&padded[..rest.len()]);
+    }
 }
 
 crate::kernels!("avx512f,avx512bw,avx512dq,avx512vl,aes,vaes,vpclmulqdq,avx2");

@@ -20,6 +20,29 @@ pub fn weigh(level: Level, values: &[u128], weights: &[u64]) -> [u128; 2] {
     }
 }
 
+/// The sum of the weights of those values whose bit 0 is set, over F2, without a branch on any.
+///
+/// # Panics
+/// If there are not as many weights as values, or not a multiple of four.
+pub fn weigh_marked(level: Level, values: &[u128], weights: &[u64]) -> u64 {
+    assert!(values.len() == weights.len() && values.len().is_multiple_of(4), "a weight for each value");
+    match level.or_portable() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `or_portable` found the level.
+        Level::Avx2 => unsafe { crate::v256::weigh_marked(values, weights) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Level::Avx512 => unsafe { crate::v512::weigh_marked(values, weights) },
+        _ => weigh_marked_portable(values, weights),
+    }
+}
+
+fn weigh_marked_portable(values: &[u128], weights: &[u64]) -> u64 {
+    // The mask is hidden from the compiler, which would branch on the bit and skip the weight.
+    let mask = |value: u128| std::hint::black_box(0u64.wrapping_sub(value as u64 & 1));
+    values.iter().zip(weights).fold(0, |sum, (value, weight)| sum ^ weight & mask(*value))
+}
+
 fn weigh_portable(values: &[u128], weights: &[u64]) -> [u128; 2] {
     values.iter().zip(weights).fold([0; 2], |[low, high], (value, weight)| {
         [low ^ multiply(*value as u64, *weight), high ^ multiply((value >> 64) as u64, *weight)]
@@ -66,6 +89,19 @@ mod tests {
         for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
             for n in [0, 4, 128, 132] {
                 assert_eq!(weigh(level, &values[..n], &weights[..n]), weigh_portable(&values[..n], &weights[..n]));
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_sums_the_weights_of_marked_values() {
+        let values: Vec<u128> = (0..132).map(|i| u128::from(word(i)) << 64 | u128::from(word(i + 500))).collect();
+        let weights: Vec<u64> = (0..132).map(|i| word(i + 900)).collect();
+        for n in [0, 4, 128, 132] {
+            let marked = (0..n).filter(|&i| values[i] & 1 == 1);
+            let expected = marked.fold(0, |sum, i| sum ^ weights[i]);
+            for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
+                assert_eq!(weigh_marked(level, &values[..n], &weights[..n]), expected, "{level:?} {n}");
             }
         }
     }

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::ferret::{self, Receiving, Round, Sending, Transcript, Work};
 use super::softspoken::SoftSpoken;
 use crate::channel::Channel;
-use crate::correlations::{Correlations, Pads};
+use crate::correlations::{Correlations, Pads, Pieces};
 use crate::error::{Error, Result};
 use crate::params::{LpnSet, S9, S11, SILENT_LEAST};
 use crate::prg::Prg;
@@ -60,6 +60,8 @@ struct Direction {
     round: Option<Round>,
     /// Rounds begun so far.
     rounds: u64,
+    /// The memory of the table of an earlier round, for the next.
+    spare: Option<Table>,
 }
 
 impl Silent {
@@ -96,7 +98,7 @@ impl Silent {
         let of_base = |chain: &[&LpnSet], expected| chain.first().map_or(expected, |set| set.inputs() as u64);
         let base = SoftSpoken::establish(channel, party, session_id, rng)?
             .expecting(of_base(send_chain, sent), of_base(receive_chain, received));
-        let [sending, receiving] = base.contexts().map(|context| Direction { context, round: None, rounds: 0 });
+        let [sending, receiving] = base.contexts().map(Direction::new);
         let mut silent = Self { base, sending, receiving, seeds, work, failed: false };
 
         // The receiver of an extension speaks first, so both directions cross.
@@ -153,12 +155,36 @@ impl Silent {
             let (round, answer) = sending.answer(&challenge);
             channel.send(&answer)?;
             channel.flush()?;
-            self.sending.round = Some(round);
+            self.sending.start(round);
         }
         if let Some(receiving) = receiving {
             let mut answer = [0; ferret::ANSWER_BYTES];
             channel.receive(&mut answer)?;
-            self.receiving.round = Some(receiving.finish(&answer, STEP_ROUND)?);
+            self.receiving.start(receiving.finish(&answer, STEP_ROUND)?);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
+        let Some(mut stock) = self.sending.stock() else { return self.base.send_correlated(channel, into) };
+        let mut missing = self.sending.hand_out(stock, into);
+        while !missing.is_empty() {
+            let start = self.sending.next();
+            self.round(channel, start, None)?;
+            stock = self.sending.stock().unwrap_or(0);
+            missing = self.sending.hand_out(stock, missing);
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
+        let Some(mut stock) = self.receiving.stock() else { return self.base.receive_correlated(channel, into) };
+        let mut missing = self.receiving.hand_out(stock, into);
+        while !missing.is_empty() {
+            let start = self.receiving.next();
+            self.round(channel, None, start)?;
+            stock = self.receiving.stock().unwrap_or(0);
+            missing = self.receiving.hand_out(stock, missing);
         }
         Ok(())
     }
@@ -172,8 +198,8 @@ impl Silent {
         if outcome.is_err() {
             self.failed = true;
             self.base.destroy();
-            self.sending.round = None;
-            self.receiving.round = None;
+            self.sending.end();
+            self.receiving.end();
         }
         outcome
     }
@@ -183,6 +209,20 @@ impl Silent {
 type Start = (&'static LpnSet, Table);
 
 impl Direction {
+    fn new(context: [u8; 32]) -> Self {
+        Self { context, round: None, rounds: 0, spare: None }
+    }
+
+    /// Goes on with a round.
+    fn start(&mut self, round: Round) {
+        self.spare = self.round.replace(round).map(Round::into_table);
+    }
+
+    /// Destroys what there is.
+    fn end(&mut self) {
+        (self.round, self.spare) = (None, None);
+    }
+
     /// The transcript of the next round.
     fn transcript(&mut self, set: &LpnSet) -> Transcript {
         self.rounds += 1;
@@ -196,7 +236,8 @@ impl Direction {
 
     /// The transfers that a round of `set` takes, out of this one.
     fn feed(&mut self, set: &LpnSet) -> Table {
-        let mut inputs = Table::zeroed(set.inputs());
+        let spare = self.spare.take().filter(|spare| spare.len() == set.inputs());
+        let mut inputs = spare.unwrap_or_else(|| Table::zeroed(set.inputs()));
         if let Some(round) = &mut self.round {
             round.take(&mut inputs);
         }
@@ -208,6 +249,17 @@ impl Direction {
         let (filled, missing) = into.split_at_mut(stock.min(into.len()));
         if let Some(round) = &mut self.round {
             round.take(filled);
+        }
+        missing
+    }
+
+    /// Hands out those pieces that this round has in stock, and tells what is missing.
+    fn hand_out_pieces<'a>(&mut self, stock: usize, pieces: Pieces<'a>) -> Pieces<'a> {
+        let all = pieces.transfers();
+        let ready = if stock < all { stock / pieces.piece() * pieces.piece() } else { all };
+        let (ready, missing) = pieces.split(ready);
+        if let Some(round) = &mut self.round {
+            round.take_pieces(ready);
         }
         missing
     }
@@ -229,30 +281,44 @@ impl Correlations for Silent {
     }
 
     fn send_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
-        self.guarded(|this| {
-            let Some(mut stock) = this.sending.stock() else { return this.base.send_correlated(channel, into) };
-            let mut missing = this.sending.hand_out(stock, into);
-            while !missing.is_empty() {
-                let start = this.sending.next();
-                this.round(channel, start, None)?;
-                stock = this.sending.stock().unwrap_or(0);
-                missing = this.sending.hand_out(stock, missing);
-            }
-            Ok(())
-        })
+        self.guarded(|this| this.send(channel, into))
     }
 
     fn receive_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
+        self.guarded(|this| this.receive(channel, into))
+    }
+
+    fn send_pieces(&mut self, channel: &mut dyn Channel, pieces: Pieces<'_>) -> Result<()> {
         self.guarded(|this| {
-            let Some(mut stock) = this.receiving.stock() else { return this.base.receive_correlated(channel, into) };
-            let mut missing = this.receiving.hand_out(stock, into);
-            while !missing.is_empty() {
-                let start = this.receiving.next();
-                this.round(channel, None, start)?;
-                stock = this.receiving.stock().unwrap_or(0);
-                missing = this.receiving.hand_out(stock, missing);
+            let mut missing = pieces;
+            while let Some(stock) = this.sending.stock() {
+                missing = this.sending.hand_out_pieces(stock, missing);
+                if missing.transfers() == 0 {
+                    return Ok(());
+                }
+                // A piece that is part of this round and part of the next.
+                let (next, rest) = missing.split_first();
+                next.one_by_one(|into| this.send(channel, into))?;
+                missing = rest;
             }
-            Ok(())
+            missing.one_by_one(|into| this.base.send_correlated(channel, into))
+        })
+    }
+
+    fn receive_pieces(&mut self, channel: &mut dyn Channel, pieces: Pieces<'_>) -> Result<()> {
+        self.guarded(|this| {
+            let mut missing = pieces;
+            while let Some(stock) = this.receiving.stock() {
+                missing = this.receiving.hand_out_pieces(stock, missing);
+                if missing.transfers() == 0 {
+                    return Ok(());
+                }
+                // A piece that is part of this round and part of the next.
+                let (next, rest) = missing.split_first();
+                next.one_by_one(|into| this.receive(channel, into))?;
+                missing = rest;
+            }
+            missing.one_by_one(|into| this.base.receive_correlated(channel, into))
         })
     }
 }

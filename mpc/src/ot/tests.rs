@@ -12,7 +12,7 @@ use super::silent::{Expected, Silent, chain};
 use super::testing::{Digesting, Tampering, both};
 use super::{cost, ferret, ideal, softspoken};
 use crate::channel::{self, Channel, Layered, Recorder};
-use crate::correlations::Correlations;
+use crate::correlations::{Correlations, Pieces};
 use crate::error::{Error, Result};
 use crate::params::{S9, S11, SILENT_LEAST};
 
@@ -77,6 +77,50 @@ fn behaves_as_the_ideal_functionality_on_every_chain_and_across_rounds() {
             draw(c, party, &mut transfers, &sizes).expect("honest")
         });
         check(&zero, &one);
+    }
+}
+
+#[test]
+fn pieces_are_the_transfers_that_requests_would_have_filled_in() {
+    // Pieces that divide no tree, from within a tree on, past the end of a round; some in one tree; more than a thread's.
+    let requests = [(1000, 700), (S9_STOCK + 5000, 3072), (100, 64), (60_001, 1000)];
+    let run = |offered, work, in_pieces| {
+        let ((zero, _), (one, _)) = both(channel::pair(), |c, party| {
+            let mut transfers = establish(c, party, 9, offered, work).expect("honest");
+            let mut all = Vec::new();
+            for (n, piece) in requests {
+                let mut words = vec![0; usize::div_ceil(n, piece) * (2 * piece + 1)];
+                let make = |number: usize, part: &mut [u128], words: &mut [u64]| {
+                    words[2 * piece] = number as u64;
+                    for (words, transfer) in words.chunks_exact_mut(2).zip(part) {
+                        words.copy_from_slice(&[*transfer as u64, (*transfer >> 64) as u64]);
+                        // What becomes of a piece is nobody else's concern.
+                        *transfer = 0;
+                    }
+                };
+                let pieces = Pieces::new(n, piece, &mut words, 2 * piece + 1, &make);
+                match (party, in_pieces) {
+                    (PartyId::ZERO, true) => transfers.send_pieces(c, pieces),
+                    (PartyId::ZERO, false) => pieces.one_by_one(|part| transfers.send_correlated(c, part)),
+                    (_, true) => transfers.receive_pieces(c, pieces),
+                    (_, false) => pieces.one_by_one(|part| transfers.receive_correlated(c, part)),
+                }
+                .expect("honest");
+                for (number, words) in words.chunks_exact(2 * piece + 1).enumerate() {
+                    assert_eq!(words[2 * piece], number as u64);
+                }
+                all.push(words);
+            }
+            all
+        });
+        [zero, one]
+    };
+    for offered in [[0; 2], [SILENT_LEAST, 0]] {
+        let expected = run(offered, work(), false);
+        assert!(expected[0] != expected[1]);
+        for parallel in [false, true] {
+            assert!(run(offered, Work { parallel, ..work() }, true) == expected, "{offered:?}, {parallel}");
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 use super::TwoParty;
 use super::pads;
 use super::planes::planes;
-use super::transfers::xor_plane;
+use super::transfers::{Planes, xor_plane};
 use super::wire::{BitReader, BitWriter};
 use crate::correlations::Correlations;
 use crate::error::Result;
@@ -133,31 +133,28 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         choosers: Choosers,
     ) -> Result<Vec<Vec<u64>>> {
         let (chooses, offers) = (choosers[self.party.index()], choosers[self.party.other().index()]);
-        let mut shares: Vec<Vec<u64>> = offer.iter().map(|column| vec![0; column.words.len()]).collect();
-        let mut masked: Vec<Vec<u64>> = offer.iter().map(|column| column.words.clone()).collect();
-        let mut random = vec![0; if chooses { n.div_ceil(64) } else { 0 }];
-        let mut chosen: Vec<Vec<u64>> =
-            offer.iter().map(|column| vec![0; if chooses { column.words.len() } else { 0 }]).collect();
+        let (mut shares, mut masked) = (Planes::new(), Planes::new());
+        let (mut random, mut chosen) = (Vec::new(), Planes::new());
+        // Columns that are no longer than the choices need the pads of no more than their own length.
+        let fit = |mut pads: Planes| {
+            pads.iter_mut().zip(offer).for_each(|(pads, column)| pads.truncate(column.words.len()));
+            pads
+        };
         for offerer in [PartyId::ZERO, PartyId::ONE] {
             if !choosers[offerer.other().index()] {
                 continue;
             }
             if offerer == self.party {
-                self.offer(n, |start, zeros, ones| {
-                    for (place, (share, masked)) in shares.iter_mut().zip(&mut masked).enumerate() {
-                        xor_plane(share, start, zeros, place as u32);
-                        xor_plane(masked, start, ones, place as u32);
-                    }
-                })?;
+                let mut zeros = self.offer_bits(n, offer.len())?;
+                masked = fit(zeros.split_off(offer.len()));
+                shares = fit(zeros);
             } else {
-                self.choose(n, |start, received, pads| {
-                    xor_plane(&mut random, start, received, 0);
-                    for (place, chosen) in chosen.iter_mut().enumerate() {
-                        xor_plane(chosen, start, pads, place as u32);
-                    }
-                })?;
+                let (choices, pads) = self.choose_bits(n, offer.len())?;
+                (random, chosen) = (choices, fit(pads));
             }
         }
+        shares.resize_with(offer.len(), Vec::new);
+        shares.iter_mut().zip(offer).for_each(|(share, column)| share.resize(column.words.len(), 0));
 
         let offered: usize = offer.iter().map(|column| column.len).sum();
         let (choice_bytes, offered_bytes) = (n.div_ceil(8), offered.div_ceil(8));
@@ -168,8 +165,10 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             message.align();
         }
         if offers {
-            for (masked, share) in masked.iter_mut().zip(&shares) {
-                masked.iter_mut().zip(share).for_each(|(masked, share)| *masked ^= share);
+            for ((masked, share), column) in masked.iter_mut().zip(&shares).zip(offer) {
+                for ((masked, share), y) in masked.iter_mut().zip(share).zip(&column.words) {
+                    *masked ^= share ^ y;
+                }
             }
             masked.iter().zip(offer).for_each(|(masked, column)| message.push_bits(masked, column.len));
         }

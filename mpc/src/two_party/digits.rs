@@ -13,7 +13,7 @@
 //! *Shapes and units*: planes of `n` bits, lowest first.
 
 use super::TwoParty;
-use super::transfers::{offerer, xor_plane};
+use super::transfers::{Planes, offerer};
 use super::wire::{BitReader, BitWriter};
 use crate::correlations::Correlations;
 use crate::error::Result;
@@ -58,9 +58,9 @@ pub(super) fn cut(bits: usize) -> Vec<usize> {
 /// What a party keeps of a digit between the exchanges.
 enum Pending {
     /// Pads of all messages, results of a message side by side.
-    Offered(Vec<Vec<u64>>),
+    Offered(Planes),
     /// The planes of the random digit, and the pads of its results.
-    Chosen { random: Vec<Vec<u64>>, pads: Vec<Vec<u64>> },
+    Chosen { random: Planes, pads: Planes },
 }
 
 impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
@@ -105,26 +105,11 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     }
 
     fn draw_digit(&mut self, place: usize, digit: &Digit<'_>, n: usize) -> Result<Pending> {
-        let (bits, columns, words) = (digit.planes.len(), digit.want.columns(), n.div_ceil(64));
+        let (bits, columns) = (digit.planes.len(), digit.want.columns());
         if offerer(place) == self.party {
-            let mut pads = vec![vec![0; words]; columns << bits];
-            self.offer_digits(n, bits, |start, message, blocks| {
-                for column in 0..columns {
-                    xor_plane(&mut pads[message * columns + column], start, blocks, column as u32);
-                }
-            })?;
-            return Ok(Pending::Offered(pads));
+            return Ok(Pending::Offered(self.offer_planes(n, bits, columns)?));
         }
-        let mut random = vec![vec![0; words]; bits];
-        let mut pads = vec![vec![0; words]; columns];
-        self.choose_digits(n, bits, |start, received, blocks| {
-            for (random, received) in random.iter_mut().zip(received.chunks(blocks.len())) {
-                xor_plane(random, start, received, 0);
-            }
-            for (column, pads) in pads.iter_mut().enumerate() {
-                xor_plane(pads, start, blocks, column as u32);
-            }
-        })?;
+        let (random, pads) = self.choose_planes(n, bits, columns)?;
         Ok(Pending::Chosen { random, pads })
     }
 

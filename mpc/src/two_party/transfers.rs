@@ -1,19 +1,23 @@
 //! Correlated transfers, hashed and reduced to what a protocol needs, in pieces that stay in the cache.
 //!
 //! *Source*: the pads of [`crate::correlations`]. *Security*: keys and received blocks leave this module only through
-//! the hash; buffers are wiped. *Shapes and units*: a piece is [`PIECE`] transfers or fewer; both parties cut alike.
+//! the hash; buffers are wiped. *Shapes and units*: a piece is [`PIECE`] transfers (digits) or fewer; both parties cut
+//! alike.
 
 use tacit_protocol::PartyId;
 use tacit_simd::Level;
 use zeroize::Zeroizing;
 
 use super::TwoParty;
-use crate::correlations::{Correlations, double};
+use crate::correlations::{Correlations, Make, Pieces, double};
 use crate::error::Result;
 use crate::ring::Ring;
 
 /// Transfers drawn and hashed at a time. A multiple of 64.
 pub(super) const PIECE: usize = 1024;
+
+/// Planes of bits, packed as in [`crate::share::Bits`].
+pub(super) type Planes = Vec<Vec<u64>>;
 
 impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     /// `n` transfers that this party offers: calls `each` with the place of the first of a piece and both pads.
@@ -55,77 +59,94 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         Ok(())
     }
 
-    /// `n` transfers of 1 of `2^digit`, offered: calls `each` with the place of the first of a piece, a message's
-    /// number and its pads.
-    pub(super) fn offer_digits(
-        &mut self,
-        n: usize,
-        digit: usize,
-        mut each: impl FnMut(usize, usize, &[u128]),
-    ) -> Result<()> {
-        let most = n.min(PIECE);
-        let mut keys = Zeroizing::new(vec![0; most * digit]);
-        let mut pads = Zeroizing::new(vec![0; most]);
-        let mut offsets = vec![self.correlations.offset()];
-        for place in 1..digit {
-            offsets.push(double(offsets[place - 1]));
-        }
-        for start in (0..n).step_by(PIECE) {
-            let len = (n - start).min(PIECE);
-            let keys = &mut keys[..len * digit];
-            self.correlations.send_correlated(&mut *self.channel, keys)?;
-            let keys = combine(keys, len);
-            let hashes = self.correlations.pads();
-            let tweak = hashes.take_sending(len);
-            for message in 0..1 << digit {
-                let offset = (0..digit).filter(|place| message >> place & 1 == 1).fold(0, |sum, p| sum ^ offsets[p]);
-                let pads = &mut pads[..len];
-                pads.iter_mut().zip(keys.iter()).for_each(|(pad, key)| *pad = key ^ offset);
-                hashes.sending().hash(tweak, pads);
-                each(start, message, pads);
-            }
-        }
-        Ok(())
+    /// `n` transfers that this party offers, of each of whose messages `columns` bits are wanted: the planes of the
+    /// pads of message 0, then those of message 1.
+    pub(super) fn offer_bits(&mut self, n: usize, columns: usize) -> Result<Planes> {
+        self.offer_planes(n, 1, columns)
     }
 
-    /// `n` transfers of 1 of `2^digit`, chosen in: calls `each` with the place of the first of a piece, the blocks
-    /// whose lowest bits are the random digits, place by place, and the pads of those.
-    pub(super) fn choose_digits(
-        &mut self,
-        n: usize,
-        digit: usize,
-        mut each: impl FnMut(usize, &[u128], &[u128]),
-    ) -> Result<()> {
-        let most = n.min(PIECE);
-        let mut received = Zeroizing::new(vec![0; most * digit]);
-        let mut pads = Zeroizing::new(vec![0; most * digit]);
-        for start in (0..n).step_by(PIECE) {
-            let len = (n - start).min(PIECE);
-            let (received, pads) = (&mut received[..len * digit], &mut pads[..len * digit]);
-            self.correlations.receive_correlated(&mut *self.channel, received)?;
-            pads.copy_from_slice(received);
-            let pads = combine(pads, len);
-            let hashes = self.correlations.pads();
-            let tweak = hashes.take_receiving(len);
-            hashes.receiving().hash(tweak, pads);
-            each(start, received, pads);
+    /// `n` transfers that this party chooses in: the plane of the random choices, and the `columns` planes of the pads.
+    pub(super) fn choose_bits(&mut self, n: usize, columns: usize) -> Result<(Vec<u64>, Planes)> {
+        let (mut random, pads) = self.choose_planes(n, 1, columns)?;
+        Ok((random.swap_remove(0), pads))
+    }
+
+    /// `n` transfers of 1 of `2^digit`, offered: the planes of `columns` bits of the pads of message 0, then those of
+    /// message 1, and so on.
+    pub(super) fn offer_planes(&mut self, n: usize, digit: usize, columns: usize) -> Result<Planes> {
+        let mut offsets = vec![0];
+        let mut power = self.correlations.offset();
+        for _ in 0..digit {
+            offsets.extend(offsets.clone().into_iter().map(|offset: u128| offset ^ power));
+            power = double(power);
         }
-        Ok(())
+        let offsets = Zeroizing::new(offsets);
+        let pads = self.correlations.pads();
+        let (tweak, hash) = (pads.take_sending(n), pads.sending().clone());
+        let make = |piece: usize, keys: &mut [u128], words: &mut [u64]| {
+            let len = keys.len() / digit;
+            tacit_simd::combine(Level::detect(), keys, len);
+            let mut planes = words.chunks_exact_mut(PIECE / 64);
+            for &offset in offsets.iter() {
+                let mut planes: Vec<&mut [u64]> = planes.by_ref().take(columns).collect();
+                hash.hash_bits(tweak + (piece * PIECE) as u128, &keys[..len], offset, &mut planes);
+            }
+        };
+        let mut planes = PlanesOfPieces::new(n, columns << digit);
+        self.correlations.send_pieces(&mut *self.channel, planes.pieces(digit, &make))?;
+        Ok(planes.gather())
+    }
+
+    /// `n` transfers of 1 of `2^digit`, chosen in: the planes of the random digits, lowest first, and the `columns`
+    /// planes of the pads.
+    pub(super) fn choose_planes(&mut self, n: usize, digit: usize, columns: usize) -> Result<(Planes, Planes)> {
+        let pads = self.correlations.pads();
+        let (tweak, hash) = (pads.take_receiving(n), pads.receiving().clone());
+        let make = |piece: usize, received: &mut [u128], words: &mut [u64]| {
+            let len = received.len() / digit;
+            let mut planes: Vec<&mut [u64]> = words.chunks_exact_mut(PIECE / 64).collect();
+            let (random, pads) = planes.split_at_mut(digit);
+            for (random, received) in random.iter_mut().zip(received.chunks_exact(len)) {
+                tacit_simd::pack_bits(Level::detect(), received, 0, random);
+            }
+            tacit_simd::combine(Level::detect(), received, len);
+            hash.hash_bits(tweak + (piece * PIECE) as u128, &received[..len], 0, pads);
+        };
+        let mut planes = PlanesOfPieces::new(n, digit + columns);
+        self.correlations.receive_pieces(&mut *self.channel, planes.pieces(digit, &make))?;
+        let mut random = planes.gather();
+        let pads = random.split_off(digit);
+        Ok((random, pads))
     }
 }
 
-/// The sums of `x^place` times the blocks of that place, in the first `len` blocks.
-fn combine(blocks: &mut [u128], len: usize) -> &mut [u128] {
-    let (sums, rest) = blocks.split_at_mut(len);
-    // Horner's rule from the uppermost place, without a buffer of its own: the lower places stay where they are until
-    // the end.
-    let places = rest.len() / len.max(1);
-    for place in (0..places).rev() {
-        let (lower, upper) = rest.split_at_mut(place * len);
-        let into = if place == 0 { &mut *sums } else { &mut lower[(place - 1) * len..] };
-        into.iter_mut().zip(&upper[..len]).for_each(|(sum, block)| *sum ^= double(*block));
+/// Planes of `n` bits as they are made: piece by piece, those of a piece one after the other.
+struct PlanesOfPieces {
+    n: usize,
+    count: usize,
+    words: Vec<u64>,
+}
+
+impl PlanesOfPieces {
+    fn new(n: usize, count: usize) -> Self {
+        Self { n, count, words: vec![0; n.div_ceil(PIECE) * count * (PIECE / 64)] }
     }
-    sums
+
+    /// The pieces that make them, of `digit` correlated transfers for each bit.
+    fn pieces<'a>(&'a mut self, digit: usize, make: &'a Make<'a>) -> Pieces<'a> {
+        Pieces::new(self.n * digit, PIECE * digit, &mut self.words, self.count * (PIECE / 64), make)
+    }
+
+    fn gather(self) -> Planes {
+        let words = self.n.div_ceil(64);
+        let plane = |place: usize| {
+            let mut plane = Vec::with_capacity(words);
+            let parts = self.words.chunks_exact(PIECE / 64).skip(place).step_by(self.count);
+            parts.for_each(|part| plane.extend_from_slice(&part[..part.len().min(words - plane.len())]));
+            plane
+        };
+        (0..self.count).map(plane).collect()
+    }
 }
 
 /// Which party offers the messages of the digit of a place: they take turns, so that both work at once.
@@ -159,12 +180,20 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_combined_with_powers_of_x() {
-        let blocks: Vec<u128> = (1..=12u128).map(|i| i << 125 | i).collect();
-        let mut combined = blocks.clone();
-        let expected: Vec<u128> =
-            (0..4).map(|i| blocks[i] ^ double(blocks[4 + i]) ^ double(double(blocks[8 + i]))).collect();
-        assert_eq!(combine(&mut combined, 4), expected);
-        assert_eq!(combine(&mut blocks.clone(), 12), blocks);
+    fn planes_come_together_from_their_pieces() {
+        for n in [1, 64, PIECE, PIECE + 1, 2 * PIECE + 130] {
+            let mut planes = PlanesOfPieces::new(n, 2);
+            let make = |piece: usize, transfers: &mut [u128], words: &mut [u64]| {
+                assert_eq!(transfers.len(), 3 * (n - piece * PIECE).min(PIECE));
+                for (i, word) in words.iter_mut().enumerate() {
+                    *word = (i / (PIECE / 64) * 1000 + piece * (PIECE / 64) + i % (PIECE / 64)) as u64;
+                }
+            };
+            planes.pieces(3, &make).one_by_one(|_| Ok(())).expect("nothing fails");
+            for (place, plane) in planes.gather().into_iter().enumerate() {
+                let first = 1000 * place as u64;
+                assert_eq!(plane, (first..first + n.div_ceil(64) as u64).collect::<Vec<_>>());
+            }
+        }
     }
 }

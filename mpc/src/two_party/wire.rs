@@ -36,7 +36,9 @@ impl BitWriter {
 
     /// Appends the first `len` bits of packed words, whatever lies beyond them.
     pub(super) fn push_bits(&mut self, words: &[u64], len: usize) {
-        for (place, &word) in words[..len.div_ceil(64)].iter().enumerate() {
+        let whole = if self.used == 0 { len / 64 } else { 0 };
+        self.bytes.extend(words[..whole].iter().flat_map(|word| word.to_le_bytes()));
+        for (place, &word) in words[..len.div_ceil(64)].iter().enumerate().skip(whole) {
             let width = (len - place * 64).min(64) as u32;
             self.push_word(word & low_mask(width), width);
         }
@@ -103,7 +105,16 @@ impl<'b> BitReader<'b> {
 
     /// The next `len` bits as packed words.
     pub(super) fn take_bits(&mut self, len: usize) -> Vec<u64> {
-        (0..len.div_ceil(64)).map(|place| self.take_word((len - place * 64).min(64) as u32)).collect()
+        let mut words = Vec::with_capacity(len.div_ceil(64));
+        if self.held == 0 {
+            // Nothing is begun: whole words as they come.
+            let (ready, _) = self.bytes.as_chunks::<8>();
+            let ready = &ready[..ready.len().min(len / 64)];
+            words.extend(ready.iter().map(|word| u64::from_le_bytes(*word)));
+            self.bytes = &self.bytes[8 * ready.len()..];
+        }
+        words.extend((words.len()..len.div_ceil(64)).map(|place| self.take_word((len - place * 64).min(64) as u32)));
+        words
     }
 }
 

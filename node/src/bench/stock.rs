@@ -2,7 +2,7 @@
 //! follows from the plan alone.
 
 use tacit_mpc::channel::Channel;
-use tacit_mpc::correlations::{Correlations, Pads};
+use tacit_mpc::correlations::{Correlations, Pads, Pieces};
 use tacit_mpc::error::Result;
 use zeroize::Zeroizing;
 
@@ -32,6 +32,11 @@ struct Made {
 impl Made {
     fn with_room(transfers: usize) -> Self {
         Self { transfers: Zeroizing::new(Vec::with_capacity(transfers)), taken: 0 }
+    }
+
+    /// Whether there are any left.
+    fn is_some(&self) -> bool {
+        self.taken < self.transfers.len()
     }
 
     /// Fills in the next transfers; `false`, and nothing, where there are too few.
@@ -103,6 +108,20 @@ impl<C: Correlations> Correlations for Stock<C> {
     fn receive_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
         self.note(Side::Receiving, into.len());
         if self.receiving.take(into) { Ok(()) } else { self.source.receive_correlated(channel, into) }
+    }
+
+    fn send_pieces(&mut self, channel: &mut dyn Channel, pieces: Pieces<'_>) -> Result<()> {
+        if self.recording || self.sending.is_some() {
+            return pieces.one_by_one(|into| self.send_correlated(channel, into));
+        }
+        self.source.send_pieces(channel, pieces)
+    }
+
+    fn receive_pieces(&mut self, channel: &mut dyn Channel, pieces: Pieces<'_>) -> Result<()> {
+        if self.recording || self.receiving.is_some() {
+            return pieces.one_by_one(|into| self.receive_correlated(channel, into));
+        }
+        self.source.receive_pieces(channel, pieces)
     }
 }
 

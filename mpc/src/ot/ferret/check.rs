@@ -6,6 +6,7 @@
 //! with a wrong leaf has a wrong sum but for 2^-64 over the `a_j`, and then the total is wrong but for `t · 2^-128`. The
 //! receiver draws both after the sender is bound to its trees, so nothing can be tried beforehand.
 
+use tacit_simd::Level;
 use zeroize::Zeroizing;
 
 use crate::correlations::double;
@@ -35,18 +36,15 @@ impl Weights {
     }
 
     /// The weighted sum of all trees, from each tree's own.
-    pub(super) fn total(&self, trees: impl IntoIterator<Item = u128>) -> u128 {
-        trees.into_iter().fold(0, |total, tree| multiply(total, self.step) ^ tree)
+    pub(super) fn total(&self, level: Level, trees: impl IntoIterator<Item = u128>) -> u128 {
+        trees.into_iter().fold(0, |total, tree| multiply(level, total, self.step) ^ tree)
     }
 }
 
 /// `a · b` in GF(2^128) modulo `x^128 + x^7 + x^2 + x + 1`, in constant time.
-pub(super) fn multiply(a: u128, b: u128) -> u128 {
-    let mut product = 0;
-    for place in (0..128).rev() {
-        product = double(product) ^ a & 0u128.wrapping_sub(b >> place & 1);
-    }
-    product
+pub(super) fn multiply(level: Level, a: u128, b: u128) -> u128 {
+    let by = |word: u64| reduce(tacit_simd::weigh(level, &[a, 0, 0, 0], &[word, 0, 0, 0]));
+    reduce([by(b as u64), by((b >> 64) as u64)])
 }
 
 /// The element `low + x^64 · high` for polynomials of degree below 128.
@@ -60,19 +58,20 @@ pub(super) fn combine(elements: &[u128]) -> u128 {
     elements.iter().rev().fold(0, |sum, element| double(sum) ^ element)
 }
 
-/// The sum of the weights of those leaves whose bit 0 is set, of one tree, in constant time.
-pub(super) fn weight_of_noise(leaves: &[u128], weights: &[u64]) -> u64 {
-    leaves.iter().zip(weights).fold(0, |sum, (leaf, weight)| sum ^ weight & 0u64.wrapping_sub(*leaf as u64 & 1))
-}
-
 /// The choice bits of 128 transfers.
 pub(super) fn mask(received: &[u128]) -> u128 {
     received.iter().enumerate().fold(0, |mask, (j, transfer)| mask | (transfer & 1) << j)
 }
 
 /// What both sides arrive at: the sender from its total and keys, under its offset and the masked sum it was sent.
-pub(super) fn expected_of_sender(total: u128, keys: &[u128], offset: u128, masked: u128) -> Zeroizing<[u8; 16]> {
-    Zeroizing::new((total ^ combine(keys) ^ multiply(offset, masked)).to_le_bytes())
+pub(super) fn expected_of_sender(
+    level: Level,
+    total: u128,
+    keys: &[u128],
+    offset: u128,
+    masked: u128,
+) -> Zeroizing<[u8; 16]> {
+    Zeroizing::new((total ^ combine(keys) ^ multiply(level, offset, masked)).to_le_bytes())
 }
 
 /// The same for the receiver, from its total and what it received.
@@ -85,23 +84,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn multiplication_is_that_of_a_field() {
+    fn multiplication_is_that_of_a_field_at_every_level() {
         let [a, b, c]: [u128; 3] = Prg::new(5).draw();
-        assert_eq!(multiply(a, b), multiply(b, a));
-        assert_eq!(multiply(a, b ^ c), multiply(a, b) ^ multiply(a, c));
-        assert_eq!(multiply(multiply(a, b), c), multiply(a, multiply(b, c)));
-        assert_eq!(multiply(a, 1), a);
-        assert_eq!(multiply(a, 2), double(a));
-        // Fermat: a^(2^128) = a.
-        assert_eq!((0..128).fold(a, |power, _| multiply(power, power)), a);
+        for level in Level::ALL {
+            let multiply = |a, b| multiply(level, a, b);
+            assert_eq!(multiply(a, b), multiply(b, a));
+            assert_eq!(multiply(a, b ^ c), multiply(a, b) ^ multiply(a, c));
+            assert_eq!(multiply(a, multiply(b, c)), multiply(multiply(a, b), c));
+            assert_eq!(multiply(a, 1), a);
+            assert_eq!(multiply(a, 2), double(a));
+            // Horner's rule, bit by bit.
+            let sum = (0..128).rev().fold(0, |sum, place| double(sum) ^ a & 0u128.wrapping_sub(b >> place & 1));
+            assert_eq!(multiply(a, b), sum);
+            // Fermat: a^(2^128) = a.
+            assert_eq!((0..128).fold(a, |power, _| multiply(power, power)), a);
+        }
     }
 
     #[test]
     fn reduced_sums_are_products_in_the_field() {
         let [value, weight]: [u128; 2] = Prg::new(6).draw();
         let weight = weight as u64;
-        let sums = tacit_simd::weigh(tacit_simd::Level::Portable, &[value, 0, 0, 0], &[weight, 1, 2, 3]);
-        assert_eq!(reduce(sums), multiply(value, u128::from(weight)));
+        let sums = tacit_simd::weigh(Level::Portable, &[value, 0, 0, 0], &[weight, 1, 2, 3]);
+        let places = (0..64).filter(|place| weight >> place & 1 == 1);
+        assert_eq!(reduce(sums), places.fold(0, |sum, place| sum ^ (0..place).fold(value, |power, _| double(power))));
     }
 
     #[test]
@@ -111,6 +117,6 @@ mod tests {
         let [offset, choices]: [u128; 2] = prg.draw();
         let received: Vec<u128> =
             keys.iter().enumerate().map(|(j, key)| key ^ offset & 0u128.wrapping_sub(choices >> j & 1)).collect();
-        assert_eq!(combine(&received), combine(&keys) ^ multiply(offset, choices));
+        assert_eq!(combine(&received), combine(&keys) ^ multiply(Level::Portable, offset, choices));
     }
 }

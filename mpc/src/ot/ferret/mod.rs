@@ -19,7 +19,8 @@
 //!
 //! *Shapes and units*: tree `i` makes rows `i · 2^depth` and on. Bit 0 of what the sender holds is 0, bit 0 of what the
 //! receiver holds is its choice. Rows are made when they are asked for, a tree at a time, so that they go to the
-//! consumer from a near cache; between that and the check only roots or paths are kept.
+//! consumer from a near cache, in pieces ([`Round::take_pieces`]) on the thread that made them; between that and the
+//! check only roots or paths are kept.
 //!
 //! *Vectors*: none; held against the ideal functionality, and every level of instructions against the portable one.
 

@@ -1,5 +1,9 @@
 //! One round: its messages on either side, and the rows that are made from it when they are asked for.
 
+use std::convert::Infallible;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -8,6 +12,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::check::{self, Weights};
 use super::{ANSWER_BYTES, CHALLENGE_BYTES, Transcript, sums_bytes};
+use crate::correlations::Pieces;
 use crate::error::{Error, Result};
 use crate::params::{COMPUTATIONAL_SECURITY, LpnSet};
 use crate::prg::Prg;
@@ -24,6 +29,10 @@ pub(in crate::ot) struct Work {
 /// Trees opened together for each thread where threads share them and the consumer asks for less: so few that the rows
 /// are still in a near cache when they are handed out.
 const AHEAD: usize = 2;
+
+/// Trees that a thread is given at a time at least, where pieces are handed out: at either end it may open one that
+/// another thread opens too.
+const GROUP: usize = 8;
 
 /// What a party knows of the trees of a round.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -104,7 +113,7 @@ impl Forest {
 
     /// One value for each tree, from room for its leaves.
     fn each<T: Send>(&self, of: impl Fn(usize, &mut [u128]) -> T + Sync) -> Vec<T> {
-        let scratch = || Zeroizing::new(vec![0u128; self.set.block()]);
+        let scratch = || Table::zeroed(self.set.block());
         match self.work.parallel {
             true => (0..self.set.trees).into_par_iter().map_init(scratch, |leaves, tree| of(tree, leaves)).collect(),
             false => {
@@ -144,8 +153,10 @@ impl Sending {
             forest.grow(tree, leaves, &mut left);
             left
         });
-        let message: Vec<u8> =
-            levels.iter().zip(left.iter().flatten()).flat_map(|(key, left)| (key ^ left).to_le_bytes()).collect();
+        let mut message = Vec::with_capacity(sums_bytes(set));
+        for (key, left) in levels.iter().zip(left.iter().flatten()) {
+            message.extend_from_slice(&(key ^ left).to_le_bytes());
+        }
         transcript.add(&message);
         (Self { forest, transcript, table, mask, offset: Zeroizing::new(offset) }, message)
     }
@@ -154,13 +165,14 @@ impl Sending {
     pub(in crate::ot) fn answer(mut self, challenge: &[u8; CHALLENGE_BYTES]) -> (Round, [u8; ANSWER_BYTES]) {
         self.transcript.add(challenge);
         let [seed, masked] = words(challenge);
+        let level = self.forest.work.level;
         let weights = Weights::new(seed, self.forest.set.block());
         let trees = self.forest.each(|tree, leaves| {
             self.forest.grow(tree, leaves, &mut []);
             leaves.iter_mut().for_each(|leaf| *leaf &= !1);
-            check::reduce(tacit_simd::weigh(self.forest.work.level, leaves, &weights.leaves))
+            check::reduce(tacit_simd::weigh(level, leaves, &weights.leaves))
         });
-        let value = check::expected_of_sender(weights.total(trees), &self.mask, *self.offset, masked);
+        let value = check::expected_of_sender(level, weights.total(level, trees), &self.mask, *self.offset, masked);
         let answer = answer(&self.transcript, &value);
         (Round::new(self.forest, self.table, &self.transcript), answer)
     }
@@ -202,15 +214,15 @@ impl Receiving {
         let trees = forest.each(|tree, leaves| {
             forest.grow(tree, leaves, &mut []);
             let sum = check::reduce(tacit_simd::weigh(work.level, leaves, &weights.leaves));
-            (sum, u128::from(check::weight_of_noise(leaves, &weights.leaves)))
+            (sum, u128::from(tacit_simd::weigh_marked(work.level, leaves, &weights.leaves)))
         });
-        let noise = weights.total(trees.iter().map(|(_, noise)| *noise));
+        let noise = weights.total(work.level, trees.iter().map(|(_, noise)| *noise));
         let mut challenge = [0; CHALLENGE_BYTES];
         challenge[..16].copy_from_slice(&seed.to_le_bytes());
         challenge[16..].copy_from_slice(&(noise ^ check::mask(&mask)).to_le_bytes());
         transcript.add(message);
         transcript.add(&challenge);
-        let value = check::expected_of_receiver(weights.total(trees.iter().map(|(sum, _)| *sum)), &mask);
+        let value = check::expected_of_receiver(weights.total(work.level, trees.iter().map(|(sum, _)| *sum)), &mask);
         let expected = answer(&transcript, &value);
         (Self { forest, transcript, table, expected }, challenge)
     }
@@ -235,18 +247,20 @@ pub(in crate::ot) struct Round {
     code: Code,
     /// Bits of a leaf that count in its row: the sender's bit 0 does not.
     keep: u128,
-    /// The next tree to be opened.
-    next_tree: usize,
-    /// The rows of the trees that were opened last, and how many of them are used.
-    opened: Zeroizing<Vec<u128>>,
+    /// Rows that were handed out.
     used: usize,
+    /// Rows of the trees that were opened last, and which they are.
+    opened: Table,
+    ready: Range<usize>,
+    /// Room for a piece and a tree, for each thread that hands out.
+    rooms: Mutex<Vec<Table>>,
 }
 
 impl Round {
     fn new(forest: Forest, table: Table, transcript: &Transcript) -> Self {
         let code = Code::new(forest.work.level, transcript.key("code"));
         let keep = if matches!(forest.trees, Trees::Full { .. }) { !1 } else { !0 };
-        Self { forest, table, code, keep, next_tree: 0, opened: Zeroizing::new(Vec::new()), used: 0 }
+        Self { forest, table, code, keep, used: 0, opened: Table::zeroed(0), ready: 0..0, rooms: Mutex::default() }
     }
 
     /// The set that it is of.
@@ -256,7 +270,12 @@ impl Round {
 
     /// Rows that were not handed out.
     pub(in crate::ot) fn left(&self) -> usize {
-        (self.forest.set.trees - self.next_tree) * self.forest.set.block() + self.opened.len() - self.used
+        self.forest.set.outputs() - self.used
+    }
+
+    /// Ends the round and leaves the memory of its table, with what is in it.
+    pub(in crate::ot) fn into_table(self) -> Table {
+        self.table
     }
 
     /// Hands out the next rows.
@@ -266,27 +285,97 @@ impl Round {
     pub(in crate::ot) fn take(&mut self, into: &mut [u128]) {
         assert!(into.len() <= self.left(), "as many rows as there are");
         let block = self.forest.set.block();
-        let ready = into.len().min(self.opened.len() - self.used);
-        let (first, rest) = into.split_at_mut(ready);
-        first.copy_from_slice(&self.opened[self.used..self.used + ready]);
-        self.used += ready;
-        let (whole, last) = rest.split_at_mut(rest.len() / block * block);
-        self.open(whole);
-        if !last.is_empty() {
-            let ahead = if self.forest.work.parallel { AHEAD * rayon::current_num_threads() } else { 1 };
-            let mut opened = std::mem::take(&mut self.opened);
-            opened.resize(ahead.min(self.forest.set.trees - self.next_tree) * block, 0);
-            self.open(&mut opened);
-            last.copy_from_slice(&opened[..last.len()]);
-            self.used = last.len();
-            self.opened = opened;
+        let mut missing = into;
+        while !missing.is_empty() {
+            let len = if self.ready.contains(&self.used) {
+                let from = self.used - self.ready.start;
+                let len = missing.len().min(self.ready.end - self.used);
+                missing[..len].copy_from_slice(&self.opened[from..from + len]);
+                len
+            } else if self.used.is_multiple_of(block) && missing.len() >= block {
+                let len = missing.len() / block * block;
+                self.open(self.used / block, &mut missing[..len]);
+                len
+            } else {
+                self.open_ahead();
+                0
+            };
+            self.used += len;
+            missing = &mut missing[len..];
         }
     }
 
-    /// The rows of the next trees, as many as there is room for.
-    fn open(&mut self, rows: &mut [u128]) {
-        let (first, block) = (self.next_tree, self.forest.set.block());
-        self.next_tree += rows.len() / block;
+    /// Hands out the next rows in pieces.
+    ///
+    /// # Panics
+    /// If fewer are left.
+    pub(in crate::ot) fn take_pieces(&mut self, pieces: Pieces<'_>) {
+        let (start, rows, piece, block) = (self.used, pieces.transfers(), pieces.piece(), self.forest.set.block());
+        assert!(rows <= self.left(), "as many rows as there are");
+        if rows < 2 * block {
+            // Several of them may lie in one tree.
+            let mut room = Table::zeroed(piece.min(rows));
+            let Ok(()) = pieces.visit(|len, made| {
+                self.take(&mut room[..len]);
+                made(&mut room[..len]);
+                Ok::<_, Infallible>(())
+            });
+            return;
+        }
+        self.used += rows;
+        let threads = if self.forest.work.parallel { rayon::current_num_threads() } else { 1 };
+        if threads == 1 || rows < 2 * GROUP * block {
+            return self.walk(start, pieces);
+        }
+        let count = (rows / (4 * threads)).max(GROUP * block).div_ceil(piece);
+        let groups = pieces.groups(count).enumerate();
+        groups.for_each(|(i, pieces)| self.walk(start + i * count * piece, pieces));
+    }
+
+    /// Hands out rows from number `start` on in pieces, one after the other.
+    fn walk(&self, start: usize, pieces: Pieces<'_>) {
+        let block = self.forest.set.block();
+        let size = pieces.piece() + block;
+        let spare = self.rooms().pop().filter(|room| room.len() >= size);
+        let mut room = spare.unwrap_or_else(|| Table::zeroed(size));
+        let (mut tree, mut skip, mut held) = (start / block, start % block, 0);
+        let Ok(()) = pieces.visit(|len, made| {
+            while held < len {
+                self.open_tree(tree, &mut room[held..held + block]);
+                room.copy_within(held + skip..held + block, held);
+                held += block - skip;
+                (tree, skip) = (tree + 1, 0);
+            }
+            made(&mut room[..len]);
+            room.copy_within(len..held, 0);
+            held -= len;
+            Ok::<_, Infallible>(())
+        });
+        self.rooms().push(room);
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, Vec<Table>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the tree of the next row, and some more where threads share them.
+    fn open_ahead(&mut self) {
+        let (set, parallel) = (self.forest.set, self.forest.work.parallel);
+        let first = self.used / set.block();
+        let ahead = if parallel { AHEAD * rayon::current_num_threads() } else { 1 };
+        let rows = ahead.min(set.trees - first) * set.block();
+        let mut opened = std::mem::replace(&mut self.opened, Table::zeroed(0));
+        if opened.len() < rows {
+            opened = Table::zeroed(rows);
+        }
+        self.open(first, &mut opened[..rows]);
+        self.opened = opened;
+        self.ready = first * set.block()..first * set.block() + rows;
+    }
+
+    /// The rows of trees from number `first` on, as many as there is room for.
+    fn open(&self, first: usize, rows: &mut [u128]) {
+        let block = self.forest.set.block();
         if self.forest.work.parallel {
             let trees = rows.par_chunks_exact_mut(block).enumerate();
             trees.for_each(|(i, rows)| self.open_tree(first + i, rows));
@@ -298,12 +387,14 @@ impl Round {
     /// All rows of a tree.
     fn open_tree(&self, tree: usize, rows: &mut [u128]) {
         self.forest.grow(tree, rows, &mut []);
-        self.code.add(&self.table, tree * self.forest.set.block(), rows, self.keep);
+        let set = self.forest.set;
+        self.code.add(&self.table[..set.secret()], tree * set.block(), rows, self.keep);
     }
 }
 
 /// The transfers that a round takes, by their use.
 struct Inputs {
+    /// The first are the table of the code; the rest is wiped.
     table: Table,
     levels: Zeroizing<Vec<u128>>,
     mask: Zeroizing<Vec<u128>>,
@@ -314,7 +405,7 @@ impl Inputs {
         assert_eq!(inputs.len(), set.inputs(), "as many transfers as a round takes");
         let mask = inputs[set.inputs() - COMPUTATIONAL_SECURITY..].to_vec();
         let levels = inputs[set.secret()..set.inputs() - COMPUTATIONAL_SECURITY].to_vec();
-        inputs.truncate(set.secret());
+        inputs[set.secret()..].zeroize();
         Self { table: inputs, levels: Zeroizing::new(levels), mask: Zeroizing::new(mask) }
     }
 }
