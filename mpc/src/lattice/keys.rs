@@ -5,7 +5,7 @@ use tacit_protocol::PartyId;
 use zeroize::Zeroizing;
 
 use super::packing::{self, PackingKey};
-use super::ring::{LIMB_BYTES, Residues, Ring, read, write};
+use super::ring::{Encryption, LIMB_BYTES, Residues, Ring, read_encryption, write};
 use super::sample::{errors, ternary, uniform};
 use crate::channel::Channel;
 use crate::error::Result;
@@ -59,7 +59,7 @@ pub(crate) struct SecretKey {
 /// The peer's public key: an encryption of zero under its secret one, as values.
 pub(crate) struct PublicKey {
     /// The part that hides, limb by limb, and the uniform part.
-    pub(super) parts: [Vec<Residues>; 2],
+    pub(super) parts: Encryption,
     packing: PackingKey,
 }
 
@@ -82,7 +82,7 @@ impl Lattice {
     /// Makes this party's key and exchanges public ones with the peer.
     ///
     /// # Errors
-    /// Those of the channel.
+    /// `PROTOCOL_CIPHERTEXT` if the peer's key is none (CHK-602), and those of the channel.
     pub fn establish(
         channel: &mut dyn Channel,
         party: PartyId,
@@ -100,7 +100,7 @@ impl Lattice {
             channel.enter("lattice keys");
             let mut message = vec![0; theirs.bytes()];
             channel.receive(&mut message)?;
-            lattice.peer = Some(PublicKey::read(&message, theirs));
+            lattice.peer = Some(PublicKey::read(&message, theirs)?);
         }
         Ok(lattice)
     }
@@ -158,11 +158,11 @@ impl Lattice {
 }
 
 impl PublicKey {
-    fn read(mut message: &[u8], size: KeySize) -> Self {
+    fn read(mut message: &[u8], size: KeySize) -> Result<Self> {
         let mut public = read_seed(&mut message);
-        let uniform = LATTICE_LIMBS[..size.limbs].iter().map(|prime| uniform(&mut public, *prime)).collect();
-        let parts = [(0..size.limbs).map(|_| read(&mut message)).collect(), uniform];
-        Self { parts, packing: PackingKey::read(size.levels, size.packed_limbs, &mut public, &mut message) }
+        let parts = read_encryption(&mut message, &mut public, 0..size.limbs)?;
+        let packing = PackingKey::read(size.levels, size.packed_limbs, &mut public, &mut message)?;
+        Ok(Self { parts, packing })
     }
 
     /// The part that packs.

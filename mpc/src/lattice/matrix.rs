@@ -15,9 +15,10 @@ use super::layout::{ANSWER_BITS, Layout};
 use super::modular::{invert, multiply, power, product_modulo, reciprocals};
 use super::packing::{Ciphertext, halvings, unshifted};
 use super::product::{Operand, inputs};
-use super::ring::{Residues, Ring, SLOTS, read, signed, write};
+use super::ring::{Encryption, Residues, Ring, SLOTS, read_encryption, signed, write};
 use super::sample::{Secret, digits, errors, ternary, uniform};
 use super::tables::DIGIT;
+use crate::error::Result;
 use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, matrix_flood_bits};
 use crate::prg::Prg;
 use crate::ring::Ring as Word;
@@ -125,23 +126,19 @@ fn plain_modulo(layout: &Layout, prime: u64) -> u64 {
 }
 
 /// The evaluator's answer: its message, and its share of the product of its multiplier with the encrypted factor.
+///
+/// # Errors
+/// `PROTOCOL_CIPHERTEXT` if what came is no ciphertext (CHK-602).
 pub(crate) fn evaluate_matrix<R: Word>(
     layout: &Layout,
     key: &PublicKey,
     mut random: Prg,
     mut message: &[u8],
     multiplier: &[R],
-) -> (Vec<u8>, Vec<R>) {
+) -> Result<(Vec<u8>, Vec<R>)> {
     let mut public = read_seed(&mut message);
-    // For each block, the part that hides and the uniform one, each limb by limb.
-    let encrypted: Vec<Ciphertext> = (0..layout.encrypted())
-        .map(|_| {
-            let limbs = LATTICE_LIMBS[..layout.limbs].iter();
-            <[Vec<Residues>; 2]>::from(
-                limbs.map(|prime| (read(&mut message), uniform(&mut public, *prime))).unzip::<_, _, Vec<_>, Vec<_>>(),
-            )
-        })
-        .collect();
+    let read = |_| read_encryption(&mut message, &mut public, 0..layout.limbs);
+    let encrypted: Vec<Encryption> = (0..layout.encrypted()).map(read).collect::<Result<_>>()?;
     let mut answer = Vec::with_capacity(layout.sent_down());
     let mut share = vec![R::ZERO; layout.shape.rows * layout.shape.columns];
     for number in 0..layout.packed() {
@@ -159,7 +156,7 @@ pub(crate) fn evaluate_matrix<R: Word>(
         let coefficients: Vec<R> = (0..SLOTS).map(|place| masked::<R>(&mask, place).neg()).collect();
         layout.place(number, &coefficients, &mut share);
     }
-    (answer, share)
+    Ok((answer, share))
 }
 
 /// The number of a mask at a place.
@@ -170,7 +167,7 @@ fn masked<R: Word>(mask: &[Secret], place: usize) -> R {
 
 /// Blocks of the product, over the doublings of their packing, with their entries at multiples of the inner dimension's
 /// block.
-fn results<R: Word>(layout: &Layout, encrypted: &[Ciphertext], multiplier: &[R], numbers: &[usize]) -> Vec<Ciphertext> {
+fn results<R: Word>(layout: &Layout, encrypted: &[Encryption], multiplier: &[R], numbers: &[usize]) -> Vec<Ciphertext> {
     let blocks = layout.column_blocks();
     // For each number and inner block, the multiplier's coefficients as digits.
     let factors: Vec<Vec<Vec<Secret>>> = (numbers.iter())
@@ -196,7 +193,7 @@ fn results<R: Word>(layout: &Layout, encrypted: &[Ciphertext], multiplier: &[R],
 /// One limb of blocks of the product. Goes over the values part by part, so that what is multiplied stays near.
 fn products(
     layout: &Layout,
-    encrypted: &[Ciphertext],
+    encrypted: &[Encryption],
     numbers: &[usize],
     factors: &[Vec<Vec<Secret>>],
     i: usize,

@@ -12,8 +12,9 @@ use tacit_simd::{Level, quotients};
 
 use super::drop::Drop;
 use super::modular::{invert, multiply, negate, product_modulo, reciprocals};
-use super::ring::{Residues, Ring, SLOTS, read, signed, write};
+use super::ring::{Encryption, Residues, Ring, SLOTS, read_encryption, signed, write};
 use super::sample::{errors, uniform};
+use crate::error::Result;
 use crate::params::{LATTICE_LIMBS, MATRIX_LIMBS};
 use crate::prg::Prg;
 
@@ -30,7 +31,7 @@ const SPECIAL: Range<usize> = MATRIX_LIMBS..LATTICE_LIMBS.len();
 const PLAIN_BITS: u64 = 64;
 
 /// A ciphertext as coefficients: the part that hides and the other one, limb by limb.
-pub(super) type Ciphertext = [Vec<Residues>; 2];
+pub(super) type Ciphertext = Encryption;
 
 /// The keys of some levels of the tree, as values: those of its last levels.
 pub(super) struct PackingKey {
@@ -100,13 +101,13 @@ pub(super) fn write_keys(
 
 impl PackingKey {
     /// Reads the keys.
-    pub(super) fn read(levels: usize, limbs: usize, public: &mut Prg, message: &mut &[u8]) -> Self {
-        let mut digit = || {
-            let parts = places(limbs).map(|place| (read(message), uniform(public, LATTICE_LIMBS[place]))).unzip();
-            <[Vec<Residues>; 2]>::from(parts)
-        };
-        let mut level = || (0..limbs.div_ceil(DIGIT)).map(|_| digit()).collect();
-        Self { limbs, levels: (0..levels).map(|_| level()).collect() }
+    ///
+    /// # Errors
+    /// `PROTOCOL_CIPHERTEXT` if they are none (CHK-602).
+    pub(super) fn read(levels: usize, limbs: usize, public: &mut Prg, message: &mut &[u8]) -> Result<Self> {
+        let mut level =
+            || (0..limbs.div_ceil(DIGIT)).map(|_| read_encryption(message, public, places(limbs))).collect();
+        Ok(Self { limbs, levels: (0..levels).map(|_| level()).collect::<Result<_>>()? })
     }
 
     /// Packs the ciphertexts that `of` makes of the numbers from 0 to `count`, where there are at most `2^levels`. Their

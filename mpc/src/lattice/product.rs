@@ -4,9 +4,10 @@ use tacit_simd::{Level, quotients};
 use zeroize::Zeroizing;
 
 use super::keys::{PublicKey, SEED_BYTES, SecretKey, read_seed};
-use super::ring::{Residues, Ring, SLOTS, read, signed, write};
+use super::ring::{Residues, Ring, SLOTS, read, read_encryption, signed, write};
 use super::sample::{Secret, digits, errors, ternary, uniform};
 use super::tables::{Carrier, DIGIT, Group};
+use crate::error::Result;
 use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, SlotSet};
 use crate::prg::Prg;
 use crate::ring::Ring as Word;
@@ -104,13 +105,16 @@ pub(crate) fn encrypt<R: Word>(
 
 /// The evaluator's answer: its message, and its shares of the sum of the products of each encrypted operand with the own
 /// one at its place.
+///
+/// # Errors
+/// `PROTOCOL_CIPHERTEXT` if what came is no ciphertext (CHK-602).
 pub(crate) fn evaluate<R: Word>(
     carrier: &Carrier,
     key: &PublicKey,
     mut random: Prg,
     mut message: &[u8],
     own: &[Operand<'_, R>],
-) -> (Vec<u8>, Vec<R>) {
+) -> Result<(Vec<u8>, Vec<R>)> {
     let (set, count) = (carrier.set, carrier.groups.len());
     let mut public = read_seed(&mut message);
     let mut answer = Vec::with_capacity(carrier.sent_down());
@@ -121,10 +125,13 @@ pub(crate) fn evaluate<R: Word>(
         let digits = operand.digits(SLOTS);
         for (group, sums) in carrier.groups.iter().zip(&mut sums) {
             let factor = encoded(group, &digits, None);
-            for (i, factor) in factor.iter().enumerate() {
-                let modulus = Ring::get().limbs[i].modulus();
-                modulus.add_products(&[(&read(&mut message), factor)], &mut sums[0][i]);
-                modulus.add_products(&[(&uniform(&mut public, LATTICE_LIMBS[i]), factor)], &mut sums[1][i]);
+            let encryption = read_encryption(&mut message, &mut public, 0..set.limbs)?;
+            for (sums, part) in sums.iter_mut().zip(&encryption) {
+                for ((sum, (part, factor)), transform) in
+                    sums.iter_mut().zip(part.iter().zip(factor.iter())).zip(&Ring::get().limbs)
+                {
+                    transform.modulus().add_products(&[(part, factor)], sum);
+                }
             }
         }
     }
@@ -137,7 +144,7 @@ pub(crate) fn evaluate<R: Word>(
             }
         }
     }
-    (answer, shares(&mask))
+    Ok((answer, shares(&mask)))
 }
 
 fn zeros(limbs: usize) -> Vec<Residues> {
@@ -191,30 +198,30 @@ fn shares<R: Word>(mask: &[Secret]) -> Vec<R> {
 }
 
 /// The masked numbers of a group in an answer with their noise, modulo each kept limb and scaled for their change of base.
-fn message(set: &SlotSet, group: &Group, key: &SecretKey, answer: &mut &[u8]) -> Zeroizing<Vec<Residues>> {
-    let masked: Vec<Residues> = (0..set.kept).map(|_| read(answer)).collect();
-    Zeroizing::new(
-        (masked.iter().zip(&Ring::get().limbs).enumerate())
-            .map(|(i, (masked, transform))| {
-                let mut uniform = read(answer);
-                transform.forward(&mut uniform);
-                let mut product = vec![0; SLOTS];
-                transform.modulus().add_products(&[(&uniform, &key.values[i])], &mut product);
-                transform.backward(&mut product);
-                let mut scaled = vec![0; SLOTS];
-                let scale = [group.kept[i]; 2];
-                transform.modulus().combine(&[signed(masked), signed(&product)], &scale, &mut scaled);
-                scaled
-            })
-            .collect(),
-    )
+fn message(set: &SlotSet, group: &Group, key: &SecretKey, answer: &mut &[u8]) -> Result<Zeroizing<Vec<Residues>>> {
+    let masked: Vec<Residues> = (0..set.kept).map(|limb| read(answer, limb)).collect::<Result<_>>()?;
+    let mut numbers = Zeroizing::new(Vec::with_capacity(set.kept));
+    for (limb, masked) in masked.iter().enumerate() {
+        let (transform, mut uniform) = (&Ring::get().limbs[limb], read(answer, limb)?);
+        transform.forward(&mut uniform);
+        let mut product = vec![0; SLOTS];
+        transform.modulus().add_products(&[(&uniform, &key.values[limb])], &mut product);
+        transform.backward(&mut product);
+        let scale = [group.kept[limb]; 2];
+        transform.modulus().combine(&[signed(masked), signed(&product)], &scale, &mut uniform);
+        numbers.push(uniform);
+    }
+    Ok(numbers)
 }
 
 /// The encryptor's shares, from the answer.
-pub(crate) fn decrypt<R: Word>(carrier: &Carrier, key: &SecretKey, mut answer: &[u8]) -> Vec<R> {
+///
+/// # Errors
+/// As [`evaluate`].
+pub(crate) fn decrypt<R: Word>(carrier: &Carrier, key: &SecretKey, mut answer: &[u8]) -> Result<Vec<R>> {
     let (set, mut slots) = (carrier.set, Zeroizing::new(Vec::new()));
     for group in &carrier.groups {
-        let scaled = message(set, group, key, &mut answer);
+        let scaled = message(set, group, key, &mut answer)?;
         let mut times = Zeroizing::new(vec![0; SLOTS]);
         let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
         quotients(Level::detect(), &views, &group.kept_reciprocals, &mut times);
@@ -235,7 +242,7 @@ pub(crate) fn decrypt<R: Word>(carrier: &Carrier, key: &SecretKey, mut answer: &
         let above = (times[i] as i128 as u128).wrapping_mul(carrier.product);
         R::from_u128(parts.fold(0, u128::wrapping_add).wrapping_sub(above))
     };
-    (0..SLOTS).map(number).collect()
+    Ok((0..SLOTS).map(number).collect())
 }
 
 /// Bytes before the polynomials of what is sent up.
@@ -245,7 +252,7 @@ pub(super) const HEAD_BYTES: usize = SEED_BYTES;
 #[cfg(test)]
 pub(super) fn fractions(carrier: &Carrier, key: &SecretKey, mut answer: &[u8]) -> Vec<f64> {
     let group = &carrier.groups[0];
-    let scaled = message(carrier.set, group, key, &mut answer);
+    let scaled = message(carrier.set, group, key, &mut answer).expect("a ciphertext");
     let sum = |i: usize| -> f64 {
         scaled.iter().zip(&group.kept_reciprocals).map(|(limb, reciprocal)| limb[i] as f64 * reciprocal).sum()
     };

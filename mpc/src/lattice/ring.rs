@@ -4,13 +4,19 @@ use std::sync::OnceLock;
 
 use tacit_simd::{Level, Transform, pack, unpack};
 
+use super::sample::uniform;
+use crate::error::{Error, Result};
 use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, LATTICE_LOG2, SLOT_PRIMES};
+use crate::prg::Prg;
 
 /// Coefficients of a polynomial, and elements of a batch.
 pub(crate) const SLOTS: usize = 1 << LATTICE_LOG2;
 
 /// Bytes of a polynomial modulo one limb, packed.
 pub(super) const LIMB_BYTES: usize = SLOTS * LATTICE_LIMB_BITS as usize / 8;
+
+/// What is under way, for errors.
+pub(super) const STEP: &str = "products by encryption";
 
 /// A polynomial modulo one prime.
 pub(super) type Residues = Vec<u64>;
@@ -43,14 +49,40 @@ pub(super) fn write(polynomial: &[u64], into: &mut Vec<u8>) {
     pack(Level::detect(), LATTICE_LIMB_BITS, polynomial, &mut into[start..]);
 }
 
-/// Takes a packed polynomial. A coefficient may be its prime or more, which does no harm: kernels take any number of so
-/// many bits.
-pub(super) fn read(from: &mut &[u8]) -> Residues {
+/// Takes a packed polynomial modulo a limb.
+///
+/// # Errors
+/// `PROTOCOL_CIPHERTEXT` if a coefficient is no residue (CHK-602).
+pub(super) fn read(from: &mut &[u8], limb: usize) -> Result<Residues> {
     let (packed, rest) = from.split_at(LIMB_BYTES);
     *from = rest;
     let mut polynomial = vec![0; SLOTS];
     unpack(Level::detect(), LATTICE_LIMB_BITS, packed, &mut polynomial);
-    polynomial
+    if polynomial.iter().any(|coefficient| *coefficient >= LATTICE_LIMBS[limb]) {
+        let message = format!("a coefficient of a ciphertext is no residue of its limb {limb}");
+        return Err(Error::deviation("PROTOCOL_CIPHERTEXT", STEP, message));
+    }
+    Ok(polynomial)
+}
+
+/// A ciphertext or key: the part that hides, of those limbs, and the uniform one.
+pub(super) type Encryption = [Vec<Residues>; 2];
+
+/// Takes the part that hides of the limbs, and draws the uniform one.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_encryption(
+    from: &mut &[u8],
+    public: &mut Prg,
+    limbs: impl Iterator<Item = usize>,
+) -> Result<Encryption> {
+    let mut encryption = Encryption::default();
+    for limb in limbs {
+        encryption[0].push(read(from, limb)?);
+        encryption[1].push(uniform(public, LATTICE_LIMBS[limb]));
+    }
+    Ok(encryption)
 }
 
 /// Residues as the signed inputs of a combination.

@@ -12,8 +12,9 @@ use super::{
     evaluate, evaluate_matrix,
 };
 use crate::backend::MatrixShape;
-use crate::channel::pair;
+use crate::channel::{Channel, pair};
 use crate::clear::local_matrix_product;
+use crate::error::Error;
 use crate::params::{LATTICE_LIMBS, SLOT_PRIMES, SlotSet};
 use crate::ring::Ring;
 
@@ -25,7 +26,7 @@ pub(crate) fn session(limbs: usize, seed: u64) -> [Lattice; 2] {
 /// The same with keys that pack.
 pub(crate) fn session_of(size: KeySize, seed: u64) -> [Lattice; 2] {
     let (mut zero, mut one) = pair();
-    let side = |party: PartyId, channel: &mut dyn crate::channel::Channel| {
+    let side = |party: PartyId, channel: &mut dyn Channel| {
         let mut rng = ChaCha20Rng::seed_from_u64(seed.rotate_left(1) ^ u64::from(party.0));
         Lattice::establish(channel, party, KeySizes([size; 2]), &mut rng).expect("the peer is honest")
     };
@@ -58,9 +59,9 @@ fn batch<R: Ring>(
     let message = encrypt(&carrier, zero.secret(), random, encrypted);
     assert_eq!(message.len(), carrier.sent_up(own.len()));
     let random = one.random();
-    let (answer, share) = evaluate(&carrier, one.peer(), random, &message, own);
+    let (answer, share) = evaluate(&carrier, one.peer(), random, &message, own).expect("ciphertexts");
     assert_eq!(answer.len(), carrier.sent_down());
-    [decrypt(&carrier, zero.secret(), &answer), share]
+    [decrypt(&carrier, zero.secret(), &answer).expect("ciphertexts"), share]
 }
 
 fn signed<R: Ring>(word: R, bits: u32) -> R {
@@ -123,7 +124,7 @@ fn matrix_products_are_those_of_the_ring_at_every_shape_and_width() {
         let message = encrypt_matrix(&layout, zero.secret(), random, &b);
         assert_eq!(message.len(), layout.sent_up());
         let random = one.random();
-        let (answer, share) = evaluate_matrix(&layout, one.peer(), random, &message, &a);
+        let (answer, share) = evaluate_matrix(&layout, one.peer(), random, &message, &a).expect("ciphertexts");
         assert_eq!(answer.len(), layout.sent_down());
         let other: Vec<u64> = decrypt_matrix(&layout, zero.secret(), &answer);
         let expected = local_matrix_product(&a, &b, shape);
@@ -154,7 +155,7 @@ fn messages_are_uniform_whatever_the_operands_are() {
         let message = encrypt(&carrier, zero.secret(), random, &operand);
         assert_uniform_bytes(&message, "encrypted operands");
         let random = one.random();
-        let (answer, _) = evaluate(&carrier, one.peer(), random, &message, &operand);
+        let (answer, _) = evaluate(&carrier, one.peer(), random, &message, &operand).expect("ciphertexts");
         assert_uniform_bytes(&answer, "answers");
 
         let layout = Layout::cheapest(MatrixShape { rows: 32, inner: 32, columns: 32 }, 50).expect("small enough");
@@ -162,7 +163,7 @@ fn messages_are_uniform_whatever_the_operands_are() {
         let message = encrypt_matrix(&layout, zero.secret(), random, &words[..1024]);
         assert_uniform_bytes(&message, "encrypted matrices");
         let random = one.random();
-        let (answer, _) = evaluate_matrix(&layout, one.peer(), random, &message, &words[..1024]);
+        let (answer, _) = evaluate_matrix(&layout, one.peer(), random, &message, &words[..1024]).expect("ciphertexts");
         assert_uniform_bytes(&answer, "answers of matrix products");
     }
 }
@@ -180,7 +181,7 @@ fn noise(carrier: &Carrier, keys: &mut [Lattice; 2], bits: u32) -> [f64; 2] {
     let random = zero.random();
     let message = encrypt(carrier, zero.secret(), random, &[of(&a0), of(&b0)]);
     let random = one.random();
-    let (answer, _) = evaluate(carrier, one.peer(), random, &message, &[of(&b1), of(&a1)]);
+    let (answer, _) = evaluate(carrier, one.peer(), random, &message, &[of(&b1), of(&a1)]).expect("ciphertexts");
     let shares = fractions(carrier, zero.secret(), &answer);
     let square = shares.iter().map(|share| share * share).sum::<f64>() / shares.len() as f64;
     [shares.iter().fold(0.0, |most: f64, share| most.max(share.abs())), square.sqrt()]
@@ -212,4 +213,46 @@ fn answers_have_the_noise_that_the_failure_bound_is_for() {
         assert!((root / expected - 1.0).abs() < 0.03, "{bits} bits: {root} against {expected}");
         assert!(most < 0.125 + 6.0 * rounded && most > 0.12, "{bits} bits: {most} of the 0.5 that there are");
     }
+}
+
+#[test]
+fn what_is_no_ciphertext_is_refused_chk_602() {
+    let mut keys = session_of(KeySize { limbs: 7, packed_limbs: 4, levels: 5 }, 8);
+    let [zero, one] = &mut keys;
+    let words = vec![3_u64; SLOTS];
+    let (carrier, operand) = (Carrier::new(80), [Operand { words: &words, bits: 40 }]);
+    let refused = |error: Option<Error>| {
+        let error = error.expect("refused");
+        let Error::Deviation { code, .. } = &error else { panic!("{error}") };
+        assert_eq!(code.as_str(), "PROTOCOL_CIPHERTEXT");
+    };
+    // All ones are above every limb, behind the seed and at the end.
+    let spoiled = |message: &[u8], at: usize| {
+        let mut message = message.to_vec();
+        message[at..at + 512].fill(0xff);
+        message
+    };
+    let random = zero.random();
+    let message = encrypt(&carrier, zero.secret(), random, &operand);
+    for at in [16, message.len() - 512] {
+        let random = one.random();
+        refused(evaluate(&carrier, one.peer(), random, &spoiled(&message, at), &operand).err());
+    }
+    let random = one.random();
+    let (answer, _) = evaluate(&carrier, one.peer(), random, &message, &operand).expect("a ciphertext");
+    for at in [0, answer.len() - 512] {
+        refused(decrypt::<u64>(&carrier, zero.secret(), &spoiled(&answer, at)).err());
+    }
+    let layout = Layout::cheapest(MatrixShape { rows: 32, inner: 32, columns: 32 }, 50).expect("small enough");
+    let random = zero.random();
+    let message = encrypt_matrix(&layout, zero.secret(), random, &words[..1024]);
+    let random = one.random();
+    refused(evaluate_matrix(&layout, one.peer(), random, &spoiled(&message, 16), &words[..1024]).err());
+    // A key.
+    let (mut honest, mut rogue) = pair();
+    let size = KeySize { limbs: 7, packed_limbs: 4, levels: 1 };
+    rogue.send(&vec![0xff; size.bytes()]).and_then(|()| rogue.flush()).expect("sent");
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let sizes = KeySizes([KeySize::default(), size]);
+    refused(Lattice::establish(&mut honest, PartyId::ZERO, sizes, &mut rng).err());
 }

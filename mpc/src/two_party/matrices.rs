@@ -214,7 +214,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
                 self.channel.receive(&mut message)?;
                 let multiplier: Vec<R> =
                     (0..rows).flat_map(|row| &left[row * inner..][piece.inner.clone()]).copied().collect();
-                let (answer, share) = evaluate_matrix(layout, lattice.peer(), random(), &message, &multiplier);
+                let (answer, share) = evaluate_matrix(layout, lattice.peer(), random(), &message, &multiplier)?;
                 self.channel.send(&answer)?;
                 self.channel.flush()?;
                 add(share);

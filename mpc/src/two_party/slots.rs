@@ -129,7 +129,8 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
                     let own = operands(batch, self.party.other());
                     (batch, evaluate(&carrier, lattice.peer(), random, &message, &own))
                 },
-                |(batch, (answer, share))| {
+                |(batch, answered)| {
+                    let (answer, share) = answered?;
                     shape.take(&mut shares[place(batch)], &share);
                     self.channel.send(&answer)
                 },
@@ -143,7 +144,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             in_waves(
                 answers,
                 |(batch, answer)| (batch, decrypt(&carrier, lattice.secret(), &answer)),
-                |(batch, share)| Ok(shape.take(&mut shares[place(batch)], &share)),
+                |(batch, share)| Ok(shape.take(&mut shares[place(batch)], &share?)),
             )?;
         }
         self.channel.flush()?;
