@@ -169,7 +169,7 @@ fn a_whole_run_passes_the_barrier_before_it_opens() {
     let run = |party: PartyId, mut channel: MemoryChannel, refuse: bool| {
         let tables = case.local(&[party]);
         let (program, release) = (&case.typed, &case.release);
-        let job = JobInput { program, release, party, tables: &tables, session: [3; 32] };
+        let job = JobInput { program, release, party, tables: &tables, profiles: &[], session: [3; 32] };
         let (mut seen, mut stored, mut sent) = (Vec::new(), Vec::new(), 0);
         let mut barrier = |shares: &OutputShares| {
             stored = shares.to_bytes();
@@ -310,8 +310,14 @@ fn the_plan_costs_exactly_what_the_channel_counts() {
         let cost = plan.cost().expect("counts");
         let run = |party: PartyId, mut channel: MemoryChannel| {
             let tables = case.local(&[party]);
-            let job =
-                JobInput { program: &case.typed, release: &case.release, party, tables: &tables, session: [5; 32] };
+            let job = JobInput {
+                program: &case.typed,
+                release: &case.release,
+                party,
+                tables: &tables,
+                profiles: &[],
+                session: [5; 32],
+            };
             let mut rng = ChaCha20Rng::seed_from_u64(22 + u64::from(party.0));
             let shares = session::execute(&mut channel, &job, &aligned, &mut rng, &mut |_| ()).expect("computes");
             shares.open(&mut channel).expect("opens");
@@ -377,7 +383,7 @@ fn parties_with_different_plans_stop_before_they_compute() {
     let aligned = session::align_in_the_clear(&case.typed, &case.release, &both).expect("aligns");
     let run = |party: PartyId, channel: &mut MemoryChannel, release: &ReleaseSpec| {
         let tables = case.local(&[party]);
-        let job = JobInput { program: &case.typed, release, party, tables: &tables, session: [1; 32] };
+        let job = JobInput { program: &case.typed, release, party, tables: &tables, profiles: &[], session: [1; 32] };
         let mut rng = ChaCha20Rng::seed_from_u64(16);
         session::execute(channel, &job, &aligned, &mut rng, &mut |_| ()).expect_err("the plans differ")
     };

@@ -142,7 +142,14 @@ fn rounds_within_a_plan_are_counted_exactly() {
     let cost = plan.cost().expect("counts");
     let run = |party: PartyId, mut channel: Clocked| {
         let tables = case.local(&[party]);
-        let job = JobInput { program: &case.typed, release: &case.release, party, tables: &tables, session: [5; 32] };
+        let job = JobInput {
+            program: &case.typed,
+            release: &case.release,
+            party,
+            tables: &tables,
+            profiles: &[],
+            session: [5; 32],
+        };
         let mut rng = ChaCha20Rng::seed_from_u64(22 + u64::from(party.0));
         let shares = session::execute(&mut channel, &job, &aligned, &mut rng, &mut |_| ()).expect("computes");
         let released = shares.open(&mut channel).expect("opens");

@@ -263,6 +263,7 @@ impl Rogue {
             release: &accepted.contract.terms.release,
             party: accepted.proposal.proposer,
             tables: &self.tables(&accepted.proposal),
+            profiles: &accepted.contract.profiles,
             session: *accepted.contract.digest().as_bytes(),
         };
         let begun = Instant::now();

@@ -153,7 +153,7 @@ pub(crate) fn costs<R: Ring>(plan: &Plan) -> Result<Vec<Cost>> {
     let mut values: Vec<Option<Value<R>>> = Vec::with_capacity(plan.steps.len());
     let mut costs = Vec::with_capacity(plan.steps.len());
     for (place, step) in plan.steps.iter().enumerate() {
-        let mut counter = Counter::default();
+        let mut counter = Counter { pace: plan.pace, ..Counter::default() };
         values.push(Some(match step.op.is_local() {
             true => zeros(step),
             false => run_step(step, &values, &mut counter, &NoInputs)?,

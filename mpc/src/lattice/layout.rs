@@ -17,9 +17,6 @@ pub(super) const ANSWER_BITS: u32 = 11;
 /// Ciphertexts of an encrypted factor at most: bounds memory. Larger products go piece by piece.
 const MOST_BLOCKS: usize = 256;
 
-/// What a transform weighs in bytes: about 40 microseconds against a gigabit a second.
-const TRANSFORM_BYTES: u64 = 5000;
-
 /// The layout of one product, modulo `2^width` or more, whose left factor multiplies and whose right one is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -36,8 +33,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The cheapest; none where the product is too large for one, or its words too wide.
-    pub(crate) fn cheapest(shape: MatrixShape, width: u32) -> Option<Self> {
+    /// The cheapest where a transform weighs so many bytes; none where the product is too large for one, or its words too
+    /// wide.
+    pub(crate) fn cheapest(shape: MatrixShape, width: u32, transform_bytes: u64) -> Option<Self> {
         if width > MATRIX_MOST_WIDTH || shape.rows == 0 || shape.inner == 0 || shape.columns == 0 {
             return None;
         }
@@ -49,7 +47,7 @@ impl Layout {
             powers(most(shape.columns).min(SLOTS / inner)).map(of)
         });
         let fits = |layout: &Self| layout.limbs <= MATRIX_LIMBS && layout.encrypted() <= MOST_BLOCKS;
-        layouts.filter(fits).min_by_key(|layout| (layout.weight(), layout.inner))
+        layouts.filter(fits).min_by_key(|layout| (layout.weight(transform_bytes), layout.inner))
     }
 
     fn new(shape: MatrixShape, width: u32, inner: usize, columns: usize) -> Self {
@@ -111,9 +109,9 @@ impl Layout {
     }
 
     /// What it takes, in bytes: those sent, the transforms, and a share of the keys, which are sent once.
-    pub(crate) fn weight(&self) -> u64 {
+    fn weight(&self, transform_bytes: u64) -> u64 {
         let keys = self.levels() * packing::polynomials(self.limbs) * LIMB_BYTES / 16;
-        (self.sent_up() + self.sent_down() + keys) as u64 + self.transforms() * TRANSFORM_BYTES
+        (self.sent_up() + self.sent_down() + keys) as u64 + self.transforms().saturating_mul(transform_bytes)
     }
 
     /// The work, in batches of element-wise products.

@@ -113,7 +113,7 @@ fn matrix_products_are_those_of_the_ring_at_every_shape_and_width() {
     let shape = |rows, inner, columns| MatrixShape { rows, inner, columns };
     let shapes = [(shape(1, 1, 1), 64), (shape(300, 100, 1), 52), (shape(7, 33, 129), 64), (shape(40, 200, 3), 20)];
     for (shape, width) in shapes {
-        let layout = Layout::cheapest(shape, width).expect("small enough");
+        let layout = Layout::cheapest(shape, width, 5000).expect("small enough");
         let needed = layout.key_size();
         assert!(needed.levels <= 8 && needed.limbs <= 5, "{layout:?}");
         let (a, b) = (words::<u64>(8), words::<u64>(9));
@@ -158,7 +158,8 @@ fn messages_are_uniform_whatever_the_operands_are() {
         let (answer, _) = evaluate(&carrier, one.peer(), random, &message, &operand).expect("ciphertexts");
         assert_uniform_bytes(&answer, "answers");
 
-        let layout = Layout::cheapest(MatrixShape { rows: 32, inner: 32, columns: 32 }, 50).expect("small enough");
+        let layout =
+            Layout::cheapest(MatrixShape { rows: 32, inner: 32, columns: 32 }, 50, 5000).expect("small enough");
         let random = zero.random();
         let message = encrypt_matrix(&layout, zero.secret(), random, &words[..1024]);
         assert_uniform_bytes(&message, "encrypted matrices");
@@ -243,7 +244,7 @@ fn what_is_no_ciphertext_is_refused_chk_602() {
     for at in [0, answer.len() - 512] {
         refused(decrypt::<u64>(&carrier, zero.secret(), &spoiled(&answer, at)).err());
     }
-    let layout = Layout::cheapest(MatrixShape { rows: 32, inner: 32, columns: 32 }, 50).expect("small enough");
+    let layout = Layout::cheapest(MatrixShape { rows: 32, inner: 32, columns: 32 }, 50, 5000).expect("small enough");
     let random = zero.random();
     let message = encrypt_matrix(&layout, zero.secret(), random, &words[..1024]);
     let random = one.random();

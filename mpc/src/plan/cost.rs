@@ -8,7 +8,7 @@ use super::Plan;
 use crate::error::Result;
 use crate::lattice::{self, KeySizes};
 use crate::ot;
-use crate::two_party::cost;
+use crate::two_party::{Pace, cost};
 
 /// The cost of a step, of the transfers or of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,28 +35,14 @@ impl Cost {
         }
     }
 
-    /// Microseconds that it takes between parties of such profiles, the slower of each kind: half a round trip an
-    /// exchange, the bytes at the bandwidth with half of them each way, and a core's work for transfers and batches. An estimate
-    /// in whole numbers, so that both parties have the same.
+    /// Microseconds that it takes between parties of such profiles ([`Pace::nanoseconds`]). An estimate in whole numbers, so
+    /// that both parties have the same.
     pub fn microseconds(&self, profiles: &[Profile]) -> u64 {
-        let of = |exponent: u8| 1_u128 << exponent.min(63);
-        let slowest = |of_profile: fn(&Profile) -> u8| profiles.iter().map(of_profile).min().unwrap_or(0);
-        let round_trip = of(profiles.iter().map(|profile| profile.round_trip).max().unwrap_or(0));
-        let (bandwidth, blocks) = (of(slowest(|p| p.bandwidth)), of(slowest(|p| p.core_speed)));
-        let waiting = u128::from(self.rounds) * round_trip / 2;
-        let sending = u128::from(self.bytes) * 500_000 / bandwidth;
-        let work = u128::from(self.transfers) * BLOCKS_PER_TRANSFER + u128::from(self.batches) * BLOCKS_PER_BATCH;
-        let working = work / blocks;
-        u64::try_from(waiting + sending + working).unwrap_or(u64::MAX)
+        let Self { bytes, rounds, transfers, batches } = *self;
+        let cost = cost::Cost { sent: [bytes, 0], rounds, offered: [transfers, 0], batches, ..cost::Cost::default() };
+        Pace::of(profiles).nanoseconds(&cost) / 1000
     }
 }
-
-/// What a transfer takes of a core from its making to the shares, in AES blocks of time: `tacit bench
-/// --op lt --n 1000000` took 4 s of each party's core for 66 million, where a core makes 2^10 million blocks a second.
-const BLOCKS_PER_TRANSFER: u128 = 64;
-
-/// What a batch of products takes of each party's core, likewise: 2 to 3 ms.
-const BLOCKS_PER_BATCH: u128 = 5 << 19;
 
 impl From<cost::Cost> for Cost {
     fn from(counted: cost::Cost) -> Self {
@@ -156,19 +142,5 @@ impl Plan {
         let receives = |party| self.outputs.iter().any(|output| output.receivers.contains(&party));
         let rounds = u64::from(receives(PartyId::ZERO) && receives(PartyId::ONE));
         check.plus(Cost { bytes: outputs.sum(), rounds, ..Cost::default() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_estimate_counts_waiting_sending_and_working_at_the_slower_profile() {
-        let profile = |core_speed, round_trip, bandwidth| Profile { core_speed, round_trip, bandwidth };
-        let profiles = [profile(11, 10, 20), profile(5, 4, 30)];
-        let cost = Cost { bytes: 1 << 20, rounds: 4, transfers: 1 << 10, batches: 2 };
-        assert_eq!(cost.microseconds(&profiles), 4 * 512 + 500_000 + 2048 + 2 * 81_920);
-        assert_eq!(Cost::default().microseconds(&profiles), 0);
     }
 }

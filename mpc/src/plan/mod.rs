@@ -15,6 +15,7 @@ pub mod step;
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
+use tacit_protocol::contract::Profile;
 use tacit_protocol::program::release::ReleaseSpec;
 use tacit_protocol::program::types::Interval;
 use tacit_protocol::program::{NodeId, TypedProgram};
@@ -22,6 +23,7 @@ use tacit_protocol::schema::Element;
 use tacit_protocol::{Number, PartyId};
 
 use crate::error::Result;
+use crate::two_party::Pace;
 
 pub use cost::{Cost, PlanCost};
 pub use explain::{Accuracy, Row};
@@ -51,6 +53,8 @@ pub struct Plan {
     pub outputs: Vec<PlannedOutput>,
     /// The row counts that the plan is for.
     pub sizes: BTreeMap<NodeId, u64>,
+    /// What the choice of protocols goes by.
+    pub pace: Pace,
 }
 
 /// How one output leaves the computation.
@@ -105,6 +109,12 @@ impl Plan {
         lower::lower(typed, spec, sizes)
     }
 
+    /// The plan between parties of such profiles.
+    #[must_use]
+    pub fn between(self, profiles: &[Profile]) -> Self {
+        Self { pace: Pace::of(profiles), ..self }
+    }
+
     /// What both parties compare before they compute.
     pub fn hash(&self) -> [u8; 32] {
         let config = bincode::config::standard().with_fixed_int_encoding();
@@ -121,7 +131,7 @@ impl Plan {
                 (shape, opening)
             })
             .collect();
-        let whole = (self.word_bits, &self.steps, &self.results, self.checked, outputs, sizes);
+        let whole = (self.word_bits, &self.steps, &self.results, self.checked, outputs, sizes, self.pace.profile());
         let bytes = bincode::encode_to_vec(whole, config).expect("encoding to memory does not fail");
         hash.update(bytes);
         hash.finalize().into()

@@ -17,6 +17,7 @@ use std::time::Duration;
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use tacit_protocol::PartyId;
+use tacit_protocol::contract::Profile;
 use tacit_protocol::program::release::ReleaseSpec;
 use tacit_protocol::program::{NodeId, TypedProgram};
 
@@ -47,6 +48,8 @@ pub struct JobInput<'a> {
     pub party: PartyId,
     /// This party's tables.
     pub tables: &'a LocalTables,
+    /// The parties' profiles, in the order of the parties; the choice of protocols goes by them.
+    pub profiles: &'a [Profile],
     /// A value that is equal on both sides and used for no other run, such as the contract's hash.
     pub session: [u8; 32],
 }
@@ -193,7 +196,7 @@ pub fn execute_with<C: Correlations>(
 /// Instantiates the plan and compares it with the peer's: the first message after alignment.
 fn agree(channel: &mut dyn Channel, job: &JobInput<'_>, aligned: &Aligned) -> Result<Plan> {
     channel.enter("plan");
-    let plan = Plan::lower(job.program, job.release, aligned.sizes())?;
+    let plan = Plan::lower(job.program, job.release, aligned.sizes())?.between(job.profiles);
     let mut theirs = [0; 32];
     channel.send(&plan.hash())?;
     channel.receive(&mut theirs)?;
@@ -229,11 +232,11 @@ fn compute<C: Correlations>(
     let mut steps = |step: StepProgress| observer(Progress::Step(step));
     let mut shares = match plan.word_bits {
         64 => {
-            let backend = TwoParty::new(job.party, channel, correlations).with_lattice(lattice);
+            let backend = TwoParty::new(job.party, channel, correlations).with_lattice(lattice).at(plan.pace);
             shares::<u64, C>(plan, backend, &inputs, &mut steps)
         }
         _ => {
-            let backend = TwoParty::new(job.party, channel, correlations).with_lattice(lattice);
+            let backend = TwoParty::new(job.party, channel, correlations).with_lattice(lattice).at(plan.pace);
             shares::<u128, C>(plan, backend, &inputs, &mut steps)
         }
     }?;

@@ -11,12 +11,13 @@ use super::cross::{BIT_TILE, Choosers, WordCross, choosers};
 use super::digits::{DIGIT, Want, cut};
 use super::matrices::MatrixProduct;
 use super::multiply::{Products, offered_from};
+use super::pace::Pace;
 use super::reveal::gives;
 use super::transfers::offerer;
 use crate::backend::MatrixShape;
 use crate::lattice::KeySize;
 use crate::ring::Ring;
-use crate::share::Placement;
+use crate::share::{Arith, Placement};
 
 /// The cost of an operation, or of several one after the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,26 +99,41 @@ pub fn select_within(n: usize, columns: usize, c: Placement, x: Placement, width
     cross_words(&shape, choosers(c, offered_from(c, x)))
 }
 
-/// [`Backend::multiply`](crate::backend::Backend::multiply) of `n` pairs; of a `square`, both operands are one value.
-pub fn multiply<R: Ring>(n: usize, a: Placement, b: Placement, bits: (u32, u32), square: bool) -> Cost {
-    product(n, a, b, bits, R::BITS, square)
+/// The pairs of an element-wise product.
+#[derive(Clone, Copy, Debug)]
+pub struct Factors {
+    /// How many.
+    pub n: usize,
+    /// Who knows them.
+    pub placements: [Placement; 2],
+    /// The widths of their values.
+    pub bits: [u32; 2],
+    /// Whether both are one value.
+    pub square: bool,
 }
 
-/// [`Backend::multiply_truncate`](crate::backend::Backend::multiply_truncate) of `n` pairs.
-pub fn multiply_truncate<R: Ring>(
-    n: usize,
-    a: Placement,
-    b: Placement,
-    bits: (u32, u32),
-    product_bits: u32,
-    shift: u32,
-    square: bool,
-) -> Cost {
+impl Factors {
+    /// Those of vectors; a square is told by one reference for both.
+    pub fn of<R: Ring>(a: &Arith<R>, b: &Arith<R>, bits: (u32, u32)) -> Self {
+        assert_eq!(a.len(), b.len(), "operands have one length");
+        let placements = [a.placement, b.placement];
+        Self { n: a.len(), placements, bits: [bits.0, bits.1], square: std::ptr::eq(a, b) }
+    }
+}
+
+/// [`Backend::multiply`](crate::backend::Backend::multiply).
+pub fn multiply<R: Ring>(factors: &Factors, pace: Pace) -> Cost {
+    multiply_within(factors, R::BITS, pace)
+}
+
+/// [`Backend::multiply_truncate`](crate::backend::Backend::multiply_truncate).
+pub fn multiply_truncate<R: Ring>(factors: &Factors, product_bits: u32, shift: u32, pace: Pace) -> Cost {
+    let [a, b] = factors.placements;
     if choosers(a, b) == [false; 2] {
-        return truncate(n, shift, a.join(b));
+        return truncate(factors.n, shift, a.join(b));
     }
     let width = product_bits + 1;
-    product(n, a, b, bits, width, square) + wrap(n, R::BITS - width + shift)
+    multiply_within(factors, width, pace) + wrap(factors.n, R::BITS - width + shift)
 }
 
 /// [`Backend::shift_within`](crate::backend::Backend::shift_within) of `n` values by `places` places.
@@ -126,9 +142,9 @@ pub fn shift_within(n: usize, places: usize, c: Placement, x: Placement, width: 
     cross_words(&shape, choosers(c, offered_from(c, x)))
 }
 
-/// [`Backend::multiply_within`](crate::backend::Backend::multiply_within) of `n` pairs.
-pub fn multiply_within(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32, square: bool) -> Cost {
-    product(n, a, b, bits, width, square)
+/// [`Backend::multiply_within`](crate::backend::Backend::multiply_within).
+pub fn multiply_within(factors: &Factors, width: u32, pace: Pace) -> Cost {
+    Products::cheapest(factors, width, pace).cost()
 }
 
 /// [`Backend::truncate_within`](crate::backend::Backend::truncate_within) of `n` values.
@@ -136,14 +152,9 @@ pub fn truncate_within(n: usize, shift: u32, width: u32, wanted: u32, x: Placeme
     if x == Placement::Shared { wrap(n, (wanted + shift).saturating_sub(width)) } else { Cost::default() }
 }
 
-fn product(n: usize, a: Placement, b: Placement, bits: (u32, u32), width: u32, square: bool) -> Cost {
-    let cut = Products::new(n, width, (a, bits.0), (b, bits.1), square);
-    cut.slots.cost(cut.batched) + cross_words(&cut.transfers, cut.choosers)
-}
-
 /// [`Backend::matrix_multiply`](crate::backend::Backend::matrix_multiply).
-pub fn matrix_multiply<R: Ring>(shape: MatrixShape, a: Placement, b: Placement, bits: (u32, u32)) -> Cost {
-    MatrixProduct::cheapest(shape, R::BITS, (a, b), bits).cost(R::BITS)
+pub fn matrix_multiply<R: Ring>(shape: MatrixShape, a: Placement, b: Placement, bits: (u32, u32), pace: Pace) -> Cost {
+    MatrixProduct::cheapest(shape, R::BITS, (a, b), bits, pace).cost(R::BITS)
 }
 
 /// [`Backend::is_negative`](crate::backend::Backend::is_negative) of `n` values.

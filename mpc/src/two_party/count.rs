@@ -4,7 +4,8 @@
 
 use tacit_protocol::PartyId;
 
-use super::cost::{self, Cost};
+use super::cost::{self, Cost, Factors};
+use super::pace::Pace;
 use crate::backend::{Backend, Job, MatrixShape};
 use crate::clear::columns;
 use crate::error::Result;
@@ -16,6 +17,8 @@ use crate::share::{Arith, Bits, Placement, Seat};
 pub struct Counter {
     /// What was counted.
     pub cost: Cost,
+    /// What the engine's choices go by.
+    pub pace: Pace,
 }
 
 impl Seat for Counter {
@@ -40,7 +43,7 @@ impl<R: Ring> Backend<R> for Counter {
     fn together(&mut self, _offered: &[[u64; 2]], jobs: Vec<Job<'_, R>>) -> Result<()> {
         let mut total = Cost::default();
         for job in jobs {
-            let mut counter = Self::default();
+            let mut counter = Self { cost: Cost::default(), pace: self.pace };
             job(&mut counter)?;
             total = total.beside(counter.cost);
         }
@@ -64,7 +67,7 @@ impl<R: Ring> Backend<R> for Counter {
     }
 
     fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>> {
-        self.cost += cost::multiply::<R>(a.len(), a.placement, b.placement, (a_bits, b_bits), std::ptr::eq(a, b));
+        self.cost += cost::multiply::<R>(&Factors::of(a, b, (a_bits, b_bits)), self.pace);
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 
@@ -76,8 +79,7 @@ impl<R: Ring> Backend<R> for Counter {
         product_bits: u32,
         shift: u32,
     ) -> Result<Arith<R>> {
-        let (n, square) = (a.len(), std::ptr::eq(a, b));
-        self.cost += cost::multiply_truncate::<R>(n, a.placement, b.placement, bits, product_bits, shift, square);
+        self.cost += cost::multiply_truncate::<R>(&Factors::of(a, b, bits), product_bits, shift, self.pace);
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 
@@ -93,7 +95,7 @@ impl<R: Ring> Backend<R> for Counter {
     }
 
     fn multiply_within(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>> {
-        self.cost += cost::multiply_within(a.len(), a.placement, b.placement, bits, width, std::ptr::eq(a, b));
+        self.cost += cost::multiply_within(&Factors::of(a, b, bits), width, self.pace);
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 
@@ -109,7 +111,7 @@ impl<R: Ring> Backend<R> for Counter {
         shape: MatrixShape,
         bits: (u32, u32),
     ) -> Result<Arith<R>> {
-        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits);
+        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits, self.pace);
         Ok(words(a.placement.join(b.placement), shape.rows * shape.columns))
     }
 

@@ -11,6 +11,7 @@ use super::TwoParty;
 use super::cost::{Cost, cross_words, wrap};
 use super::cross::{Choosers, WordCross, choosers};
 use super::multiply::{Orientation, orient};
+use super::pace::Pace;
 use crate::backend::MatrixShape;
 use crate::clear::local_matrix_product;
 use crate::correlations::Correlations;
@@ -36,7 +37,7 @@ pub(super) struct MatrixProduct {
 
 enum Way {
     /// By encryption modulo `2^width`, piece by piece; the left factor is the encrypted one if `transposed`.
-    Encryption { width: u32, transposed: bool },
+    Encryption { width: u32, transposed: bool, pace: Pace },
     /// By transfers, of which the left factor chooses, or of the transposed product.
     Transfers(Orientation),
 }
@@ -50,7 +51,13 @@ struct Piece {
 
 impl MatrixProduct {
     /// The cheapest for factors of such placements and widths, in words of so many bits.
-    pub(super) fn cheapest(shape: MatrixShape, word: u32, (a, b): (Placement, Placement), bits: (u32, u32)) -> Self {
+    pub(super) fn cheapest(
+        shape: MatrixShape,
+        word: u32,
+        (a, b): (Placement, Placement),
+        bits: (u32, u32),
+        pace: Pace,
+    ) -> Self {
         let orientation = orient(word, (a, bits.0, shape.rows), (b, bits.1, shape.columns));
         let transfers = Self { shape, choosers: choosers(a, b), way: Way::Transfers(orientation) };
         // What sums of so many products need, with two bits to spare, for the wrap of the parts is found by them.
@@ -58,20 +65,11 @@ impl MatrixProduct {
         if width > MATRIX_MOST_WIDTH || transfers.choosers == [false; 2] {
             return transfers;
         }
-        let counted = transfers.transfer_cost(word);
-        // A transfer's work counts as much as its bytes.
-        let mut least = 2 * counted.bytes();
-        let mut best = transfers;
-        for transposed in [false, true] {
-            let way = Self { shape, choosers: best.choosers, way: Way::Encryption { width, transposed } };
-            let Some(pieces) = way.pieces() else { continue };
-            let terms = way.choosers.into_iter().filter(|has| *has).count() as u64;
-            let weight: u64 = pieces.iter().map(|piece| terms * piece.layout.weight()).sum();
-            if weight < least {
-                (least, best) = (weight, way);
-            }
-        }
-        best
+        let choosers = transfers.choosers;
+        let encrypted = [false, true].map(|transposed| Way::Encryption { width, transposed, pace });
+        let ways = encrypted.map(|way| Self { shape, choosers, way }).into_iter().filter(|way| way.pieces().is_some());
+        let ways = [transfers].into_iter().chain(ways);
+        ways.min_by_key(|way| pace.nanoseconds(&way.cost(word))).expect("transfers can do all")
     }
 
     /// The shape as the encryption sees it: the multiplier on the left.
@@ -85,7 +83,7 @@ impl MatrixProduct {
 
     /// The pieces of a product by encryption, which add up to it.
     fn pieces(&self) -> Option<Vec<Piece>> {
-        let Way::Encryption { width, .. } = self.way else { return None };
+        let Way::Encryption { width, pace, .. } = self.way else { return None };
         let MatrixShape { rows, inner, columns } = self.oriented();
         let columns_each = (PIECE / inner.clamp(1, PIECE)).clamp(1, columns.max(1));
         let inner_each = (PIECE / columns_each).min(inner.max(1));
@@ -94,7 +92,11 @@ impl MatrixProduct {
         for inner in ranges(inner, inner_each) {
             for columns in ranges(columns, columns_each) {
                 let shape = MatrixShape { rows, inner: inner.len(), columns: columns.len() };
-                pieces.push(Piece { layout: Layout::cheapest(shape, width)?, inner: inner.clone(), columns });
+                pieces.push(Piece {
+                    layout: Layout::cheapest(shape, width, pace.transform_bytes())?,
+                    inner: inner.clone(),
+                    columns,
+                });
             }
         }
         (rows > 0).then_some(pieces)
@@ -157,7 +159,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             true => local_matrix_product(&a.words, &b.words, shape),
             false => vec![R::ZERO; rows * columns],
         };
-        let product = MatrixProduct::cheapest(shape, R::BITS, (a.placement, b.placement), bits);
+        let product = MatrixProduct::cheapest(shape, R::BITS, (a.placement, b.placement), bits, self.pace);
         let cross = match &product.way {
             Way::Encryption { transposed: false, .. } => self.encrypted_cross(&product, &a.words, &b.words)?,
             Way::Encryption { transposed: true, .. } => {

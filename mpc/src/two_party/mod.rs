@@ -29,6 +29,7 @@ mod digits;
 pub(crate) mod ideal;
 mod matrices;
 mod multiply;
+mod pace;
 mod pads;
 mod planes;
 mod reveal;
@@ -41,6 +42,7 @@ mod truncate;
 mod wire;
 
 pub use count::Counter;
+pub use pace::Pace;
 
 use std::marker::PhantomData;
 
@@ -62,6 +64,7 @@ pub struct TwoParty<'c, R, C> {
     channel: &'c mut dyn Channel,
     correlations: C,
     lattice: Option<&'c mut Lattice>,
+    pace: Pace,
     tweak: u128,
     word: PhantomData<R>,
 }
@@ -70,13 +73,19 @@ impl<'c, R: Ring, C: Correlations> TwoParty<'c, R, C> {
     /// The side of `party`, which must be zero or one, over a channel to the other.
     pub fn new(party: PartyId, channel: &'c mut dyn Channel, correlations: C) -> Self {
         assert!(party.0 < 2, "two parties");
-        Self { party, channel, correlations, lattice: None, tweak: 0, word: PhantomData }
+        Self { party, channel, correlations, lattice: None, pace: Pace::default(), tweak: 0, word: PhantomData }
     }
 
     /// With the keys that a plan of many products takes.
     #[must_use]
     pub fn with_lattice(self, lattice: &'c mut Lattice) -> Self {
         Self { lattice: Some(lattice), ..self }
+    }
+
+    /// With the choices that are the fastest at a pace, which must be the peer's too.
+    #[must_use]
+    pub fn at(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 
     /// The channel, for its counters.

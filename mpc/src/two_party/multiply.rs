@@ -8,11 +8,14 @@
 use tacit_protocol::PartyId;
 
 use super::TwoParty;
+use super::cost::{Cost, Factors, cross_words};
 use super::cross::{Choosers, WordCross, choosers};
+use super::pace::Pace;
 use super::slots::SlotCross;
 use crate::clear::columns;
 use crate::correlations::Correlations;
 use crate::error::Result;
+use crate::lattice::SLOTS;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
 
@@ -86,9 +89,8 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
 
     /// The product modulo `2^width`; the bits of the parts beyond are noise.
     pub(super) fn product(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>> {
-        assert_eq!(a.len(), b.len(), "operands have one length");
         let placement = a.placement.join(b.placement);
-        let cut = Products::new(a.len(), width, (a.placement, bits.0), (b.placement, bits.1), std::ptr::eq(a, b));
+        let cut = Products::cheapest(&Factors::of(a, b, bits), width, self.pace);
         let mut cross = self.cross_slots(&cut.slots, &a.words[..cut.batched], &b.words[..cut.batched])?;
         let (choice, offer) = if cut.swapped { (b, a) } else { (a, b) };
         let [choice, offer] = [choice, offer].map(|operand| &operand.words[cut.batched..]);
@@ -101,29 +103,38 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
 /// How element-wise products are made: the first elements by encryption, the others by transfers.
 pub(super) struct Products {
     /// Those by encryption.
-    pub(super) slots: SlotCross,
+    slots: SlotCross,
     /// How many they are.
-    pub(super) batched: usize,
+    batched: usize,
     /// Those by transfers.
-    pub(super) transfers: WordCross,
+    transfers: WordCross,
     /// Whether the right operand chooses there.
     swapped: bool,
     /// Who chooses there.
-    pub(super) choosers: Choosers,
+    choosers: Choosers,
 }
 
 impl Products {
-    /// Of so many pairs, modulo `2^width`; a square has both operands the same.
-    pub(super) fn new(n: usize, width: u32, a: (Placement, u32), b: (Placement, u32), square: bool) -> Self {
-        let Orientation { swapped, choice_bits } = orient(width, (a.0, a.1, 1), (b.0, b.1, 1));
-        let choosers = if swapped { choosers(b.0, a.0) } else { choosers(a.0, b.0) };
-        let slots = SlotCross::new(width, a, b, square);
-        let each = WordCross::each(1, choice_bits, true, width);
-        let transfer_bits =
-            choosers.into_iter().filter(|chooses| *chooses).count() * (choice_bits as usize + each.offered_bits());
-        let batched = slots.elements(n, transfer_bits);
-        let transfers = WordCross::each(n - batched, choice_bits, true, width);
+    /// The fastest, modulo `2^width`: none, all, or all whole batches by encryption.
+    pub(super) fn cheapest(factors: &Factors, width: u32, pace: Pace) -> Self {
+        let whole = factors.n - factors.n % SLOTS;
+        let ways = [0, whole, factors.n].map(|batched| Self::new(factors, width, batched));
+        let ways = ways.into_iter().filter(|way| way.batched == 0 || way.choosers != [false; 2]);
+        ways.min_by_key(|way| pace.nanoseconds(&way.cost())).expect("transfers can do all")
+    }
+
+    fn new(factors: &Factors, width: u32, batched: usize) -> Self {
+        let ([a, b], [a_bits, b_bits]) = (factors.placements, factors.bits);
+        let Orientation { swapped, choice_bits } = orient(width, (a, a_bits, 1), (b, b_bits, 1));
+        let choosers = if swapped { choosers(b, a) } else { choosers(a, b) };
+        let slots = SlotCross::new(width, (a, a_bits), (b, b_bits), factors.square);
+        let transfers = WordCross::each(factors.n - batched, choice_bits, true, width);
         Self { slots, batched, transfers, swapped, choosers }
+    }
+
+    /// What they cost.
+    pub(super) fn cost(&self) -> Cost {
+        self.slots.cost(self.batched) + cross_words(&self.transfers, self.choosers)
     }
 }
 

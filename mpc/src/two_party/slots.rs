@@ -57,26 +57,13 @@ impl SlotCross {
         Carrier::new(if self.operands() == 2 { product + 1 } else { product })
     }
 
-    /// Of so many elements, how many go by encryption if each takes so many bits of transfers and of what is offered for
-    /// them: all whole batches, and the rest if it is large enough. A transfer's work counts as much as its bits.
-    pub(super) fn elements(&self, elements: usize, transfer_bits: usize) -> usize {
-        if self.operands() == 0 {
-            return 0;
-        }
-        let carrier = self.carrier();
-        let batch = 8 * (carrier.sent_up(self.operands()) + carrier.sent_down());
-        let pays = |elements: usize| 2 * elements * transfer_bits >= batch;
-        if !pays(SLOTS) {
-            return 0;
-        }
-        let rest = elements % SLOTS;
-        if pays(rest) { elements } else { elements - rest }
-    }
-
     /// What so many elements cost.
     pub(super) fn cost(&self, elements: usize) -> Cost {
-        let (mut cost, carrier) = (Cost::default(), self.carrier());
         let batches = elements.div_ceil(SLOTS);
+        if batches == 0 {
+            return Cost::default();
+        }
+        let (mut cost, carrier) = (Cost::default(), self.carrier());
         for batch in 0..batches {
             let encryptor = encryptor(batch).index();
             cost.sent[encryptor] += carrier.sent_up(self.operands()) as u64;
@@ -97,6 +84,9 @@ fn encryptor(batch: usize) -> PartyId {
 impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     /// Shares of what each party's part of one operand makes with the other's part of the other one.
     pub(super) fn cross_slots(&mut self, shape: &SlotCross, a: &[R], b: &[R]) -> Result<Vec<R>> {
+        if a.is_empty() {
+            return Ok(Vec::new());
+        }
         let carrier = shape.carrier();
         let batches: Vec<usize> = (0..a.len().div_ceil(SLOTS)).collect();
         let mut shares = vec![R::ZERO; a.len()];

@@ -7,9 +7,11 @@ use proptest::prelude::*;
 use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use rand_core::{Rng, SeedableRng};
 use tacit_protocol::PartyId;
+use tacit_protocol::contract::Profile;
 
+use super::Pace;
 use super::TwoParty;
-use super::cost::{self, Cost};
+use super::cost::{self, Cost, Factors};
 use super::ideal::Ideal;
 use crate::backend::{Backend, Job, MatrixShape};
 use crate::channel::{Channel, Event, Recorder, Traffic, pair};
@@ -121,6 +123,11 @@ fn assert_cost<T>(run: &Run<T>, cost: Cost, what: &str) {
     assert_eq!([zero.received, one.received], [cost.sent[1], cost.sent[0]], "bytes of {what}");
     assert_eq!(zero.rounds.max(one.rounds), cost.rounds, "rounds of {what}");
     assert_eq!(run.used, cost.offered, "transfers of {what}");
+}
+
+/// The factors of a product that is no square.
+fn factors(n: usize, placements: [Placement; 2], bits: (u32, u32)) -> Factors {
+    Factors { n, placements, bits: [bits.0, bits.1], square: false }
 }
 
 /// Values of at most `bits` bits: the edges of the range, then random ones.
@@ -241,7 +248,7 @@ fn binary<R: Ring>(n: usize, p: Placement, q: Placement) {
         let expected: Vec<R> = a.iter().zip(&b).map(|(a, &b)| a.mul(b)).collect();
         assert_eq!(join(&[&run.results[0], &run.results[1]]), expected, "product {n} {p:?} {q:?} {widths:?}");
         assert_eq!(run.results[0].placement, p.join(q));
-        assert_cost(&run, cost::multiply::<R>(n, p, q, widths, false), "multiply");
+        assert_cost(&run, cost::multiply::<R>(&factors(n, [p, q], widths), Pace::default()), "multiply");
     }
 }
 
@@ -265,7 +272,7 @@ fn matrices<R: Ring>(shape: MatrixShape, p: Placement, q: Placement, bits: (u32,
     let (a, b) = (Arith { placement: p, words: a }, Arith { placement: q, words: b });
     let expected = Clear.matrix_multiply(&a, &b, shape, bits).expect("matrix product");
     assert_eq!(join(&[&run.results[0], &run.results[1]]), expected.words, "{shape:?} {p:?} {q:?}");
-    assert_cost(&run, cost::matrix_multiply::<R>(shape, p, q, bits), "matrix product");
+    assert_cost(&run, cost::matrix_multiply::<R>(shape, p, q, bits, Pace::default()), "matrix product");
 }
 
 #[test]
@@ -337,7 +344,11 @@ fn short_products<R: Ring>(p: Placement, q: Placement, bits: (u32, u32), product
         let (a, b) = (part(engine, p, &a, 83), part(engine, q, &b, 84));
         engine.multiply_truncate(&a, &b, bits, product_bits, shift).expect("product")
     });
-    assert_cost(&run, cost::multiply_truncate::<R>(a.len(), p, q, bits, product_bits, shift, false), "short product");
+    assert_cost(
+        &run,
+        cost::multiply_truncate::<R>(&factors(a.len(), [p, q], bits), product_bits, shift, Pace::default()),
+        "short product",
+    );
     let got = join(&[&run.results[0], &run.results[1]]);
     for (pair, got) in pairs.iter().zip(got) {
         let error = (product(pair) >> shift) - got.to_i128();
@@ -602,7 +613,7 @@ fn products_of_many_elements_are_those_of_the_interpreter_and_cost_what_was_coun
             engine.multiply(&a, &b, widths.0, widths.1).expect("the peer is honest")
         });
         assert!(join(&[&run.results[0], &run.results[1]]) == expected, "{n} elements");
-        let cost = cost::multiply::<u64>(n, p, q, widths, false);
+        let cost = cost::multiply::<u64>(&factors(n, [p, q], widths), Pace::default());
         assert!(cost.batches >= 2, "{n} elements go by encryption");
         assert_cost(&run, cost, "multiply");
     }
@@ -625,10 +636,12 @@ fn squares_and_short_products_of_many_elements_cost_less_and_are_right() {
         assert!([0, 1].contains(&(square >> 18).wrapping_sub(short)), "{a}: {short}");
     }
     let shared = Placement::Shared;
-    let square = cost::multiply::<u64>(n, shared, shared, (25, 25), true);
-    let short = cost::multiply_truncate::<u64>(n, shared, shared, (25, 25), 50, 18, true);
+    let product = factors(n, [shared; 2], (25, 25));
+    let squares = Factors { square: true, ..product };
+    let square = cost::multiply::<u64>(&squares, Pace::default());
+    let short = cost::multiply_truncate::<u64>(&squares, 50, 18, Pace::default());
     assert_cost(&run, square + short, "squares");
-    assert!(3 * square.bytes() < 2 * cost::multiply::<u64>(n, shared, shared, (25, 25), false).bytes());
+    assert!(3 * square.bytes() < 2 * cost::multiply::<u64>(&product, Pace::default()).bytes());
     assert_eq!((square.batches, square.offered), (3, [0; 2]), "the rest is large enough for a batch");
 }
 
@@ -652,7 +665,7 @@ fn matrix_products_by_encryption_are_those_of_the_interpreter_and_cost_what_was_
             engine.matrix_multiply(&a, &b, shape, bits).expect("the peer is honest")
         });
         assert!(join(&[&run.results[0], &run.results[1]]) == expected, "{shape:?}");
-        let cost = cost::matrix_multiply::<u64>(shape, p, q, bits);
+        let cost = cost::matrix_multiply::<u64>(shape, p, q, bits, Pace::default());
         assert!(cost.batches > 0, "{shape:?} goes by encryption");
         let needed = cost.key_sizes[0].max(cost.key_sizes[1]);
         assert_eq!(needed.max(size), size, "{shape:?} finds the keys that it needs");
@@ -695,4 +708,18 @@ fn transcripts_and_shares_of_products_by_encryption_do_not_depend_on_secrets() {
             result.iter().filter(|(_, share)| share.len() < n).flat_map(|(_, share)| share.words.clone()).collect();
         assert_uniform(&matrices, "matrix products");
     }
+}
+
+#[test]
+fn the_way_of_a_product_follows_from_the_pace() {
+    let profile = |core_speed, bandwidth| [Profile { core_speed, round_trip: 10, bandwidth }; 2];
+    let product = factors(4000, [Placement::Shared; 2], (30, 30));
+    let batches =
+        |core_speed, bandwidth| cost::multiply::<u64>(&product, Pace::of(&profile(core_speed, bandwidth))).batches;
+    // A batch has more bytes than so many transfers and takes less work.
+    assert_eq!(batches(10, 30), 1, "where bytes are cheap");
+    assert_eq!(batches(10, 22), 0, "where they are dear");
+    assert_eq!(batches(5, 22), 1, "unless work is dearer");
+    let few = factors(100, [Placement::Shared; 2], (30, 30));
+    assert_eq!(cost::multiply::<u64>(&few, Pace::of(&profile(10, 30))).batches, 0, "a few go by transfers");
 }

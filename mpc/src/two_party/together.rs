@@ -197,7 +197,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         for offered in offered {
             reserved.push(self.reserve(offered.map(|n| usize::try_from(n).expect("the caller bounds transfers")))?);
         }
-        let (party, step) = (self.party, self.channel.step());
+        let (party, pace, step) = (self.party, self.pace, self.channel.step());
         let hub = Hub::new(jobs.len());
         let mut outcomes: Vec<Result<()>> = (0..jobs.len()).map(|_| Ok(())).collect();
         let served = thread::scope(|scope| {
@@ -205,7 +205,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
                 let mut channel = LaneChannel { hub: &hub, place, step };
                 let tweak = self.tweak + (place as u128 + 1) * LANE_TWEAKS;
                 scope.spawn(move || {
-                    let mut lane = TwoParty::<R, _> { tweak, ..TwoParty::new(party, &mut channel, reserved) };
+                    let mut lane = TwoParty::<R, _> { tweak, ..TwoParty::new(party, &mut channel, reserved).at(pace) };
                     *outcome = job(&mut lane);
                 });
             }

@@ -128,7 +128,7 @@ impl Case {
     ) -> Result<OutputShares> {
         let tables = self.local(&[party]);
         let (program, release) = (&self.typed, &self.release);
-        let job = JobInput { program, release, party, tables: &tables, session: [7; 32] };
+        let job = JobInput { program, release, party, tables: &tables, profiles: &[], session: [7; 32] };
         let mut rng = ChaCha20Rng::seed_from_u64(seed.rotate_left(1) ^ u64::from(party.0));
         let correlations = SoftSpoken::establish(channel, party, [9; 32], &mut rng)?;
         let plan = Plan::lower(program, release, aligned.sizes())?;

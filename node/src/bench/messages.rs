@@ -8,10 +8,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tacit_mpc::channel::Link;
 use tacit_protocol::bench::BenchMode as Mode;
+use tacit_protocol::contract::Profile;
 use tacit_protocol::{Code, Digest, Failure};
 
 use super::measure::Spent;
 use super::operation::Operation;
+use crate::context::PROFILE;
 
 /// What a party is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +29,16 @@ pub(super) struct Task {
     pub(super) link: Option<WanLink>,
     /// Equal on both sides and new for each pair of processes.
     pub(super) session: Digest,
+}
+
+impl Task {
+    /// What each party can do: an operator's default, and the link where one is simulated.
+    pub(super) fn profile(&self) -> Profile {
+        let Some(link) = self.link else { return PROFILE };
+        // The power of two next below.
+        let log2 = |number: f64| number.max(1.0).log2().floor() as u8;
+        Profile { round_trip: log2(link.round_trip_ms * 1e3), bandwidth: log2(link.mbit * 1e6 / 8.0), ..PROFILE }
+    }
 }
 
 /// A simulated link between the parties.

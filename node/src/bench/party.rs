@@ -128,12 +128,14 @@ impl Bench<'_> {
         // No table is joined, so that alignment is nothing but the sizes.
         let aligned = session::align_in_the_clear(&case.typed, &case.release, &tables)?;
         let plan = Plan::lower(&case.typed, &case.release, aligned.sizes())?;
+        let profiles = [self.task.profile(); 2];
         let work = Work {
             job: JobInput {
                 program: &case.typed,
                 release: &case.release,
                 party: self.party,
                 tables: &tables,
+                profiles: &profiles,
                 session: *self.task.session.as_bytes(),
             },
             aligned: &aligned,
@@ -211,7 +213,7 @@ impl Bench<'_> {
         run: u32,
         rng: &mut dyn CryptoRng,
     ) -> Result<(Silent, Lattice, Spent), Failure> {
-        let plan = Plan::lower(work.job.program, work.job.release, work.aligned.sizes())?;
+        let plan = Plan::lower(work.job.program, work.job.release, work.aligned.sizes())?.between(work.job.profiles);
         let runs = if self.task.mode == Mode::Cold { 1 } else { u64::from(self.task.runs) + 1 };
         let costs = plan.costs()?;
         let expected = Expected { offered: costs.expected.offered.map(|offered| offered.saturating_mul(runs)) };

@@ -146,6 +146,7 @@ impl Jobs {
             release: &contract.terms.release,
             party: job.party,
             tables: &program.tables,
+            profiles: &contract.profiles,
             session: *contract.digest().as_bytes(),
         };
         let begun = Instant::now();

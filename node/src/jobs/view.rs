@@ -79,9 +79,9 @@ impl Jobs {
         let Ok(typed) = negotiate::typed(&job.proposal) else { return (Vec::new(), Vec::new()) };
         let program = typed.to_text().lines().map(str::to_owned).collect();
         let Ok(derived) = negotiate::derive(&job.proposal, &rules) else { return (program, Vec::new()) };
-        let plan =
-            run::estimate(&derived.typed, &derived).ok().and_then(|plan| plan.explain().ok()).unwrap_or_default();
         let profiles = job.contract.as_ref().map_or_else(|| vec![PROFILE; 2], |contract| contract.profiles.clone());
+        let plan = run::estimate(&derived.typed, &derived).ok().map(|plan| plan.between(&profiles));
+        let plan = plan.and_then(|plan| plan.explain().ok()).unwrap_or_default();
         let rows = plan.into_iter().map(|row| PlanRow {
             seconds: row.cost().microseconds(&profiles) as f64 / 1e6,
             operation: match row.node {

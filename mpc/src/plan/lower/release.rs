@@ -14,6 +14,7 @@ use super::{Array, Lowered, Lowering};
 use crate::error::Result;
 use crate::plan::step::ValueId;
 use crate::plan::{Plan, PlannedOutput};
+use crate::two_party::Pace;
 
 /// The widest value in words of 64 and of 128 bits: two bits are left for the truncation's proof.
 const WORD_BITS: [(u32, u32); 2] = [(62, 64), (126, 128)];
@@ -39,7 +40,16 @@ pub(in crate::plan) fn lower(typed: &TypedProgram, spec: &ReleaseSpec, sizes: &B
             .refuse("PROGRAM_RANGE", format!("a value needs {widest} bits; the engine computes with at most 126"));
     };
     let (steps, errors, results) = lowering.build.finish(&results);
-    Ok(Plan { word_bits, steps, errors, results, checked: in_range.is_some(), outputs, sizes: sizes.clone() })
+    Ok(Plan {
+        word_bits,
+        steps,
+        errors,
+        results,
+        checked: in_range.is_some(),
+        outputs,
+        sizes: sizes.clone(),
+        pace: Pace::default(),
+    })
 }
 
 impl Lowering<'_> {
