@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::Args;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
+use tacit_protocol::contract::Profile;
 use tacit_protocol::{Code, Failure, address};
 
 /// The file's name.
@@ -16,6 +17,11 @@ pub const FILE: &str = "node.toml";
 const BENCH_SECONDS: RangeInclusive<u32> = 1..=480;
 /// How much memory the process of a measurement with a peer may use, in MiB: the default is the most.
 const BENCH_MEMORY_MIB: RangeInclusive<u32> = 64..=4096;
+
+/// The rate of the link to peers each way, in Mbit/s.
+const LINK_MBIT: RangeInclusive<u32> = 1..=1_000_000;
+/// The time to a peer and back, in milliseconds.
+const LINK_ROUND_TRIP_MS: RangeInclusive<u32> = 0..=10_000;
 
 /// What an operator sets. An unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +48,13 @@ pub struct Config {
     /// How long a job may wait for a peer before it fails, in seconds.
     #[serde(default = "default_peer_timeout")]
     pub peer_timeout_seconds: u64,
+    /// What the link to peers carries each way, in Mbit/s: 1 to 1000000, 1000 by default. With the one below it tells how
+    /// jobs are computed, by few bytes, little work or few turns; contracts carry it, as the power of two next below.
+    #[serde(default = "default_link_mbit", skip_serializing_if = "is_default_link_mbit")]
+    pub link_mbit: u32,
+    /// How long it takes to peers and back, in milliseconds: 0 to 10000, 1 by default.
+    #[serde(default = "default_link_round_trip", skip_serializing_if = "is_default_link_round_trip")]
+    pub link_round_trip_ms: u32,
     /// Organisations that may measure the engine with this node by `tacit bench --peer`, on drawn numbers: one
     /// measurement at a time, of at most 8 minutes and 4 GiB. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -57,6 +70,31 @@ pub struct Config {
 
 fn default_peer_timeout() -> u64 {
     60
+}
+
+fn default_link_mbit() -> u32 {
+    1000
+}
+
+fn default_link_round_trip() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default_link_mbit(mbit: &u32) -> bool {
+    *mbit == default_link_mbit()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default_link_round_trip(milliseconds: &u32) -> bool {
+    *milliseconds == default_link_round_trip()
+}
+
+/// What a node can do, as plans see it: a core of today, which makes 2^10 million AES blocks a second, and a link.
+pub fn profile(mbit: f64, round_trip_ms: f64) -> Profile {
+    // The power of two next below: it is the same on both sides, and tells little of a machine.
+    let log2 = |number: f64| number.max(1.0).log2().floor() as u8;
+    Profile { core_speed: 10, round_trip: log2(round_trip_ms * 1e3), bandwidth: log2(mbit * 1e6 / 8.0) }
 }
 
 fn default_bench_seconds() -> u32 {
@@ -111,10 +149,17 @@ impl Config {
             api_listen: SocketAddr::from(([127, 0, 0, 1], api)),
             allow_loopback: options.allow_loopback,
             peer_timeout_seconds: default_peer_timeout(),
+            link_mbit: default_link_mbit(),
+            link_round_trip_ms: default_link_round_trip(),
             bench_peers: Vec::new(),
             bench_seconds: default_bench_seconds(),
             bench_memory_mib: default_bench_memory(),
         })
+    }
+
+    /// What this node can do, as plans see it.
+    pub fn profile(&self) -> Profile {
+        profile(self.link_mbit.into(), self.link_round_trip_ms.into())
     }
 
     /// Reads the configuration in a directory.
@@ -137,6 +182,8 @@ impl Config {
         };
         let config: Self = toml::from_str(&text).map_err(|cause| wrong(&cause))?;
         for (key, value, allowed) in [
+            ("link_mbit", config.link_mbit, LINK_MBIT),
+            ("link_round_trip_ms", config.link_round_trip_ms, LINK_ROUND_TRIP_MS),
             ("bench_seconds", config.bench_seconds, BENCH_SECONDS),
             ("bench_memory_mib", config.bench_memory_mib, BENCH_MEMORY_MIB),
         ] {
@@ -232,6 +279,24 @@ mod tests {
         let lowered = read("bench_seconds = 1\nbench_memory_mib = 64").expect("lower limits");
         assert_eq!((lowered.bench_seconds, lowered.bench_memory_mib), (1, 64));
         for wrong in ["bench_seconds = 481", "bench_seconds = 0", "bench_memory_mib = 4097", "bench_memory_mib = 63"] {
+            let failure = read(wrong).expect_err("a refusal");
+            assert_eq!(failure.code.as_str(), "USAGE_CONFIG", "{wrong}");
+            assert!(failure.message.contains(wrong.split(' ').next().expect("a key")), "{failure}");
+        }
+    }
+
+    #[test]
+    fn the_link_is_what_the_operator_says_and_a_gigabit_otherwise() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let initial = Config::initial(&options(7700)).expect("ports");
+        assert_eq!(initial.profile(), Profile { core_speed: 10, round_trip: 9, bandwidth: 26 });
+        let read = |line: &str| {
+            std::fs::write(dir.path().join(FILE), format!("{}{line}\n", initial.to_toml())).expect("written");
+            Config::read(dir.path())
+        };
+        let slow = read("link_mbit = 100\nlink_round_trip_ms = 40").expect("a slow link");
+        assert_eq!(slow.profile(), Profile { core_speed: 10, round_trip: 15, bandwidth: 23 });
+        for wrong in ["link_mbit = 0", "link_mbit = 1000001", "link_round_trip_ms = 10001"] {
             let failure = read(wrong).expect_err("a refusal");
             assert_eq!(failure.code.as_str(), "USAGE_CONFIG", "{wrong}");
             assert!(failure.message.contains(wrong.split(' ').next().expect("a key")), "{failure}");

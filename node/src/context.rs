@@ -11,7 +11,7 @@ use serde_json::json;
 use tacit_mpc::channel::noise::StaticKey;
 use tacit_protocol::address::MAX_ADDRESSES;
 use tacit_protocol::codec::{decode, encode};
-use tacit_protocol::contract::{ChannelKey, ChannelOffer, Profile};
+use tacit_protocol::contract::{ChannelKey, ChannelOffer};
 use tacit_protocol::identity::{Identity, PeerId};
 use tacit_protocol::job::JobId;
 use tacit_protocol::log::LogKind;
@@ -286,7 +286,11 @@ impl Context {
     /// As [`Context::channel_key`].
     pub fn contract_part(&self, job: &JobId, party: PartyId) -> Result<Part, Failure> {
         let key = ChannelKey::from_bytes(self.channel_key(job)?.public());
-        Ok(Part { party, profile: PROFILE, channel: ChannelOffer { key, addresses: self.data_addresses() } })
+        Ok(Part {
+            party,
+            profile: self.config.profile(),
+            channel: ChannelOffer { key, addresses: self.data_addresses() },
+        })
     }
 
     /// Where peers reach this node's control plane, as multiaddresses: what an invitation carries.
@@ -410,10 +414,6 @@ impl Context {
         Ok(())
     }
 }
-
-/// What this node can do, as plans see it: a core that makes a thousand million AES blocks a second, a peer a
-/// millisecond away, a gigabit a second. Not measured yet; estimates of time follow from it, and nothing else.
-pub const PROFILE: Profile = Profile { core_speed: 10, round_trip: 10, bandwidth: 27 };
 
 /// What a job leaves in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

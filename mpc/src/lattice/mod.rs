@@ -28,6 +28,7 @@ mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use cost::Size;
 pub use keys::{KeySize, KeySizes, Lattice};
 pub(crate) use layout::Layout;
 pub(crate) use matrix::{decrypt_matrix, encrypt_matrix, evaluate_matrix};

@@ -87,7 +87,7 @@ pub(crate) fn encrypt<R: Word>(
 ) -> Vec<u8> {
     let seed = random.draw::<1>()[0];
     let mut public = Prg::new(seed);
-    let mut message = Vec::with_capacity(carrier.sent_up(operands.len()));
+    let mut message = Vec::with_capacity(carrier.size.sent_up(operands.len()));
     message.extend_from_slice(&seed.to_le_bytes());
     for operand in operands {
         let digits = operand.digits(SLOTS);
@@ -115,9 +115,9 @@ pub(crate) fn evaluate<R: Word>(
     mut message: &[u8],
     own: &[Operand<'_, R>],
 ) -> Result<(Vec<u8>, Vec<R>)> {
-    let (set, count) = (carrier.set, carrier.groups.len());
+    let (set, count) = (carrier.size.set, carrier.groups.len());
     let mut public = read_seed(&mut message);
-    let mut answer = Vec::with_capacity(carrier.sent_down());
+    let mut answer = Vec::with_capacity(carrier.size.sent_down());
     let mask = digits(&mut random, set.bits() * count as u32, DIGIT);
     // Operand by operand, as they were sent; the sums are group by group.
     let mut sums: Vec<[Vec<Residues>; 2]> = (0..count).map(|_| [zeros(set.limbs), zeros(set.limbs)]).collect();
@@ -219,7 +219,7 @@ fn message(set: &SlotSet, group: &Group, key: &SecretKey, answer: &mut &[u8]) ->
 /// # Errors
 /// As [`evaluate`].
 pub(crate) fn decrypt<R: Word>(carrier: &Carrier, key: &SecretKey, mut answer: &[u8]) -> Result<Vec<R>> {
-    let (set, mut slots) = (carrier.set, Zeroizing::new(Vec::new()));
+    let (set, mut slots) = (carrier.size.set, Zeroizing::new(Vec::new()));
     for group in &carrier.groups {
         let scaled = message(set, group, key, &mut answer)?;
         let mut times = Zeroizing::new(vec![0; SLOTS]);
@@ -252,7 +252,7 @@ pub(super) const HEAD_BYTES: usize = SEED_BYTES;
 #[cfg(test)]
 pub(super) fn fractions(carrier: &Carrier, key: &SecretKey, mut answer: &[u8]) -> Vec<f64> {
     let group = &carrier.groups[0];
-    let scaled = message(carrier.set, group, key, &mut answer).expect("a ciphertext");
+    let scaled = message(carrier.size.set, group, key, &mut answer).expect("a ciphertext");
     let sum = |i: usize| -> f64 {
         scaled.iter().zip(&group.kept_reciprocals).map(|(limb, reciprocal)| limb[i] as f64 * reciprocal).sum()
     };

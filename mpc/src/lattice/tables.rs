@@ -1,5 +1,6 @@
 //! The constants of a set of slots: what changes of base multiply by.
 
+use super::cost::Size;
 use super::drop::Drop;
 use super::modular::{invert, multiply, negate, power, product_modulo, reciprocals};
 use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, SLOT_PRIME_BITS, SLOT_PRIMES, SlotSet};
@@ -32,8 +33,8 @@ pub(super) struct Group {
 
 /// What carries the numbers of a batch: a set, its groups of slot primes and the constants of both.
 pub(crate) struct Carrier {
-    /// The set.
-    pub(super) set: &'static SlotSet,
+    /// The set, and the sizes that follow.
+    pub(crate) size: Size,
     /// By group.
     pub(super) groups: Vec<Group>,
     /// What the slot of each prime counts in the number, modulo `2^128`.
@@ -45,14 +46,9 @@ pub(crate) struct Carrier {
 }
 
 impl Carrier {
-    /// For sums of products that have so many bits, as signed numbers.
-    pub(crate) fn new(product_bits: u32) -> Self {
-        let (set, groups) = SlotSet::for_bits(product_bits);
-        Self::of(set, groups)
-    }
-
-    /// Of a set, with its numbers over so many groups.
-    pub(super) fn of(set: &'static SlotSet, groups: usize) -> Self {
+    /// That of a size.
+    pub(crate) fn new(size: Size) -> Self {
+        let Size { set, groups } = size;
         let firsts = (0..groups).map(|group| group * SLOT_PRIMES.len() / 2);
         let all: Vec<u64> = firsts.clone().flat_map(|first| &SLOT_PRIMES[first..first + set.slots]).copied().collect();
         let weight = |without: Option<u64>| {
@@ -60,7 +56,7 @@ impl Carrier {
             factors.fold(1_u128, |product, prime| product.wrapping_mul(u128::from(*prime)))
         };
         Self {
-            set,
+            size,
             groups: firsts.map(|first| Group::new(set, first, &all)).collect(),
             weights: all.iter().map(|prime| weight(Some(*prime))).collect(),
             product: weight(None),

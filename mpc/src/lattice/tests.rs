@@ -8,8 +8,8 @@ use tacit_protocol::PartyId;
 
 use super::product::fractions;
 use super::{
-    Carrier, KeySize, KeySizes, Lattice, Layout, Operand, SLOTS, decrypt, decrypt_matrix, encrypt, encrypt_matrix,
-    evaluate, evaluate_matrix,
+    Carrier, KeySize, KeySizes, Lattice, Layout, Operand, SLOTS, Size, decrypt, decrypt_matrix, encrypt,
+    encrypt_matrix, evaluate, evaluate_matrix,
 };
 use crate::backend::MatrixShape;
 use crate::channel::{Channel, pair};
@@ -54,13 +54,13 @@ fn batch<R: Ring>(
     encrypted: &[Operand<'_, R>],
     own: &[Operand<'_, R>],
 ) -> [Vec<R>; 2] {
-    let carrier = Carrier::new(bits);
+    let carrier = Carrier::new(Size::new(bits));
     let random = zero.random();
     let message = encrypt(&carrier, zero.secret(), random, encrypted);
-    assert_eq!(message.len(), carrier.sent_up(own.len()));
+    assert_eq!(message.len(), carrier.size.sent_up(own.len()));
     let random = one.random();
     let (answer, share) = evaluate(&carrier, one.peer(), random, &message, own).expect("ciphertexts");
-    assert_eq!(answer.len(), carrier.sent_down());
+    assert_eq!(answer.len(), carrier.size.sent_down());
     [decrypt(&carrier, zero.secret(), &answer).expect("ciphertexts"), share]
 }
 
@@ -149,7 +149,7 @@ fn messages_are_uniform_whatever_the_operands_are() {
     let [zero, one] = &mut keys;
     for value in [0, 1, u64::MAX] {
         let words = vec![value; SLOTS];
-        let carrier = Carrier::new(104);
+        let carrier = Carrier::new(Size::new(104));
         let operand = [Operand { words: &words, bits: 52 }];
         let random = zero.random();
         let message = encrypt(&carrier, zero.secret(), random, &operand);
@@ -193,7 +193,7 @@ fn the_noise_of_products_is_what_the_flood_is_made_for() {
     // With hardly a flood, and a modulus as small as the noise can be seen against.
     static SET: SlotSet = reduced(6, 2);
     let mut keys = session(9, 6);
-    let [most, root] = noise(&Carrier::of(&SET, 1), &mut keys, 40);
+    let [most, root] = noise(&Carrier::new(Size { set: &SET, groups: 1 }), &mut keys, 40);
     let slots: f64 = SLOT_PRIMES[..3].iter().map(|prime| (*prime as f64).log2()).sum();
     let modulus: f64 = LATTICE_LIMBS[..6].iter().map(|prime| (*prime as f64).log2()).sum();
     // Errors of variance 10.5 by factors that are uniform modulo the slots' product, two products of so many terms.
@@ -206,7 +206,7 @@ fn the_noise_of_products_is_what_the_flood_is_made_for() {
 fn answers_have_the_noise_that_the_failure_bound_is_for() {
     let mut keys = session(9, 7);
     for (bits, rounding) in [(43, 12.0), (64, 16.0)] {
-        let [most, root] = noise(&Carrier::new(2 * bits), &mut keys, bits);
+        let [most, root] = noise(&Carrier::new(Size::new(2 * bits)), &mut keys, bits);
         // The flood has an eighth of the modulus on each side and is uniform; the rounding times the secret adds to it.
         let flood: f64 = 0.125 / 3f64.sqrt();
         let rounded = (SLOTS as f64 / 18.0).sqrt() / f64::exp2(rounding);
@@ -221,7 +221,7 @@ fn what_is_no_ciphertext_is_refused_chk_602() {
     let mut keys = session_of(KeySize { limbs: 7, packed_limbs: 4, levels: 5 }, 8);
     let [zero, one] = &mut keys;
     let words = vec![3_u64; SLOTS];
-    let (carrier, operand) = (Carrier::new(80), [Operand { words: &words, bits: 40 }]);
+    let (carrier, operand) = (Carrier::new(Size::new(80)), [Operand { words: &words, bits: 40 }]);
     let refused = |error: Option<Error>| {
         let error = error.expect("refused");
         let Error::Deviation { code, .. } = &error else { panic!("{error}") };

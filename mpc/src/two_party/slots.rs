@@ -17,7 +17,7 @@ use super::cost::Cost;
 use super::cross::{Choosers, choosers};
 use crate::correlations::Correlations;
 use crate::error::Result;
-use crate::lattice::{Carrier, Operand, SLOTS, decrypt, encrypt, evaluate};
+use crate::lattice::{Carrier, Operand, SLOTS, Size, decrypt, encrypt, evaluate};
 use crate::ring::Ring;
 use crate::share::Placement;
 
@@ -51,10 +51,10 @@ impl SlotCross {
         }
     }
 
-    /// What carries the sums of the products.
-    fn carrier(&self) -> Carrier {
+    /// The sizes of what carries the sums of the products.
+    fn size(&self) -> Size {
         let product = self.bits[0] + self.bits[1] - 1;
-        Carrier::new(if self.operands() == 2 { product + 1 } else { product })
+        Size::new(if self.operands() == 2 { product + 1 } else { product })
     }
 
     /// What so many elements cost.
@@ -63,12 +63,12 @@ impl SlotCross {
         if batches == 0 {
             return Cost::default();
         }
-        let (mut cost, carrier) = (Cost::default(), self.carrier());
+        let (mut cost, size) = (Cost::default(), self.size());
         for batch in 0..batches {
             let encryptor = encryptor(batch).index();
-            cost.sent[encryptor] += carrier.sent_up(self.operands()) as u64;
-            cost.sent[1 - encryptor] += carrier.sent_down() as u64;
-            cost.key_sizes[encryptor] = carrier.key_size();
+            cost.sent[encryptor] += size.sent_up(self.operands()) as u64;
+            cost.sent[1 - encryptor] += size.sent_down() as u64;
+            cost.key_sizes[encryptor] = size.key_size();
             cost.batches += 1;
         }
         cost.rounds = 2 * batches.div_ceil(GROUP) as u64;
@@ -87,7 +87,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         if a.is_empty() {
             return Ok(Vec::new());
         }
-        let carrier = shape.carrier();
+        let (size, carrier) = (shape.size(), Carrier::new(shape.size()));
         let batches: Vec<usize> = (0..a.len().div_ceil(SLOTS)).collect();
         let mut shares = vec![R::ZERO; a.len()];
         for group in batches.chunks(GROUP) {
@@ -109,7 +109,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             )?;
             let mut asked = Vec::with_capacity(theirs.len());
             for (batch, random) in theirs {
-                let mut message = vec![0; carrier.sent_up(shape.operands())];
+                let mut message = vec![0; size.sent_up(shape.operands())];
                 self.channel.receive(&mut message)?;
                 asked.push((batch, random, message));
             }
@@ -127,7 +127,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             )?;
             let mut answers = Vec::with_capacity(own.len());
             for batch in own {
-                let mut answer = vec![0; carrier.sent_down()];
+                let mut answer = vec![0; size.sent_down()];
                 self.channel.receive(&mut answer)?;
                 answers.push((batch, answer));
             }

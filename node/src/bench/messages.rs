@@ -13,7 +13,7 @@ use tacit_protocol::{Code, Digest, Failure};
 
 use super::measure::Spent;
 use super::operation::Operation;
-use crate::context::PROFILE;
+use crate::config::profile;
 
 /// What a party is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,12 +32,9 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// What each party can do: an operator's default, and the link where one is simulated.
+    /// What each party can do: the link that is simulated, or that of an operator who says nothing.
     pub(super) fn profile(&self) -> Profile {
-        let Some(link) = self.link else { return PROFILE };
-        // The power of two next below.
-        let log2 = |number: f64| number.max(1.0).log2().floor() as u8;
-        Profile { round_trip: log2(link.round_trip_ms * 1e3), bandwidth: log2(link.mbit * 1e6 / 8.0), ..PROFILE }
+        self.link.map_or_else(|| profile(1000.0, 1.0), |link| profile(link.mbit, link.round_trip_ms))
     }
 }
 

@@ -11,7 +11,7 @@ use tacit_protocol::{Code, PartyId};
 use super::record::{JobRecord, Role};
 use super::result::StoredResult;
 use super::{Jobs, negotiate, run};
-use crate::context::{OutputKind, PROFILE};
+use crate::context::OutputKind;
 
 impl Jobs {
     /// A job in a list.
@@ -79,7 +79,10 @@ impl Jobs {
         let Ok(typed) = negotiate::typed(&job.proposal) else { return (Vec::new(), Vec::new()) };
         let program = typed.to_text().lines().map(str::to_owned).collect();
         let Ok(derived) = negotiate::derive(&job.proposal, &rules) else { return (program, Vec::new()) };
-        let profiles = job.contract.as_ref().map_or_else(|| vec![PROFILE; 2], |contract| contract.profiles.clone());
+        let profiles = job
+            .contract
+            .as_ref()
+            .map_or_else(|| vec![self.context.config.profile()], |contract| contract.profiles.clone());
         let plan = run::estimate(&derived.typed, &derived).ok().map(|plan| plan.between(&profiles));
         let plan = plan.and_then(|plan| plan.explain().ok()).unwrap_or_default();
         let rows = plan.into_iter().map(|row| PlanRow {
