@@ -38,12 +38,17 @@ CASES = [
     ("max", [100_000], 40, None),
     ("argmax", [100_000], 40, None),
     ("mul", [100_000], None, None),
+    ("mul", [1_000_000], None, None),
     ("div", [100_000], None, None),
     ("matmul", [128, 128, 128], None, None),
+    ("matmul", [512, 512, 512], None, None),
+    ("matmul", [10_000, 100, 1], None, None),
+    ("linreg", [10_000, 10, 100], None, None),
     ("sum", [1_000_000], None, None),
     ("psi", [100_000], None, None),
     ("lt", [100_000], 40, WAN),
     ("lt", [100_000], 64, WAN),
+    ("mul", [100_000], None, WAN),
 ]
 # Shorter runs are not held against each other: what they take is the calling, not the computing.
 LEAST_SECONDS = 0.001
@@ -180,7 +185,7 @@ def measured(tacit, case, runs):
     """What `tacit bench` says."""
     op, shape, bits, link = case
     command = [tacit, "bench", "--op", op, "--runs", str(runs), "--json"]
-    command += ["--shape", ",".join(map(str, shape))] if op == "matmul" else ["--n", str(shape[0])]
+    command += ["--shape", ",".join(map(str, shape))] if len(shape) > 1 else ["--n", str(shape[0])]
     command += ["--bits", str(bits)] if bits else []
     command += ["--wan", f"{link[0]},{link[1]}"] if link else []
     ran = subprocess.run(command, capture_output=True, text=True)

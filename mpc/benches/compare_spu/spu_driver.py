@@ -33,6 +33,8 @@ def inputs(case):
     if op == "matmul":
         rows, inner, columns = shape
         return [even((rows, inner), -2, 2), even((inner, columns), -2, 2)]
+    if op == "linreg":
+        return regression_data(random, *shape[:2])
     if op == "eq":
         return [random.integers(0, 4, n).astype(np.float32) for _ in range(2)]
     if op == "div":
@@ -43,10 +45,43 @@ def inputs(case):
     return [even(n, -50, 50) for _ in range(count)]
 
 
-def functions(op):
+def regression_data(random, rows, features):
+    """Features that are sums of two even parts, and targets of fixed weights with noise, as Tacit's are."""
+    import numpy as np
+
+    part = lambda bound, *shape: random.uniform(-bound, bound, shape)
+    x = part(1.25, rows, features) + part(1.25, rows, features)
+    y = x @ part(1, features) + part(1 / 16, rows) + part(1 / 16, rows)
+    return [x.astype(np.float32), y.astype(np.float32)]
+
+
+def regression(shape):
+    """Tacit's descent for SPU and in plain arithmetic: the largest power of two of at most 1 / (2 (rows + features)) is
+    the factor of each step. For SPU the loop is written out, which sends a little less than `jax.lax.fori_loop` and takes
+    no longer."""
+    import jax.numpy as jnp
+    import numpy as np
+
+    rows, features, steps = shape
+    factor = 2.0 ** -(2 * (rows + features) - 1).bit_length()
+    step = lambda x, y, w: w - factor * (x.T @ (x @ w - y))
+
+    def descend(x, y, w):
+        for _ in range(steps):
+            w = step(x, y, w)
+        return w
+
+    secret = lambda x, y: descend(x, y, jnp.zeros(features, dtype=jnp.float32))
+    plain = lambda x, y: descend(x, y, np.zeros(features))
+    return secret, plain
+
+
+def functions(case):
     """The operation for SPU, and in plain arithmetic in double precision."""
     import jax.numpy as jnp
     import numpy as np
+
+    op = case["op"]
 
     double = lambda f: lambda *arrays: f(*(a.astype(np.float64) if a.dtype == np.float32 else a for a in arrays))
     both = {
@@ -60,6 +95,8 @@ def functions(op):
         "where": (lambda c, a, b: jnp.where(c, a, b), lambda c, a, b: np.where(c, a, b)),
         "sum": (lambda a: jnp.sum(a), lambda a: a.sum()),
     }
+    if op == "linreg":
+        both[op] = regression(case["shape"])
     secret, plain = both[op]
     return secret, double(plain)
 
@@ -209,7 +246,7 @@ def operation(case):
     from spu.utils import frontend
 
     arrays = inputs(case)
-    secret, plain = functions(case["op"])
+    secret, plain = functions(case)
     names = [f"in{place}" for place in range(len(arrays))]
     visibility = libspu.Visibility.VIS_SECRET
     program, _ = frontend.compile(

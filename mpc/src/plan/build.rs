@@ -21,6 +21,7 @@ pub(super) struct Builder {
     steps: Vec<Step>,
     known: HashMap<RingOp, Vec<ValueId>>,
     bounds: Bounds,
+    notes: BTreeMap<ValueId, &'static str>,
     /// The node that is being lowered.
     pub(super) node: Option<NodeId>,
     /// The widest value so far, in bits, and its node.
@@ -76,6 +77,11 @@ impl Builder {
         if !matches!(self.step(value).op, RingOp::Column { .. } | RingOp::Align { .. }) {
             self.bounds.state(value, error);
         }
+    }
+
+    /// Says what a step is there for, where the program does not.
+    pub(super) fn note(&mut self, value: ValueId, text: &'static str) {
+        self.notes.insert(value, text);
     }
 
     /// A step that reads inputs of one owner.
@@ -424,8 +430,8 @@ impl Builder {
         self.emit_from(RingOp::Largest { value, groups, bits, place }, Kind::Words, groups)
     }
 
-    /// The steps that the roots need, their errors, and the new places of the roots.
-    pub(super) fn finish(self, roots: &[ValueId]) -> (Vec<Step>, Vec<Option<f64>>, Vec<ValueId>) {
+    /// The steps that the roots need, with their errors and notes, and the new places of the roots.
+    pub(super) fn finish(self, roots: &[ValueId]) -> Finished {
         let mut needed = vec![false; self.steps.len()];
         for root in roots {
             needed[root.index()] = true;
@@ -445,8 +451,18 @@ impl Builder {
             kept.push(Step { op, ..step });
         }
         let roots = roots.iter().map(|root| places[root.index()]).collect();
-        (kept, self.bounds.into_kept(&needed), roots)
+        let notes = self.notes.into_iter().filter(|(value, _)| needed[value.index()]);
+        let notes = notes.map(|(value, text)| (places[value.index()], text)).collect();
+        Finished { steps: kept, errors: self.bounds.into_kept(&needed), notes, roots }
     }
+}
+
+/// What a builder leaves.
+pub(super) struct Finished {
+    pub(super) steps: Vec<Step>,
+    pub(super) errors: Vec<Option<f64>>,
+    pub(super) notes: BTreeMap<ValueId, &'static str>,
+    pub(super) roots: Vec<ValueId>,
 }
 
 /// The strides of cells in row-major order.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tacit_protocol::Number;
 
 use super::step::{Kind, RingOp};
-use super::{Cost, Plan, Step};
+use super::{Cost, Plan, Step, ValueId};
 use crate::error::Result;
 use crate::share::Placement;
 
@@ -67,7 +67,10 @@ impl Plan {
         let steps = self.steps.iter().zip(&self.errors).zip(costs.steps);
         let rows = steps.enumerate().map(|(place, ((step, error), cost))| Row {
             step: u32::try_from(place).unwrap_or(u32::MAX),
-            what: what(step),
+            what: match self.notes.get(&ValueId(u32::try_from(place).unwrap_or(u32::MAX))) {
+                Some(note) => format!("{} ({note})", what(step)),
+                None => what(step),
+            },
             node: step.node.map(|node| node.to_string()),
             cells: step.len as u64,
             placement: match step.placement {

@@ -31,7 +31,7 @@ pub use lower::MAX_STEPS;
 pub use step::{Step, ValueId};
 
 /// The version of the planner; the same contract gives the same plan under the same version.
-pub const PLANNER_VERSION: u16 = 3;
+pub const PLANNER_VERSION: u16 = 4;
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,9 @@ pub struct Plan {
     /// words; none: without bound, because a comparison of inexact numbers decides them. For people: no part of
     /// [`Plan::hash`].
     pub errors: Vec<Option<f64>>,
+    /// What steps are there for that no operation of the program asks for: the planner's own form of one. For people: no
+    /// part of [`Plan::hash`].
+    pub notes: BTreeMap<ValueId, &'static str>,
     /// The values that the run ends with: the range bit if there is one, then value and gate of each output.
     pub results: Vec<ValueId>,
     /// Whether the first result is the bit that says that every promised range held; if it is 0, nothing else is

@@ -3,6 +3,10 @@
 //! Each operand is the sum (for bools the exclusive or) of a column of each party, which are its additive shares: the
 //! engine sees values that are secret from both parties. The columns are drawn from a fixed seed, so that each party
 //! can draw the other's too when the result is checked.
+//!
+//! A regression's features are even sums with a deviation of about 1, and its targets a fixed linear function of them
+//! with noise. Both are linear in the columns, so that each party makes its part of the targets of its part of the
+//! features.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +16,7 @@ use tacit_mpc::inputs::{LocalTable, LocalTables};
 use tacit_protocol::program::plain::{PlainColumn, PlainData, PlainTable};
 use tacit_protocol::program::release::{ReleaseSpec, ReleasedOutput};
 use tacit_protocol::program::types::Dataset;
-use tacit_protocol::program::{Dim, NodeId, SliceAxis, TypedProgram, infer};
+use tacit_protocol::program::{Dim, NodeId, SliceAxis, TypedProgram, infer, limits};
 use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
 use tacit_protocol::{Code, Failure, Number, PartyId};
 use tacit_sdk::{Array, ProgramBuilder};
@@ -26,6 +30,13 @@ const COLUMN: &str = "part";
 const PARTIES: [PartyId; 2] = [PartyId::ZERO, PartyId::ONE];
 /// Lattice steps in 1.
 const UNIT: i64 = 1 << Element::FLOAT_STEP_BITS;
+
+/// A party's part of a feature is at most this, in lattice steps: 1.25, so that the sum deviates by 1.02.
+const FEATURE: i64 = 5 * UNIT / 4;
+/// A party's part of a target's noise is at most this: 1/16.
+const NOISE: i64 = UNIT / 16;
+/// The weights of a regression are within these bounds at the end of each step.
+const WEIGHTS: (i64, i64) = (-2, 2);
 
 /// What `--bits` may be: the numbers have 18 binary digits behind the point, and a column's cells are words.
 pub(super) const BITS: std::ops::RangeInclusive<i64> = 24..=64;
@@ -54,6 +65,11 @@ enum Kind {
         drawn: (i64, i64),
         declared: (i64, i64),
     },
+    /// The targets of a regression on so many features a row; declared within `most` lattice steps of 0.
+    Targets {
+        features: u64,
+        most: i64,
+    },
 }
 
 impl Kind {
@@ -71,6 +87,21 @@ impl Kind {
         let (lo, hi) = (-half, half - UNIT);
         Self::Numbers { drawn: (drawn.0.clamp(lo, hi), drawn.1.clamp(lo, hi)), declared: (lo, hi) }
     }
+
+    /// The targets that so many features can make.
+    fn targets(features: u64) -> Self {
+        let most: i64 = weights(features).iter().map(|weight| weight.abs()).sum();
+        Self::Targets { features, most: times(most, FEATURE) + NOISE + 1 }
+    }
+
+    /// The declared range of each party's column, in lattice steps; none of bools.
+    fn range(self) -> Option<(i64, i64)> {
+        match self {
+            Self::Bools => None,
+            Self::Numbers { declared, .. } => Some(declared),
+            Self::Targets { most, .. } => Some((-most, most)),
+        }
+    }
 }
 
 impl Case {
@@ -84,6 +115,15 @@ impl Case {
             (Operation::Matmul, [rows, inner, columns]) => {
                 let numbers = Kind::between(-2.0, 2.0).declared(width);
                 vec![operand("a", rows * inner, numbers), operand("b", inner * columns, numbers)]
+            }
+            (Operation::Linreg, [rows, features, steps]) => {
+                if *steps > u64::from(limits::TRIPS) {
+                    let cause = format!("a regression takes at most {} steps, not {steps}", limits::TRIPS);
+                    return Err(Failure::new(Code::new("USAGE_BENCH_LIMIT"), cause, "ask for fewer."));
+                }
+                let even = (-FEATURE, FEATURE);
+                let numbers = Kind::Numbers { drawn: even, declared: even };
+                vec![operand("x", rows * features, numbers), operand("y", *rows, Kind::targets(*features))]
             }
             (Operation::Mul | Operation::Lt, [n]) => vec![operand("a", *n, numbers), operand("b", *n, numbers)],
             (Operation::Eq, [n]) => {
@@ -102,8 +142,11 @@ impl Case {
         };
         let program = ProgramBuilder::new();
         let values: Vec<Array> = operands.iter().map(|operand| secret(&program, operand)).collect();
-        let values = match shape {
-            [rows, inner, columns] => vec![matrix(&values[0], *rows, *inner), matrix(&values[1], *inner, *columns)],
+        let values = match (operation, shape, &values[..]) {
+            (Operation::Matmul, [rows, inner, columns], [a, b]) => {
+                vec![matrix(a, *rows, *inner), matrix(b, *inner, *columns)]
+            }
+            (Operation::Linreg, [rows, features, _], [x, y]) => vec![matrix(x, *rows, *features), y.clone()],
             _ => values,
         };
         let last_input = values.iter().map(Array::id).max().expect("every operation has an operand");
@@ -117,6 +160,7 @@ impl Case {
             (Operation::Argmax, [a]) => a.argmax(),
             (Operation::Sum, [a]) => a.sum(),
             (Operation::Where, [c, a, b]) => c.choose(a, b),
+            (Operation::Linreg, [x, y]) => regression(&program, x, y, shape)?,
             _ => return Err(bug(format!("{} has other operands", operation.name()))),
         };
         let value = result.id();
@@ -144,9 +188,9 @@ impl Case {
             let bound = 2 * i128::from(bound);
             if bound < 0 { !bound } else { bound }
         };
-        let width = |operand: &Operand| match operand.kind {
-            Kind::Bools => 1,
-            Kind::Numbers { declared: (lo, hi), .. } => 129 - magnitude(lo).max(magnitude(hi)).leading_zeros(),
+        let width = |operand: &Operand| match operand.kind.range() {
+            None => 1,
+            Some((lo, hi)) => 129 - magnitude(lo).max(magnitude(hi)).leading_zeros(),
         };
         self.operands.iter().map(width).max().unwrap_or(0)
     }
@@ -179,30 +223,81 @@ impl Operand {
     }
 
     fn schema(&self) -> Result<ColumnSchema, Failure> {
-        let (element, range) = match self.kind {
-            Kind::Bools => (Element::Bool, None),
-            Kind::Numbers { declared: (lo, hi), .. } => {
-                (Element::Float64, Some(Range { lo: number(lo)?, hi: number(hi)? }))
-            }
+        let (element, range) = match self.kind.range() {
+            None => (Element::Bool, None),
+            Some((lo, hi)) => (Element::Float64, Some(Range { lo: number(lo)?, hi: number(hi)? })),
         };
         Ok(ColumnSchema { name: COLUMN.into(), element, range, nullable: false })
     }
 
     /// A party's column, the same each time.
     fn part(&self, party: PartyId) -> PlainColumn {
-        let place = self.name.bytes().next().map_or(0, u64::from);
-        let mut rng = ChaCha12Rng::seed_from_u64(SEED << 16 | place << 8 | u64::from(party.0));
-        let cells = 0..self.cells;
+        let mut rng = rng(self.name, party);
+        let floats = |steps: Vec<i64>| steps.into_iter().map(|steps| steps as f64 / UNIT as f64).collect();
         match self.kind {
-            Kind::Bools => PlainData::Bool(cells.map(|_| rng.next_u32() & 1 == 1).collect()),
-            Kind::Numbers { drawn: (lo, hi), .. } => {
-                let span = u128::from(hi.abs_diff(lo)) + 1;
-                let mut draw = || lo + ((u128::from(rng.next_u64()) * span) >> 64) as i64;
-                PlainData::Float64(cells.map(|_| draw() as f64 / UNIT as f64).collect())
+            Kind::Bools => PlainData::Bool((0..self.cells).map(|_| rng.next_u32() & 1 == 1).collect()),
+            Kind::Numbers { drawn, .. } => PlainData::Float64(floats(draw(&mut rng, self.cells, drawn))),
+            Kind::Targets { features, .. } => {
+                let weights = weights(features);
+                let x = draw(&mut self::rng("x", party), self.cells * features, (-FEATURE, FEATURE));
+                let noise = draw(&mut rng, self.cells, (-NOISE, NOISE));
+                let target = |(row, noise): (&[i64], i64)| {
+                    row.iter().zip(&weights).map(|(x, weight)| x * weight).sum::<i64>() / UNIT + noise
+                };
+                PlainData::Float64(floats(x.chunks(weights.len()).zip(noise).map(target).collect()))
             }
         }
         .into()
     }
+}
+
+/// Where the numbers of an operand come from.
+fn rng(name: &str, party: PartyId) -> ChaCha12Rng {
+    let place = name.bytes().next().map_or(0, u64::from);
+    ChaCha12Rng::seed_from_u64(SEED << 16 | place << 8 | u64::from(party.0))
+}
+
+/// Numbers drawn evenly, the ends included, in lattice steps.
+fn draw(rng: &mut ChaCha12Rng, count: u64, (lo, hi): (i64, i64)) -> Vec<i64> {
+    let span = u128::from(hi.abs_diff(lo)) + 1;
+    (0..count).map(|_| lo + ((u128::from(rng.next_u64()) * span) >> 64) as i64).collect()
+}
+
+/// The weights that a regression's targets are made with, in lattice steps, each within ±1.
+fn weights(features: u64) -> Vec<i64> {
+    draw(&mut rng("weights", PartyId::ZERO), features, (-UNIT, UNIT))
+}
+
+/// The product of numbers in lattice steps, rounded towards 0.
+fn times(a: i64, b: i64) -> i64 {
+    (i128::from(a) * i128::from(b) / i128::from(UNIT)) as i64
+}
+
+/// Linear regression by gradient descent from 0: `w - rate / rows * X^T (X w - y)` so many times.
+///
+/// `rate / rows` is the largest power of two of at most `1 / (2 * (rows + features))`: features that deviate by 1 make the
+/// largest eigenvalue of `X^T X` about `(sqrt(rows) + sqrt(features))^2`, and with a step below its reciprocal the
+/// weights go to their limit without passing it. For 10000 rows the rate is 0.305.
+fn regression(program: &ProgramBuilder, x: &Array, y: &Array, shape: &[u64]) -> Result<Array, Failure> {
+    let [rows, features, steps] = *shape else { return Err(bug("a regression has three sizes".into())) };
+    let [lo, hi] = [WEIGHTS.0, WEIGHTS.1].map(|bound| number(bound * UNIT));
+    let trips = u32::try_from(steps).map_err(|error| bug(error.to_string()))?;
+    // A factor has no more binary digits than the lattice.
+    let mut digits = (2 * (rows + features)).next_power_of_two().ilog2();
+    let mut factors = Vec::new();
+    while digits > 0 {
+        let taken = digits.min(Element::FLOAT_STEP_BITS);
+        factors.push((UNIT >> taken) as f64 / UNIT as f64);
+        digits -= taken;
+    }
+    let start = program.full(vec![Dim::fixed(features)], Element::Float64, Number::ZERO);
+    let ends = program.repeat(trips, &[(&start, lo?, hi?)], &[x, y], |weights, data, _| {
+        let residual = data[0].matmul(&weights[0]) - &data[1];
+        let gradient = data[0].transpose(&[1, 0]).matmul(&residual);
+        let change = factors.iter().fold(gradient, |change, factor| change * *factor);
+        vec![&weights[0] - change]
+    });
+    ends.into_iter().next().ok_or_else(|| bug("a loop without a value".into()))
 }
 
 fn datasets(operands: &[Operand]) -> Result<BTreeMap<String, Dataset>, Failure> {
@@ -223,7 +318,7 @@ fn secret(program: &ProgramBuilder, operand: &Operand) -> Array {
         PARTIES.map(|party| program.table(&operand.dataset(party)).column(COLUMN).slice(vec![all.clone()]));
     match operand.kind {
         Kind::Bools => zero ^ one,
-        Kind::Numbers { .. } => zero + one,
+        Kind::Numbers { .. } | Kind::Targets { .. } => zero + one,
     }
 }
 
@@ -248,7 +343,9 @@ fn bug(cause: String) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use tacit_protocol::program::Op;
+    use tacit_mpc::plan::Plan;
+    use tacit_mpc::session::align_in_the_clear;
+    use tacit_protocol::program::{Op, plain};
 
     use super::*;
 
@@ -273,7 +370,7 @@ mod tests {
     #[test]
     fn every_operand_needs_a_column_of_each_party_and_both_can_draw_them() {
         for operation in Operation::ALL.into_iter().filter(|operation| *operation != Operation::Psi) {
-            let shape = operation.shape(6, [2, 3, 4]);
+            let shape = operation.shape(6, Some([2, 3, 4]));
             let case = Case::new(operation, &shape, operation.bits(None)).expect("a case");
             for party in PARTIES {
                 case.local(party).expect("the columns keep to their schema");
@@ -287,6 +384,30 @@ mod tests {
             // The operation is behind its inputs.
             assert!(program.outputs.iter().all(|output| !case.is_input(Some(output.value))));
         }
+    }
+
+    #[test]
+    fn a_regression_finds_the_weights_of_its_targets_in_words_of_64_bits() {
+        for shape in [[2_000, 10, 100], [40, 60, 3], [1, 1, 1]] {
+            let case = Case::new(Operation::Linreg, &shape, None).expect("a case");
+            let found = plain::evaluate(&case.typed, &case.plain()).expect("no weight leaves its range");
+            let found = found[0].as_f64();
+            assert_eq!(found.len() as u64, shape[1]);
+            if shape[2] < 100 {
+                continue;
+            }
+            for (found, weight) in found.iter().zip(weights(shape[1])) {
+                let far = (found.expect("a number") - weight as f64 / UNIT as f64).abs();
+                assert!(far < 0.01, "{found:?} is not {weight} steps");
+            }
+        }
+        let case = Case::new(Operation::Linreg, &[10_000, 10, 100], None).expect("a case");
+        let tables = case.local(PartyId::ZERO).expect("columns within their ranges");
+        let aligned = align_in_the_clear(&case.typed, &case.release, &tables).expect("sizes");
+        let plan = Plan::lower(&case.typed, &case.release, aligned.sizes()).expect("a plan");
+        assert_eq!(plan.word_bits, 64);
+        // Twice what the weights' range is wide: what is off by more is not released.
+        assert_eq!(plan.error_bound(0), Some(8.0 * UNIT as f64));
     }
 
     #[test]

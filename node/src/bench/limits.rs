@@ -16,9 +16,13 @@ pub(super) const CELLS: u64 = 1 << 20;
 pub(super) const KEYS: u64 = 1 << 18;
 /// The most products of two cells in a matrix product.
 pub(super) const PRODUCTS: u64 = 1 << 22;
+/// The most products of two cells in a regression, in the form of its plan that has more of them.
+pub(super) const REGRESSION_PRODUCTS: u64 = 1 << 24;
 /// The most cells, and for matrix products eight times as many products, where correlations are made in advance: they
 /// are all in memory then, for a division about 16 KiB a cell.
 pub(super) const STOCKED_CELLS: u64 = 1 << 14;
+/// The most steps of a regression.
+pub(super) const STEPS: u64 = 1_000;
 /// The most measured runs.
 pub(super) const RUNS: u32 = 20;
 /// The most measurements that peers may ask for in an hour, together: each is two entries of the log.
@@ -41,9 +45,16 @@ pub(super) fn task(asked: &BenchTask, party: u8) -> Result<Task, Failure> {
             within("cells of a matrix", largest, CELLS)?;
             within("products", products, if stocked { STOCKED_CELLS * 8 } else { PRODUCTS })?;
         }
+        (Operation::Linreg, [rows, features, steps]) => {
+            within("cells of a matrix", rows.saturating_mul(*features), CELLS)?;
+            within("steps", *steps, STEPS)?;
+            // Once for the matrix by itself, or in each step for the matrix by a vector.
+            let products = rows.saturating_mul(*features).saturating_mul(features.saturating_add(*steps));
+            within("products", products, if stocked { STOCKED_CELLS * 8 } else { REGRESSION_PRODUCTS })?;
+        }
         // Nothing is made in advance for an alignment.
         (Operation::Psi, [keys]) => within("keys", *keys, KEYS)?,
-        (Operation::Matmul | Operation::Psi, _) => return Err(no_shape(operation)),
+        (Operation::Matmul | Operation::Linreg | Operation::Psi, _) => return Err(no_shape(operation)),
         (_, [cells]) => within("cells", *cells, if stocked { STOCKED_CELLS } else { CELLS })?,
         (_, _) => return Err(no_shape(operation)),
     }
@@ -72,7 +83,8 @@ fn within(what: &str, asked: u64, most: u64) -> Result<(), Failure> {
 }
 
 fn no_shape(operation: Operation) -> Failure {
-    let sizes = if operation == Operation::Matmul { "three sizes" } else { "one size" };
+    let three = matches!(operation, Operation::Matmul | Operation::Linreg);
+    let sizes = if three { "three sizes" } else { "one size" };
     refusal(format!("{} is measured on {sizes}", operation.name()), "give as many.")
 }
 
@@ -107,7 +119,7 @@ mod tests {
     #[test]
     fn what_the_command_asks_for_by_default_is_within_the_limits() {
         for operation in Operation::ALL {
-            let shape = operation.shape(100_000, [128, 128, 128]);
+            let shape = operation.shape(100_000, None);
             let task = task(&asked(operation.name(), &shape), 1).expect("within the limits");
             assert_eq!((task.operation, task.shape, task.party), (operation, shape, 1));
         }
@@ -130,6 +142,15 @@ mod tests {
             ("matmul", &[1 << 11, 1 << 11, 1]),
             ("matmul", &[1 << 40, 1 << 40, 1]),
             ("matmul", &[u64::MAX, 0, u64::MAX]),
+            ("linreg", &[100]),
+            ("linreg", &[0, 10, 10]),
+            ("linreg", &[10, 0, 10]),
+            ("linreg", &[10, 10, 0]),
+            ("linreg", &[10, 10, STEPS + 1]),
+            ("linreg", &[CELLS, 2, 1]),
+            ("linreg", &[20_000, 10, 100]),
+            ("linreg", &[1_024, 1_024, 1]),
+            ("linreg", &[u64::MAX, u64::MAX, u64::MAX]),
         ] {
             assert_eq!(refused(&asked(operation, shape)), "USAGE_BENCH_LIMIT", "{operation} {shape:?}");
         }
@@ -147,6 +168,7 @@ mod tests {
         let ahead = |asked: BenchTask| BenchTask { mode: BenchMode::OfflineReady, ..asked };
         assert_eq!(refused(&ahead(asked("div", &[STOCKED_CELLS + 1]))), "USAGE_BENCH_LIMIT");
         assert_eq!(refused(&ahead(asked("matmul", &[128, 128, 128]))), "USAGE_BENCH_LIMIT");
+        assert_eq!(refused(&ahead(asked("linreg", &[10_000, 10, 100]))), "USAGE_BENCH_LIMIT");
     }
 
     #[test]

@@ -42,17 +42,20 @@ pub struct Options {
     /// cells with --offline-ready), 20 runs and 8 minutes for each operation.
     #[arg(long, value_name = "NAME", conflicts_with = "wan")]
     peer: Option<String>,
-    /// The operations, by commas: mul, lt, eq, div, matmul, max, argmax, where, sum, psi. All of them by default.
+    /// The operations, by commas: mul, lt, eq, div, matmul, linreg, max, argmax, where, sum, psi. All of them by
+    /// default.
     #[arg(long = "op", value_name = "OP", value_delimiter = ',')]
     operations: Vec<String>,
     /// The cells of a vector, and the keys of each party for psi.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=MAX_CELLS))]
     n: u64,
-    /// The sizes of matmul: rows, inner, columns.
-    #[arg(long, default_value = "128,128,128", value_name = "M,K,N")]
-    shape: MatrixShape,
+    /// Three sizes: of matmul rows, inner and columns (128,128,128 by default), of linreg, a linear regression by gradient
+    /// descent, rows, features and steps (10000,10,100).
+    #[arg(long, value_name = "M,K,N")]
+    shape: Option<Shape>,
     /// The width of the declared ranges, 24 to 64: of the differences where numbers are compared (40 by default), of
     /// the operands elsewhere (by default what the drawn numbers need: about ±50 with 18 binary digits behind the point).
+    /// linreg has the ranges of its data.
     #[arg(long, value_parser = clap::value_parser!(u32).range(BITS))]
     bits: Option<u32>,
     /// Measured runs of each operation, of which the median counts.
@@ -82,11 +85,11 @@ impl Options {
     }
 }
 
-/// The sizes of a matrix product.
+/// The sizes of a matrix product, or of a regression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct MatrixShape([u64; 3]);
+struct Shape([u64; 3]);
 
-impl FromStr for MatrixShape {
+impl FromStr for Shape {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -97,7 +100,7 @@ impl FromStr for MatrixShape {
             Some([rows, inner, columns]) if within(rows, inner) && within(inner, columns) && within(rows, columns) => {
                 Ok(Self([rows, inner, columns]))
             }
-            _ => Err(format!("three sizes by commas, above 0, with at most {MAX_CELLS} cells in each matrix")),
+            _ => Err(format!("three sizes by commas, above 0, each two of them with a product of at most {MAX_CELLS}")),
         }
     }
 }
@@ -141,7 +144,7 @@ fn measure(options: &Options, operation: Operation) -> Result<BenchReport, Failu
     let task = Task {
         party: 0,
         operation,
-        shape: operation.shape(options.n, options.shape.0),
+        shape: operation.shape(options.n, options.shape.map(|shape| shape.0)),
         bits: operation.bits(options.bits),
         runs: options.runs,
         mode: options.mode(),
@@ -159,7 +162,7 @@ fn measure_with(options: &Options, operation: Operation, peer: &str, client: &Cl
         peer: peer.into(),
         task: BenchTask {
             operation: operation.name().into(),
-            shape: operation.shape(options.n, options.shape.0),
+            shape: operation.shape(options.n, options.shape.map(|shape| shape.0)),
             bits: options.bits,
             runs: options.runs,
             mode: options.mode(),
@@ -199,9 +202,9 @@ mod tests {
 
     #[test]
     fn a_shape_is_three_sizes() {
-        assert_eq!("2,3,4".parse(), Ok(MatrixShape([2, 3, 4])));
+        assert_eq!("2,3,4".parse(), Ok(Shape([2, 3, 4])));
         for wrong in ["2,3", "0,1,1", "1,1,1,1", "a,1,1", "100000,1,100000", "99999999999999999999,1,1"] {
-            assert!(wrong.parse::<MatrixShape>().is_err(), "{wrong}");
+            assert!(wrong.parse::<Shape>().is_err(), "{wrong}");
         }
     }
 }

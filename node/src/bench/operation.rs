@@ -14,6 +14,7 @@ pub(super) enum Operation {
     Eq,
     Div,
     Matmul,
+    Linreg,
     Max,
     Argmax,
     Where,
@@ -22,19 +23,20 @@ pub(super) enum Operation {
 }
 
 /// What the engine does not compute yet; asking for one says so.
-const NOT_YET: [&str; 7] = ["exp", "log", "sqrt", "sigmoid", "sort", "linreg", "logreg"];
+const NOT_YET: [&str; 6] = ["exp", "log", "sqrt", "sigmoid", "sort", "logreg"];
 
 /// The width that comparisons are measured at unless `--bits` says otherwise.
 const DEFAULT_COMPARED_BITS: u32 = 40;
 
 impl Operation {
     /// All of them, in the order of the help text.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Mul,
         Self::Lt,
         Self::Eq,
         Self::Div,
         Self::Matmul,
+        Self::Linreg,
         Self::Max,
         Self::Argmax,
         Self::Where,
@@ -50,6 +52,7 @@ impl Operation {
             Self::Eq => "eq",
             Self::Div => "div",
             Self::Matmul => "matmul",
+            Self::Linreg => "linreg",
             Self::Max => "max",
             Self::Argmax => "argmax",
             Self::Where => "where",
@@ -58,10 +61,11 @@ impl Operation {
         }
     }
 
-    /// The sizes that it is measured on, of those for vectors and for a matrix product.
-    pub(super) fn shape(self, cells: u64, matrix: [u64; 3]) -> Vec<u64> {
+    /// The sizes that it is measured on: the cells of a vector, or the three sizes that are asked for, or its own.
+    pub(super) fn shape(self, cells: u64, asked: Option<[u64; 3]>) -> Vec<u64> {
         match self {
-            Self::Matmul => matrix.to_vec(),
+            Self::Matmul => asked.unwrap_or([128; 3]).to_vec(),
+            Self::Linreg => asked.unwrap_or([10_000, 10, 100]).to_vec(),
             _ => vec![cells],
         }
     }
@@ -77,7 +81,12 @@ impl Operation {
     }
 
     /// The width that is asked for, or the operation's own default; none: that of the numbers drawn.
+    ///
+    /// A regression has the ranges of its data: its products are too wide for others.
     pub(super) fn bits(self, asked: Option<u32>) -> Option<u32> {
+        if self == Self::Linreg {
+            return None;
+        }
         asked.or(self.compares().then_some(DEFAULT_COMPARED_BITS))
     }
 }

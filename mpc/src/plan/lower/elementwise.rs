@@ -41,7 +41,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn sum_of(&mut self, left: &Array, right: &Array, sign: i128) -> Result<Array> {
+    pub(super) fn sum_of(&mut self, left: &Array, right: &Array, sign: i128) -> Result<Array> {
         let range =
             if sign == 1 { lattice::add(left.range, right.range) } else { lattice::subtract(left.range, right.range) };
         let Some(range) = range else { return self.too_wide() };

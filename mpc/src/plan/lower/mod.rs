@@ -8,12 +8,13 @@
 mod check;
 mod elementwise;
 mod lattice;
+mod normal;
 mod reduce;
 mod release;
 mod shape;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_protocol::program::infer::find_column;
 use tacit_protocol::program::types::{Interval, ValueType};
@@ -77,11 +78,15 @@ pub(super) struct Lowering<'a> {
     pub(super) build: Builder,
     /// Bits that are 1 where a promise on a range was broken.
     violations: Vec<ValueId>,
+    /// The products that are taken in their other form.
+    chosen: &'a BTreeSet<normal::Site>,
+    /// Those that have one.
+    sites: BTreeSet<normal::Site>,
 }
 
 impl<'a> Lowering<'a> {
-    fn new(typed: &'a TypedProgram, sizes: &'a BTreeMap<NodeId, u64>) -> Self {
-        Self { typed, sizes, build: Builder::default(), violations: Vec::new() }
+    fn new(typed: &'a TypedProgram, sizes: &'a BTreeMap<NodeId, u64>, chosen: &'a BTreeSet<normal::Site>) -> Self {
+        Self { typed, sizes, build: Builder::default(), violations: Vec::new(), chosen, sites: BTreeSet::new() }
     }
 
     fn refuse<T>(&self, code: &'static str, cause: impl std::fmt::Display) -> Result<T> {
@@ -109,8 +114,8 @@ impl<'a> Lowering<'a> {
         Ok(values)
     }
 
-    /// The results of one run of a loop's body.
-    fn body(&mut self, block: BlockId, parameters: &[Array]) -> Result<Vec<Array>> {
+    /// The results of one run of a loop's body, which changes the first `own` of its parameters.
+    fn body(&mut self, block: BlockId, parameters: &[Array], own: usize) -> Result<Vec<Array>> {
         let (Some(typed), Some(body)) = (self.typed.block(block), self.typed.program().blocks.get(block.0 as usize))
         else {
             return self.refuse("PROGRAM_MALFORMED", "the loop has no body");
@@ -118,7 +123,10 @@ impl<'a> Lowering<'a> {
         let mut values = Vec::with_capacity(body.nodes.len());
         for (index, node) in body.nodes.iter().enumerate() {
             let id = NodeId(u32::try_from(index).expect("a typed program has at most limits::NODES nodes"));
-            let value = self.node(typed, id, node, &values, parameters)?;
+            let value = match self.gradient((block, id), body, &values, parameters, own)? {
+                Some(array) => Lowered::Array(array),
+                None => self.node(typed, id, node, &values, parameters)?,
+            };
             values.push(value);
         }
         body.results.iter().map(|result| self.array(&values, *result)).collect()
@@ -231,18 +239,18 @@ impl<'a> Lowering<'a> {
                 for (carried, item) in carried.iter().zip(elements) {
                     let initial = self.array(values, carried.initial)?;
                     let initial = self.converted(&initial, &item.element)?;
-                    state.push(self.promise(&initial, carried.lo, carried.hi)?);
+                    state.push(self.invariant(&initial, carried.lo, carried.hi)?);
                 }
                 let captured = captured.iter().map(|value| self.array(values, *value)).collect::<Result<Vec<_>>>()?;
                 for trip in 0..*trips {
                     let number = self.integer(i128::from(trip));
                     let parameters: Vec<Array> =
                         state.into_iter().chain(captured.iter().cloned()).chain([number]).collect();
-                    let results = self.body(*body, &parameters)?;
+                    let results = self.body(*body, &parameters, carried.len())?;
                     state = Vec::with_capacity(carried.len());
                     for ((carried, item), result) in carried.iter().zip(elements).zip(results) {
                         let result = self.converted(&result, &item.element)?;
-                        state.push(self.promise(&result, carried.lo, carried.hi)?);
+                        state.push(self.invariant(&result, carried.lo, carried.hi)?);
                     }
                 }
                 return Ok(Lowered::Tuple(state));

@@ -263,6 +263,14 @@ impl Lowering<'_> {
 
     /// The matrix product; invalid cells count as 0.
     pub(super) fn matrix_product(&mut self, left: &Array, right: &Array) -> Result<Array> {
+        let (left, right) = (self.zero_invalid(left), self.zero_invalid(right));
+        let product = self.exact_product(&left, &right)?;
+        self.of_product(&left, &right, product)
+    }
+
+    /// The matrix product of valid numbers, whose step is the product of the factors' steps: for
+    /// [`Self::of_product`] to bring to the lattice of its element.
+    pub(super) fn exact_product(&mut self, left: &Array, right: &Array) -> Result<Array> {
         let (rows, inner, columns, shape) = match (&left.shape[..], &right.shape[..]) {
             ([n], [m]) if n == m => (1, *n, 1, vec![]),
             ([r, n], [m]) if n == m => (*r, *n, 1, vec![*r]),
@@ -270,15 +278,13 @@ impl Lowering<'_> {
             ([r, n], [m, c]) if n == m => (*r, *n, *c, vec![*r, *c]),
             (a, b) => return self.refuse("PROGRAM_TYPE", format!("there is no matrix product of {a:?} and {b:?}")),
         };
-        let (left, right) = (self.zero_invalid(left), self.zero_invalid(right));
         let range = lattice::multiply(left.range, right.range).and_then(|range| lattice::scale(range, inner as i128));
         let Some(range) = range else { return self.too_wide() };
         self.width(range);
         let bits = [self.width(left.range), self.width(right.range)];
         let data = self.build.matrix_multiply([left.data, right.data], bits, [rows, inner, columns]);
-        let error = lattice::product_error(&left, &right).map(|error| error * inner as f64);
-        let product = Array { data, valid: None, shape, range, error, numbers: None, ..left.clone() };
-        self.of_product(&left, &right, product)
+        let error = lattice::product_error(left, right).map(|error| error * inner as f64);
+        Ok(Array { data, valid: None, shape, range, error, numbers: None, ..left.clone() })
     }
 
     fn zero_invalid(&mut self, value: &Array) -> Array {

@@ -1,7 +1,7 @@
 //! The release inside the computation (CHK-702, CHK-704): gates, rounding to the grid, and the values that are 0
 //! where they are not released.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_protocol::Number;
 use tacit_protocol::program::release::{Gate, GateRule, Literal, ReleaseSpec, ReleasedOutput};
@@ -10,8 +10,10 @@ use tacit_protocol::program::{NodeId, TypedProgram};
 use tacit_protocol::schema::Element;
 
 use super::lattice::{Ratio, Rounding, Step};
+use super::normal::Site;
 use super::{Array, Lowered, Lowering};
 use crate::error::Result;
+use crate::plan::build::Finished;
 use crate::plan::step::ValueId;
 use crate::plan::{Plan, PlannedOutput};
 use crate::two_party::Pace;
@@ -19,9 +21,45 @@ use crate::two_party::Pace;
 /// The widest value in words of 64 and of 128 bits: two bits are left for the truncation's proof.
 const WORD_BITS: [(u32, u32); 2] = [(62, 64), (126, 128)];
 
+/// How many products are tried in their other form: each try lowers the program once more.
+const MAX_TRIES: usize = 8;
+
 /// Lowers a program, its release and the row counts of each load and join to a plan.
 pub(in crate::plan) fn lower(typed: &TypedProgram, spec: &ReleaseSpec, sizes: &BTreeMap<NodeId, u64>) -> Result<Plan> {
-    let mut lowering = Lowering::new(typed, sizes);
+    let mut chosen = BTreeSet::new();
+    let (mut plan, sites) = lower_choosing(typed, spec, sizes, &chosen)?;
+    for site in sites.into_iter().take(MAX_TRIES) {
+        chosen.insert(site);
+        // What does not fit in this form stays in the other.
+        match lower_choosing(typed, spec, sizes, &chosen) {
+            Ok((other, _)) if improves(&other, &plan)? => plan = other,
+            _ => {
+                chosen.remove(&site);
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// Whether a plan is cheaper than another of the same program, in words as narrow, and as exact. Cheaper is what takes less
+/// time at [`Pace::default`], whoever the parties are, so that the steps are a function of program and sizes.
+fn improves(plan: &Plan, other: &Plan) -> Result<bool> {
+    let exact = plan.outputs.iter().zip(&other.outputs).all(|(own, others)| match (own.error, others.error) {
+        (Some(own), Some(others)) => own <= others,
+        (_, others) => others.is_none(),
+    });
+    let time = |plan: &Plan| Ok(plan.cost()?.microseconds(&[]));
+    Ok(exact && plan.word_bits <= other.word_bits && time(plan)? < time(other)?)
+}
+
+/// A plan with some products in their other form, and the products that have one.
+fn lower_choosing(
+    typed: &TypedProgram,
+    spec: &ReleaseSpec,
+    sizes: &BTreeMap<NodeId, u64>,
+    chosen: &BTreeSet<Site>,
+) -> Result<(Plan, BTreeSet<Site>)> {
+    let mut lowering = Lowering::new(typed, sizes, chosen);
     let values = lowering.main()?;
     let in_range = lowering.in_range();
     let mut outputs = Vec::with_capacity(spec.outputs.len());
@@ -39,17 +77,10 @@ pub(in crate::plan) fn lower(typed: &TypedProgram, spec: &ReleaseSpec, sizes: &B
         return lowering
             .refuse("PROGRAM_RANGE", format!("a value needs {widest} bits; the engine computes with at most 126"));
     };
-    let (steps, errors, results) = lowering.build.finish(&results);
-    Ok(Plan {
-        word_bits,
-        steps,
-        errors,
-        results,
-        checked: in_range.is_some(),
-        outputs,
-        sizes: sizes.clone(),
-        pace: Pace::default(),
-    })
+    let Finished { steps, errors, notes, roots: results } = lowering.build.finish(&results);
+    let checked = in_range.is_some();
+    let (sizes, pace) = (sizes.clone(), Pace::default());
+    Ok((Plan { word_bits, steps, errors, notes, results, checked, outputs, sizes, pace }, lowering.sites))
 }
 
 impl Lowering<'_> {
