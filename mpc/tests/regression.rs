@@ -259,3 +259,14 @@ fn a_form_that_needs_wider_words_is_not_taken() {
     assert!(wide.notes.is_empty());
     assert_eq!((narrow.word_bits, wide.word_bits), (64, 64));
 }
+
+/// The invariant is as good as its check: steps that are too long carry the weights away, whatever the bound allows.
+#[test]
+fn a_descent_that_diverges_releases_nothing() {
+    let case = Regression { step: "0.015625", ..Regression::new(Form::Minus, 500, 2, 10) }.case();
+    assert_eq!(case.plain().expect_err("the weights leave their range").code().as_str(), "OUT_OF_RANGE");
+    assert_eq!(case.clear().expect_err("nor does the engine release them").code().as_str(), "OUT_OF_RANGE");
+    for released in case.two_parties(4).released {
+        assert_eq!(released.expect_err("nor do two parties").code().as_str(), "OUT_OF_RANGE");
+    }
+}
