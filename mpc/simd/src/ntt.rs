@@ -44,7 +44,7 @@ impl Transform {
     pub fn new(level: Level, prime: u64, log2: u32) -> Self {
         let modulus = Modulus::new(level, prime);
         let n = 1_usize << log2;
-        assert!(n >= BLOCK && (prime - 1) % (2 * n as u64) == 0, "roots of unity for {n} coefficients");
+        assert!(n >= BLOCK && (prime - 1).is_multiple_of(2 * n as u64), "roots of unity for {n} coefficients");
         let root = root_of_unity(&modulus, 2 * n as u64);
         let backward = modulus.invert(root);
         let scale = centred(modulus.invert(n as u64), prime);

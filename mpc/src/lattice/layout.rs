@@ -104,7 +104,7 @@ impl Layout {
     /// Merges of the tree that packs the results.
     fn merges(&self) -> usize {
         let last = self.results() - (self.packed() - 1) * self.inner;
-        let of = |count: usize| (0..self.levels()).map(|level| count.min(1 << level)).sum::<usize>();
+        let of = |count: usize| (1..=self.levels()).map(|level| count.div_ceil(1 << level)).sum::<usize>();
         (self.packed() - 1) * of(self.inner) + of(last)
     }
 
@@ -114,9 +114,9 @@ impl Layout {
         (self.sent_up() + self.sent_down() + keys) as u64 + self.transforms().saturating_mul(transform_bytes)
     }
 
-    /// The work, in batches of element-wise products.
+    /// The work, in batches of element-wise products, which take five milliseconds of each party.
     pub(crate) fn batches(&self) -> u64 {
-        self.transforms().div_ceil(95)
+        self.transforms().div_ceil(80)
     }
 
     /// About how many transforms both parties make.

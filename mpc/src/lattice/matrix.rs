@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::keys::{PublicKey, SecretKey, read_seed};
 use super::layout::{ANSWER_BITS, Layout};
 use super::modular::{invert, multiply, power, product_modulo, reciprocals};
-use super::packing::{Ciphertext, halvings, unshifted};
+use super::packing::{Ciphertext, halvings, offset, unshifted};
 use super::product::{Operand, inputs};
 use super::ring::{Encryption, Residues, Ring, SLOTS, read_encryption, signed, write};
 use super::sample::{Secret, digits, errors, ternary, uniform};
@@ -65,8 +65,8 @@ impl Layout {
 
     /// Puts the entries of the product in place that packed ciphertext `number` has.
     fn place<R: Word>(&self, number: usize, coefficients: &[R], product: &mut [R]) {
-        for offset in 0..self.inner.min(self.results() - number * self.inner) {
-            let result = number * self.inner + offset;
+        for within in 0..self.inner.min(self.results() - number * self.inner) {
+            let (result, offset) = (number * self.inner + within, offset(within, self.levels()));
             let (row, column) = (result / self.column_blocks(), result % self.column_blocks());
             for i in 0..self.rows.min(self.shape.rows - row * self.rows) {
                 for k in 0..self.columns.min(self.shape.columns - column * self.columns) {
@@ -94,8 +94,8 @@ pub(crate) fn encrypt_matrix<R: Word>(layout: &Layout, key: &SecretKey, mut rand
             let words = Zeroizing::new(words_of(&layout.encrypted_block(factor, inner, column)));
             let digits = Operand { words: &words, bits: layout.width }.digits(SLOTS);
             let error = errors(&mut random);
-            for i in 0..layout.limbs {
-                let (transform, prime) = (&Ring::get().limbs[i], LATTICE_LIMBS[i]);
+            for (i, prime) in LATTICE_LIMBS[..layout.limbs].iter().copied().enumerate() {
+                let transform = &Ring::get().limbs[i];
                 let numbers: Vec<&[i64]> = inputs(&digits).into_iter().chain([&error[..]]).collect();
                 let mut factors = digit_factors(digits.len(), prime);
                 factors.push(plain_modulo(layout, prime));
@@ -301,12 +301,8 @@ fn rescaled(layout: &Layout, limbs: &[Residues]) -> Vec<u128> {
 
 /// Appends a part of an answer: the lower bits of all coefficients, then the upper ones.
 fn write_answer(layout: &Layout, part: &[u128], into: &mut Vec<u8>) {
-    let halves: [(u32, fn(u128) -> u64); 2] = [
-        (LOW_BITS, |number| number as u32 as u64),
-        (layout.answer_bits() - LOW_BITS, |number| (number >> LOW_BITS) as u64),
-    ];
-    for (bits, half) in halves {
-        let words: Vec<u64> = part.iter().map(|number| half(*number)).collect();
+    for (bits, shift) in [(LOW_BITS, 0), (layout.answer_bits() - LOW_BITS, LOW_BITS)] {
+        let words: Vec<u64> = part.iter().map(|number| (number >> shift) as u64 & ((1 << bits) - 1)).collect();
         let start = into.len();
         into.resize(start + SLOTS * bits as usize / 8, 0);
         pack(Level::detect(), bits, &words, &mut into[start..]);

@@ -14,7 +14,7 @@ pub(super) fn power(base: u64, exponent: u64, modulo: u64) -> u64 {
     let square = |root: u64| multiply(root, root, modulo);
     match exponent {
         0 => 1,
-        _ if exponent % 2 == 0 => square(power(base, exponent / 2, modulo)),
+        _ if exponent.is_multiple_of(2) => square(power(base, exponent / 2, modulo)),
         _ => multiply(base, power(base, exponent - 1, modulo), modulo),
     }
 }

@@ -111,13 +111,13 @@ impl PackingKey {
     }
 
     /// Packs the ciphertexts that `of` makes of the numbers from 0 to `count`, where there are at most `2^levels`. Their
-    /// coefficients of worth are at multiples of `2^levels`; those of number `i` come to lie `i` places further. Asks for
-    /// some dozens at a time, which bounds memory.
+    /// coefficients of worth are at multiples of `2^levels`; those of number `i` come to lie [`offset`] places further.
+    /// Asks for some dozens at a time, which bounds memory.
     pub(super) fn pack(&self, levels: usize, count: usize, of: &dyn Fn(&[usize]) -> Vec<Ciphertext>) -> Ciphertext {
         self.pack_from(0, 0, levels, count, of)
     }
 
-    /// Those of the numbers that are `first` modulo `2^level`.
+    /// Those of the `2^(levels - level)` numbers from `first` on that there are.
     fn pack_from(
         &self,
         first: usize,
@@ -126,22 +126,24 @@ impl PackingKey {
         count: usize,
         of: &dyn Fn(&[usize]) -> Vec<Ciphertext>,
     ) -> Ciphertext {
-        let numbers: Vec<usize> = (first..count).step_by(1 << level).collect();
+        let numbers: Vec<usize> = (first..count.min(first + (1 << (levels - level)))).collect();
         if numbers.len() > AT_A_TIME {
-            let part = |first| self.pack_from(first, level + 1, levels, count, of);
-            let (a, b) = (part(first), part(first + (1 << level)));
-            return self.merge(level, a, Some(b));
+            let half = 1 << (levels - level - 1);
+            let part = |first: usize| (first < count).then(|| self.pack_from(first, level + 1, levels, count, of));
+            let a = part(first).expect("the first is there");
+            return self.merge(level, a, part(first + half));
         }
-        let mut parts: Vec<Option<Ciphertext>> = of(&numbers).into_iter().map(Some).collect();
-        for level_below in (level..levels).rev() {
-            // Those that differ in this bit of their number.
-            let apart = 1 << (level_below - level);
-            let mut others = parts.split_off(apart.min(parts.len()));
-            others.resize_with(parts.len(), || None);
-            let merge = |(a, b): (Option<Ciphertext>, _)| a.map(|a| self.merge(level_below, a, b));
-            parts = parts.into_par_iter().zip(others).map(merge).collect();
+        let mut parts: Vec<Ciphertext> = of(&numbers);
+        for level in (level..levels).rev() {
+            // Neighbours, of which the last may have none.
+            let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
+            let mut rest = parts.into_iter();
+            while let Some(a) = rest.next() {
+                pairs.push((a, rest.next()));
+            }
+            parts = pairs.into_par_iter().map(|(a, b)| self.merge(level, a, b)).collect();
         }
-        parts.into_iter().flatten().next().expect("a number at least")
+        parts.into_iter().next().expect("a number at least")
     }
 
     /// Both ciphertexts in one, the second shifted by `2^level`.
@@ -274,6 +276,12 @@ fn subtract(from: &mut [u64], other: &[u64], prime: u64) {
         let difference = from.wrapping_sub(*other);
         *from = difference.min(difference.wrapping_add(prime));
     }
+}
+
+/// How far the coefficients of a number lie from multiples of `2^levels`: its bits in reverse, so that numbers next to each
+/// other meet first, and as few merges as there can be have a single ciphertext.
+pub(super) fn offset(number: usize, levels: usize) -> usize {
+    if levels == 0 { 0 } else { number.reverse_bits() >> (usize::BITS as usize - levels) }
 }
 
 /// `2^-levels` modulo a limb: what undoes the doublings of so many merges.

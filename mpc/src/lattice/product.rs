@@ -164,26 +164,26 @@ fn hide(
     let flood = digits(random, set.flood_bits, LATTICE_LIMB_BITS);
     let (parts, mut times) = coefficients(group, mask);
     times.iter_mut().for_each(|times| *times = -*times);
-    for i in 0..set.limbs {
+    let [hiding, uniform] = sums;
+    for (i, (hiding, uniform)) in hiding.iter_mut().zip(uniform).enumerate() {
         let transform = &Ring::get().limbs[i];
         let modulus = transform.modulus();
         let product = *group.lift[i].last().expect("the product is the last");
         let mut turned = Zeroizing::new(vec![0; SLOTS]);
         modulus.combine(&[&selector], &[product], &mut turned);
         transform.forward(&mut turned);
-        let [first, second] = [0, 1].map(|part| {
-            let mut sum = std::mem::take(&mut sums[part][i]);
-            modulus.add_products(&[(&turned, &key.parts[part][i])], &mut sum);
-            transform.backward(&mut sum);
-            sum
-        });
+        for (sum, part) in [&mut *hiding, &mut *uniform].into_iter().zip(&key.parts) {
+            modulus.add_products(&[(&turned, &part[i])], sum);
+            transform.backward(sum);
+        }
+        let [first, second] = [&mut *hiding, &mut *uniform].map(std::mem::take);
         let masked = [signed(&first)].into_iter().chain(parts.iter().map(|part| signed(part)));
         let inputs: Vec<&[i64]> = masked.chain([&times[..]]).chain(inputs(&flood)).collect();
         let factors: Vec<u64> = [1].into_iter().chain(group.lift[i].iter().chain(&group.flood[i]).copied()).collect();
-        sums[0][i] = vec![0; SLOTS];
-        modulus.combine(&inputs, &factors, &mut sums[0][i]);
-        sums[1][i] = vec![0; SLOTS];
-        modulus.combine(&[signed(&second), &error], &[1, product], &mut sums[1][i]);
+        *hiding = vec![0; SLOTS];
+        modulus.combine(&inputs, &factors, hiding);
+        *uniform = vec![0; SLOTS];
+        modulus.combine(&[signed(&second), &error], &[1, product], uniform);
     }
 }
 

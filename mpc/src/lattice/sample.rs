@@ -30,7 +30,7 @@ pub(super) fn errors(prg: &mut Prg) -> Secret {
 
 /// `-1`, `0` and `1`, each as often as the others but for `2^-62` of it.
 pub(super) fn ternary(prg: &mut Prg) -> Secret {
-    each_word(prg, |word| (u128::from(word) * 3 >> 64) as i64 - 1)
+    each_word(prg, |word| ((u128::from(word) * 3) >> 64) as i64 - 1)
 }
 
 /// Uniform digits of a signed number of `bits` bits, the lowest first: each but the uppermost has `digit` bits and no sign.

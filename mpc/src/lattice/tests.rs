@@ -42,7 +42,7 @@ fn words<R: Ring>(seed: u64) -> Vec<R> {
         (0..SLOTS).map(|_| R::from_u128(u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64()))).collect();
     let edges = [0, 1, u128::MAX, 1 << 127, (1 << 127) - 1, 1 << 63, (1 << 63) - 1, 1 << 39, (1 << 39) - 1];
     for (i, word) in words.iter_mut().take(81).enumerate() {
-        *word = R::from_u128(edges[if seed % 2 == 0 { i % 9 } else { i / 9 }]);
+        *word = R::from_u128(edges[if seed.is_multiple_of(2) { i % 9 } else { i / 9 }]);
     }
     words
 }

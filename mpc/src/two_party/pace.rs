@@ -12,8 +12,8 @@ const BLOCKS_PER_TRANSFER: u64 = 16;
 /// What a batch of products by encryption takes of each party's core, likewise: about 5 ms.
 const BLOCKS_PER_BATCH: u64 = 5 << 20;
 
-/// Transforms of each party in a batch.
-const TRANSFORMS_PER_BATCH: u64 = 48;
+/// What a transform of a matrix product takes, with what goes with it: about 60 microseconds.
+const BLOCKS_PER_TRANSFORM: u64 = 1 << 16;
 
 /// The slower of both parties in each respect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl Pace {
 
     /// How many bytes go in the time of a transform, both ways together.
     pub(crate) fn transform_bytes(&self) -> u64 {
-        let blocks = u128::from(BLOCKS_PER_BATCH / TRANSFORMS_PER_BATCH);
-        let bytes = (blocks * 2 << self.0.bandwidth.min(63)) / (1_000_000 << self.0.core_speed.min(63));
+        let blocks = u128::from(BLOCKS_PER_TRANSFORM);
+        let bytes = ((2 * blocks) << self.0.bandwidth.min(63)) / (1_000_000 << self.0.core_speed.min(63));
         u64::try_from(bytes).unwrap_or(u64::MAX).clamp(1, 1 << 32)
     }
 }

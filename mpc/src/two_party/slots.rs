@@ -134,7 +134,10 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             in_waves(
                 answers,
                 |(batch, answer)| (batch, decrypt(&carrier, lattice.secret(), &answer)),
-                |(batch, share)| Ok(shape.take(&mut shares[place(batch)], &share?)),
+                |(batch, share)| {
+                    shape.take(&mut shares[place(batch)], &share?);
+                    Ok(())
+                },
             )?;
         }
         self.channel.flush()?;
