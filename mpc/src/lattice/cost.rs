@@ -1,7 +1,6 @@
 //! What products by encryption send.
 
-use super::keys::{KeySize, KeySizes};
-use super::product::HEAD_BYTES;
+use super::keys::{KeySize, KeySizes, SEED_BYTES};
 use super::ring::LIMB_BYTES;
 use crate::params::SlotSet;
 
@@ -28,7 +27,7 @@ impl Size {
 
     /// Bytes of the encrypted operands of a batch.
     pub(crate) fn sent_up(&self, operands: usize) -> usize {
-        HEAD_BYTES + operands * self.groups * self.set.limbs * LIMB_BYTES
+        SEED_BYTES + operands * self.groups * self.set.limbs * LIMB_BYTES
     }
 
     /// Bytes of the answer to a batch.

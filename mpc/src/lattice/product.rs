@@ -3,7 +3,7 @@
 use tacit_simd::{Level, quotients};
 use zeroize::Zeroizing;
 
-use super::keys::{PublicKey, SEED_BYTES, SecretKey, read_seed};
+use super::keys::{PublicKey, SecretKey, read_seed};
 use super::ring::{Residues, Ring, SLOTS, read, read_encryption, signed, write};
 use super::sample::{Secret, digits, errors, ternary, uniform};
 use super::tables::{Carrier, DIGIT, Group};
@@ -244,9 +244,6 @@ pub(crate) fn decrypt<R: Word>(carrier: &Carrier, key: &SecretKey, mut answer: &
     };
     Ok((0..SLOTS).map(number).collect())
 }
-
-/// Bytes before the polynomials of what is sent up.
-pub(super) const HEAD_BYTES: usize = SEED_BYTES;
 
 /// What each coefficient of an answer is of the kept limbs' product, its noise included.
 #[cfg(test)]
