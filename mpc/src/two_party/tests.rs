@@ -652,7 +652,7 @@ fn matrix_products_by_encryption_are_those_of_the_interpreter_and_cost_what_was_
     let (shared, private) = (Placement::Shared, Placement::Private(PartyId::ZERO));
     let cases = [
         ((300, 100, 1), shared, shared, (21, 21)),
-        ((3, 5000, 3), shared, private, (25, 30)),
+        ((16, 5000, 16), shared, private, (25, 30)),
         ((64, 64, 64), Placement::Private(PartyId::ONE), private, (21, 21)),
         ((20, 700, 30), shared, shared, (32, 32)),
     ];
