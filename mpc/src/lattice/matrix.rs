@@ -14,7 +14,7 @@ use super::keys::{PublicKey, SecretKey, read_seed};
 use super::layout::{ANSWER_BITS, Layout};
 use super::modular::{invert, multiply, power, product_modulo, reciprocals};
 use super::packing::{Ciphertext, halvings, offset, unshifted};
-use super::product::{Operand, inputs};
+use super::product::{Operand, inputs, shares};
 use super::ring::{Encryption, Residues, Ring, SLOTS, read_encryption, signed, write};
 use super::sample::{Secret, digits, errors, ternary, uniform};
 use super::tables::DIGIT;
@@ -153,16 +153,9 @@ pub(crate) fn evaluate_matrix<R: Word>(
         for part in hidden(layout, key, &mut random, &mask, packed) {
             write_answer(layout, &rescaled(layout, &part), &mut answer);
         }
-        let coefficients: Vec<R> = (0..SLOTS).map(|place| masked::<R>(&mask, place).neg()).collect();
-        layout.place(number, &coefficients, &mut share);
+        layout.place(number, &shares::<R>(&mask), &mut share);
     }
     Ok((answer, share))
-}
-
-/// The number of a mask at a place.
-fn masked<R: Word>(mask: &[Secret], place: usize) -> R {
-    let add = |(digit, of): (usize, &Secret)| (of[place] as i128 as u128).wrapping_shl(digit as u32 * DIGIT);
-    R::from_u128(mask.iter().enumerate().map(add).fold(0, u128::wrapping_add))
 }
 
 /// Blocks of the product, over the doublings of their packing, with their entries at multiples of the inner dimension's

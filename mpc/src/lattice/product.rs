@@ -187,8 +187,8 @@ fn hide(
     }
 }
 
-/// The negatives of the masks.
-fn shares<R: Word>(mask: &[Secret]) -> Vec<R> {
+/// The negatives of masks that are given by their digits.
+pub(super) fn shares<R: Word>(mask: &[Secret]) -> Vec<R> {
     let share = |i: usize| {
         let add = |(place, digit): (usize, &Secret)| ((digit[i] as i128) as u128).checked_shl(place as u32 * DIGIT);
         let number = mask.iter().enumerate().filter_map(add).fold(0_u128, u128::wrapping_add);
