@@ -13,7 +13,7 @@ use crate::params::LpnSet;
 pub struct Cost {
     /// Payload bytes that each party sends.
     pub sent: [u64; 2],
-    /// Exchanges one after the other. In an exchange both parties may send, each before it receives.
+    /// Exchanges one after the other. In an exchange both parties send, each before it receives.
     pub rounds: u64,
 }
 
@@ -23,9 +23,10 @@ impl Cost {
         self.sent[0] + self.sent[1]
     }
 
+    /// Who has nothing to say sends a byte ([`super::keep_step`]).
     fn exchange(&mut self, sent: [u64; 2]) {
         if sent != [0; 2] {
-            self.sent = [self.sent[0] + sent[0], self.sent[1] + sent[1]];
+            self.sent = [self.sent[0] + sent[0].max(1), self.sent[1] + sent[1].max(1)];
             self.rounds += 1;
         }
     }
@@ -47,18 +48,16 @@ pub fn set_up(expected: Expected) -> Cost {
         cost.exchange([bytes; 2]);
     }
     let chains = expected.offered.map(chain);
-    let extensions = chains.map(|chain| chain.first().map_or(0, |set| extended(set.inputs() as u64)));
+    let [zero, one] = [0, 1].map(|offerer| {
+        let of_base = chains[offerer].first().map_or(expected.offered[offerer], |set| set.inputs() as u64);
+        softspoken::extensions(of_base, of_base).sum()
+    });
     // Extensions go from the receiver to the sender; those of one set-up follow each other without an answer.
-    cost.exchange([extensions[1], extensions[0]]);
+    cost.exchange([one, zero]);
     for stage in 0..chains[0].len().max(chains[1].len()) {
         cost.silent_round(chains.map(|chain| chain.get(stage).copied()));
     }
     cost
-}
-
-/// The bytes of the extensions for a number that was expected.
-fn extended(expected: u64) -> u64 {
-    softspoken::extensions(expected, expected).sum()
 }
 
 /// What comes after the set-up for `used` transfers of each direction, by the party that offers. The exchanges of the
@@ -77,7 +76,9 @@ pub fn transfers(expected: Expected, used: [u64; 2]) -> Cost {
                 }
             }
             None => {
-                for bytes in softspoken::extensions(expected.offered[offerer], used[offerer]) {
+                let expected = expected.offered[offerer];
+                let ready = softspoken::extensions(expected, expected).count();
+                for bytes in softspoken::extensions(expected, used[offerer]).skip(ready) {
                     let mut sent = [0; 2];
                     sent[1 - offerer] = bytes;
                     cost.exchange(sent);

@@ -6,7 +6,7 @@
 //! that set; any other makes one round of [`S9`] to start [`S11`]. That depends on the expected numbers alone, which both
 //! parties know, so there is nothing to negotiate, and the set's name is in the transcript of each round.
 //! *Security*: that of [`super::softspoken`] and Ferret (malicious); any failure destroys both directions (CHK-601).
-//! *Cost*: [`super::cost`]; about 0.5 MB each way for the set-up of both directions on [`S11`], 0.1 B a transfer after.
+//! *Cost*: [`super::cost`]; both parties send in every exchange ([`keep_step`]); about 0.5 MB each way for the set-up of both directions on [`S11`], 0.1 B a transfer after.
 //! *Shapes and units*: see [`crate::correlations`].
 
 use rand_core::CryptoRng;
@@ -15,6 +15,7 @@ use tacit_simd::{Level, Table};
 use zeroize::Zeroizing;
 
 use super::ferret::{self, Receiving, Round, Sending, Transcript, Work};
+use super::keep_step;
 use super::softspoken::SoftSpoken;
 use crate::channel::Channel;
 use crate::correlations::{Correlations, Pads, Pieces};
@@ -96,12 +97,11 @@ impl Silent {
         let [sent, received] = [party, party.other()].map(|party| expected.offered[party.index()]);
         let [send_chain, receive_chain] = [chain(sent), chain(received)];
         let of_base = |chain: &[&LpnSet], expected| chain.first().map_or(expected, |set| set.inputs() as u64);
-        let base = SoftSpoken::establish(channel, party, session_id, rng)?
-            .expecting(of_base(send_chain, sent), of_base(receive_chain, received));
+        let mut base = SoftSpoken::establish(channel, party, session_id, rng)?;
+        base.prepare(channel, of_base(send_chain, sent), of_base(receive_chain, received))?;
         let [sending, receiving] = base.contexts().map(Direction::new);
         let mut silent = Self { base, sending, receiving, seeds, work, failed: false };
 
-        // The receiver of an extension speaks first, so both directions cross.
         let inputs = |chain: &[&LpnSet]| chain.first().map(|set| Table::zeroed(set.inputs()));
         let (mut sent, mut received) = (inputs(send_chain), inputs(receive_chain));
         if let Some(received) = &mut received {
@@ -134,7 +134,10 @@ impl Silent {
                 channel.flush()?;
                 Some(sending)
             }
-            None => None,
+            None => {
+                keep_step::send(channel)?;
+                None
+            }
         };
         let receiving = match receive {
             Some((set, inputs)) => {
@@ -147,7 +150,11 @@ impl Silent {
                 channel.flush()?;
                 Some(receiving)
             }
-            None => None,
+            None => {
+                keep_step::receive(channel)?;
+                keep_step::send(channel)?;
+                None
+            }
         };
         if let Some(sending) = sending {
             let mut challenge = [0; ferret::CHALLENGE_BYTES];
@@ -156,11 +163,16 @@ impl Silent {
             channel.send(&answer)?;
             channel.flush()?;
             self.sending.start(round);
+        } else {
+            keep_step::receive(channel)?;
+            keep_step::send(channel)?;
         }
         if let Some(receiving) = receiving {
             let mut answer = [0; ferret::ANSWER_BYTES];
             channel.receive(&mut answer)?;
             self.receiving.start(receiving.finish(&answer, STEP_ROUND)?);
+        } else {
+            keep_step::receive(channel)?;
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ use crate::channel::Channel;
 use crate::correlations::{Correlations, Pads};
 use crate::error::{Error, Result};
 use crate::hash::domain_hash;
-use crate::ot::base;
+use crate::ot::{base, keep_step};
 use crate::params::{SOFTSPOKEN_MAX_BLOCKS, SOFTSPOKEN_MIN_BLOCKS, SOFTSPOKEN_TREES};
 use receiver::Receiver;
 use sender::Sender;
@@ -102,13 +102,14 @@ impl SoftSpoken {
         Ok(Self { roles: Some(roles), contexts, pads, expected: [0; 2], sent: Vec::new(), received: Vec::new() })
     }
 
-    /// Tells how many transfers this party will send and receive, so that extensions are no larger than needed. It is
-    /// no limit. The peer must say the same the other way round.
-    #[must_use]
-    pub fn expecting(self, sent: u64, received: u64) -> Self {
-        let mut expecting = self;
-        expecting.expected = [sent, received];
-        expecting
+    /// Makes so many transfers that this party will send, and so many that it will receive, in one exchange. It is no
+    /// limit. The peer must say the same the other way round.
+    ///
+    /// # Errors
+    /// As [`Self::establish`].
+    pub fn prepare(&mut self, channel: &mut dyn Channel, sent: u64, received: u64) -> Result<()> {
+        self.expected = [sent, received];
+        self.extend(channel, [sent, received])
     }
 
     /// What names the directions in which this party sends and receives: equal on both sides, and new for each session.
@@ -123,15 +124,39 @@ impl SoftSpoken {
         self.received.zeroize();
     }
 
-    /// Runs one extension; any failure destroys both directions (CHK-601).
-    fn extend<T>(&mut self, run: impl FnOnce(&mut Sender, &mut Receiver) -> Result<T>) -> Result<T> {
-        let destroyed = || Error::refused("PROTOCOL_OT_CHECK", "the OT session was destroyed by an earlier failure");
-        let (sender, receiver) = self.roles.as_mut().ok_or_else(destroyed)?;
-        let outcome = run(sender, receiver);
+    /// Extends the directions in one exchange until they have made so many transfers in all, sent and received; any
+    /// failure destroys both (CHK-601).
+    fn extend(&mut self, channel: &mut dyn Channel, until: [u64; 2]) -> Result<()> {
+        let outcome = self.try_extend(channel, until);
         if outcome.is_err() {
             self.destroy();
         }
         outcome
+    }
+
+    fn try_extend(&mut self, channel: &mut dyn Channel, until: [u64; 2]) -> Result<()> {
+        let destroyed = || Error::refused("PROTOCOL_OT_CHECK", "the OT session was destroyed by an earlier failure");
+        let (sender, receiver) = self.roles.as_mut().ok_or_else(destroyed)?;
+        let [sends, receives] = [sender.made() < until[0], receiver.made() < until[1]];
+        // The receiver of an extension speaks first, so both directions cross.
+        while receiver.made() < until[1] {
+            receiver.extend(channel, tiles(receiver.made(), self.expected[1]), &mut self.received)?;
+        }
+        if sends && !receives {
+            keep_step::send(channel)?;
+        }
+        while sender.made() < until[0] {
+            sender.extend(channel, tiles(sender.made(), self.expected[0]), &mut self.sent)?;
+        }
+        if receives && !sends {
+            keep_step::receive(channel)?;
+        }
+        Ok(())
+    }
+
+    /// How many transfers each direction has made.
+    fn made(&self) -> [u64; 2] {
+        self.roles.as_ref().map_or([0; 2], |(sender, receiver)| [sender.made(), receiver.made()])
     }
 }
 
@@ -147,8 +172,7 @@ impl Correlations for SoftSpoken {
     fn send_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
         let mut missing = hand_out(&mut self.sent, into);
         while !missing.is_empty() {
-            let expected = self.expected[0];
-            self.sent = self.extend(|sender, _| sender.extend(channel, tiles(sender.made(), expected)))?;
+            self.extend(channel, [self.made()[0] + 1, 0])?;
             missing = hand_out(&mut self.sent, missing);
         }
         Ok(())
@@ -157,8 +181,7 @@ impl Correlations for SoftSpoken {
     fn receive_correlated(&mut self, channel: &mut dyn Channel, into: &mut [u128]) -> Result<()> {
         let mut missing = hand_out(&mut self.received, into);
         while !missing.is_empty() {
-            let expected = self.expected[1];
-            self.received = self.extend(|_, receiver| receiver.extend(channel, tiles(receiver.made(), expected)))?;
+            self.extend(channel, [0, self.made()[1] + 1])?;
             missing = hand_out(&mut self.received, missing);
         }
         Ok(())
@@ -173,6 +196,19 @@ fn hand_out<'a>(pool: &mut Vec<u128>, into: &'a mut [u128]) -> &'a mut [u128] {
     pool[kept..].zeroize();
     pool.truncate(kept);
     missing
+}
+
+/// Appends `n` transfers to a pool, zero at first, and tells where they are. Growth leaves no copy of the others behind.
+fn append(pool: &mut Vec<u128>, n: usize) -> &mut [u128] {
+    let start = pool.len();
+    if pool.capacity() < start + n {
+        let mut grown = Vec::with_capacity(start + n);
+        grown.extend_from_slice(pool);
+        pool.zeroize();
+        *pool = grown;
+    }
+    pool.resize(start + n, 0);
+    &mut pool[start..]
 }
 
 impl Drop for SoftSpoken {

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::check::Challenge;
 use super::tree::Seeds;
 use super::vole::Vole;
-use super::{BLOCK, STEP_EXTENSION};
+use super::{BLOCK, STEP_EXTENSION, append};
 use crate::channel::Channel;
 use crate::error::Result;
 
@@ -27,8 +27,8 @@ impl Receiver {
         self.next_row
     }
 
-    /// Makes `tiles` tiles of transfers and hands out what it receives, with the choice as bit 0.
-    pub(super) fn extend(&mut self, channel: &mut dyn Channel, tiles: usize) -> Result<Vec<u128>> {
+    /// Makes `tiles` tiles of transfers and appends what it receives, with the choice as bit 0.
+    pub(super) fn extend(&mut self, channel: &mut dyn Channel, tiles: usize, received: &mut Vec<u128>) -> Result<()> {
         channel.enter(STEP_EXTENSION);
         let usable = tiles * TILE;
         let blocks = usable + 1;
@@ -41,7 +41,7 @@ impl Receiver {
         channel.send(&challenge.answer(u, &expansion.columns, blocks))?;
         channel.flush()?;
 
-        let mut received = vec![0; usable * BLOCK];
+        let received = append(received, usable * BLOCK);
         let mut rows = Zeroizing::new([0; TILE * BLOCK]);
         for (tile, (received, u)) in received.chunks_exact_mut(TILE * BLOCK).zip(u.chunks_exact(TILE)).enumerate() {
             tacit_simd::transpose(Level::detect(), &expansion.columns, blocks, tile * TILE, &mut rows[..]);
@@ -50,7 +50,7 @@ impl Receiver {
             }
         }
         self.next_row += (usable * BLOCK) as u64;
-        Ok(received)
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::check::{ANSWER_BYTES, Challenge};
 use super::tree::Seeds;
 use super::vole::Vole;
-use super::{BLOCK, STEP_EXTENSION};
+use super::{BLOCK, STEP_EXTENSION, append};
 use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::params::{SOFTSPOKEN_FIELD_BITS, SOFTSPOKEN_TREES};
@@ -34,12 +34,12 @@ impl Sender {
         self.offset
     }
 
-    /// Makes `tiles` tiles of transfers and hands their keys out, with bit 0 cleared: it belongs to the bit of the
-    /// offset that is 1 always.
+    /// Makes `tiles` tiles of transfers and appends their keys, with bit 0 cleared: it belongs to the bit of the offset
+    /// that is 1 always.
     ///
     /// # Errors
     /// `PROTOCOL_OT_CHECK` if the receiver's columns are not consistent (CHK-601).
-    pub(super) fn extend(&mut self, channel: &mut dyn Channel, tiles: usize) -> Result<Vec<u128>> {
+    pub(super) fn extend(&mut self, channel: &mut dyn Channel, tiles: usize, keys: &mut Vec<u128>) -> Result<()> {
         channel.enter(STEP_EXTENSION);
         let usable = tiles * TILE;
         let blocks = usable + 1;
@@ -61,7 +61,7 @@ impl Sender {
             return Err(Error::deviation("PROTOCOL_OT_CHECK", STEP_EXTENSION, "the OT columns are not consistent"));
         }
 
-        let mut keys = vec![0; usable * BLOCK];
+        let keys = append(keys, usable * BLOCK);
         let mut rows = Zeroizing::new([0; TILE * BLOCK]);
         for (tile, keys) in keys.chunks_exact_mut(TILE * BLOCK).enumerate() {
             tacit_simd::transpose(Level::detect(), &columns, blocks, tile * TILE, &mut rows[..]);
@@ -70,7 +70,7 @@ impl Sender {
             }
         }
         self.next_row += (usable * BLOCK) as u64;
-        Ok(keys)
+        Ok(())
     }
 }
 
