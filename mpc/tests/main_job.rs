@@ -330,7 +330,7 @@ fn the_plan_costs_exactly_what_the_channel_counts() {
         });
         // Before it the parties compare the hashes of their plans, in one round.
         assert_eq!(zero.sent + one.sent, cost.bytes + 2 * 32, "{rows} rows");
-        assert_eq!(zero.rounds.max(one.rounds), cost.rounds + 1, "{rows} rows");
+        assert_eq!([zero.rounds, one.rounds], [cost.rounds + 1; 2], "{rows} rows");
         let rows = plan.explain().expect("counts");
         assert_eq!(rows.iter().map(|row| row.bytes).sum::<u64>(), cost.bytes);
         assert_eq!(rows.iter().map(|row| row.rounds).sum::<u64>(), cost.rounds);
