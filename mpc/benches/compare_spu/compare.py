@@ -67,8 +67,8 @@ def main():
     tacit = options.tacit or build()
     python = environment(options.cache)
     journal = Journal(options.resume)
-    wanted = lambda cases: [case for case in cases if not options.only or case[0] in options.only.split(",")]
-    binary = hashlib.sha256(pathlib.Path(tacit).read_bytes()).hexdigest()
+    wanted = lambda cases: [case for case in cases if not options.only or case[0] in options.only]
+    version = hashlib.sha256(pathlib.Path(tacit).read_bytes()).hexdigest()
     rows = []
     for case in wanted(CASES):
         case = scaled(case, options.scale)
@@ -76,13 +76,13 @@ def main():
         # SPU has one width, so that cases which differ in Tacit's share its figures.
         theirs = journal.figures(f"SPU    {name(case)}", ["SPU", op, shape, link, options.runs],
                                  lambda: spu(python, case, options.runs))
-        ours = journal.figures(f"Tacit  {name(case)}", [binary, *case, options.runs],
+        ours = journal.figures(f"Tacit  {name(case)}", [version, *case, options.runs],
                                lambda: measured(tacit, case, options.runs))
         rows.append((case, theirs, ours))
     large = []
     for case in wanted(LARGE if options.large else []):
         case = scaled(case, options.scale)
-        large.append((case, journal.figures(f"Tacit  {name(case)}", [binary, *case, 1], lambda: measured(tacit, case, 1))))
+        large.append((case, journal.figures(f"Tacit  {name(case)}", [version, *case, 1], lambda: measured(tacit, case, 1))))
     text = document(rows, large, options)
     if options.write:
         write(text)
@@ -92,11 +92,11 @@ def main():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="the operations to compare, by commas")
-    parser.add_argument("--runs", type=int, default=3, help="measured runs of each case, of which the median counts")
+    parser.add_argument("--only", type=operations, metavar="OP,...", help="the operations to compare, by commas")
+    parser.add_argument("--runs", type=positive, default=3, help="measured runs of each case, of which the median counts")
     parser.add_argument("--scale", type=float, default=1.0, help="a factor for the work of each case, to try the script quickly")
     parser.add_argument("--large", action="store_true", help="measure Tacit's memory on 10 million cells too")
-    parser.add_argument("--tacit", type=pathlib.Path, help="the binary to measure; built with --release by default")
+    parser.add_argument("--tacit", type=binary, help="the binary to measure; built with --release by default")
     cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path(cache) / "tacit" / "spu-0.9.5",
                         help="where SPU's environment is made")
@@ -105,6 +105,29 @@ def arguments():
                         help="keep each finished measurement in FILE, and take from it what is there already of the same "
                         "binary since this machine was started")
     return parser.parse_args()
+
+
+def operations(text):
+    known = {case[0] for case in CASES}
+    asked = text.split(",")
+    for operation in asked:
+        if operation not in known:
+            raise argparse.ArgumentTypeError(f"there is no {operation!r} to compare; choose of {', '.join(sorted(known))}")
+    return asked
+
+
+def positive(text):
+    runs = int(text)
+    if runs < 1:
+        raise ValueError
+    return runs
+
+
+def binary(text):
+    path = pathlib.Path(text)
+    if not os.access(path, os.X_OK) or not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no program that can be run; build it with `cargo build --release --bin tacit`")
+    return path.resolve()
 
 
 class Journal:
@@ -255,7 +278,7 @@ def conditions(options):
     load = os.getloadavg()[0]
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     asked = " ".join(part for part in [
-        f"--only {options.only}" if options.only else "",
+        f"--only {','.join(options.only)}" if options.only else "",
         f"--runs {options.runs}" if options.runs != 3 else "",
         f"--scale {options.scale}" if options.scale != 1.0 else "",
         "--large" if options.large else "",
