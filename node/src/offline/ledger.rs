@@ -260,7 +260,8 @@ mod tests {
     }
 
     fn open(root: &Path) -> Ledger {
-        Ledger::open(root, mark(root)).expect("opens")
+        let mark = mark(root);
+        crate::offline::tests::unlocked(root, || Ledger::open(root, mark))
     }
 
     #[test]
@@ -286,14 +287,20 @@ mod tests {
     fn what_a_rewriting_that_was_interrupted_left_does_not_count() {
         let dir = tempfile::tempdir().expect("a directory");
         let (root, peer) = (dir.path(), Identity::from_seed(&[1; 32]).peer());
+        let gone = Identity::from_seed(&[2; 32]).peer();
         let mut ledger = open(root);
-        ledger.began(peer, EPOCH).expect("written");
+        for peer in [peer, gone] {
+            ledger.began(peer, EPOCH).expect("written");
+        }
         fs::copy(root.join(FILE), root.join(FRESH)).expect("copied");
+        ledger.dropped(gone).expect("written");
         ledger.claimed(peer, &Kind::DABITS, 7).expect("written");
         ledger.long_bytes = 0;
         ledger.claimed(peer, &Kind::DABITS, 9).expect("written");
         drop(ledger);
-        assert_eq!(open(root).page(&peer).expect("live").claimed, BTreeMap::from([(Kind::DABITS, 9)]));
+        let ledger = open(root);
+        assert_eq!(ledger.page(&peer).expect("live").claimed, BTreeMap::from([(Kind::DABITS, 9)]));
+        assert_eq!(ledger.page(&gone), None);
     }
 
     #[test]
