@@ -23,6 +23,13 @@ const LINK_MBIT: RangeInclusive<u32> = 1..=1_000_000;
 /// The time to a peer and back, in milliseconds.
 const LINK_ROUND_TRIP_MS: RangeInclusive<u32> = 0..=10_000;
 
+/// The rate of idle work, in Mbit/s.
+const IDLE_MBIT: RangeInclusive<u32> = 1..=1_000_000;
+/// The threads of idle work.
+const IDLE_THREADS: RangeInclusive<u32> = 1..=256;
+/// What idle work may keep for each peer, in bytes: 1 MiB to 1 TiB.
+const IDLE_DISK: RangeInclusive<u64> = 1 << 20..=1 << 40;
+
 /// What an operator sets. An unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +73,37 @@ pub struct Config {
     /// process ends, not the node.
     #[serde(default = "default_bench_memory", skip_serializing_if = "is_default_bench_memory")]
     pub bench_memory_mib: u32,
+    /// The section `[idle]`: what the node does with its peers while no job runs.
+    #[serde(default, skip_serializing_if = "Idle::is_default")]
+    pub idle: Idle,
+}
+
+/// What a node does while no job runs: it makes correlations with its peers in advance, so that jobs take less time. An
+/// unknown key is an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Idle {
+    /// Whether it does anything: `true` by default. It needs the peer's node to do so as well.
+    pub enabled: bool,
+    /// The most bytes of the disk for each peer: 1048576 (1 MiB) to 1099511627776 (1 TiB), 1073741824 (1 GiB) by default.
+    pub disk: u64,
+    /// How many threads it uses: 1 to 256, 1 by default.
+    pub threads: u32,
+    /// The most traffic each way, in Mbit/s: 1 to 1000000. Default: no limit but the link's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mbit: Option<u32>,
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self { enabled: true, disk: 1 << 30, threads: 1, mbit: None }
+    }
+}
+
+impl Idle {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn default_peer_timeout() -> u64 {
@@ -154,6 +192,7 @@ impl Config {
             bench_peers: Vec::new(),
             bench_seconds: default_bench_seconds(),
             bench_memory_mib: default_bench_memory(),
+            idle: Idle::default(),
         })
     }
 
@@ -181,7 +220,13 @@ impl Config {
             )
         };
         let config: Self = toml::from_str(&text).map_err(|cause| wrong(&cause))?;
+        if !IDLE_DISK.contains(&config.idle.disk) {
+            let (least, most) = IDLE_DISK.into_inner();
+            return Err(wrong(&format_args!("`idle.disk` is {least} to {most} bytes, not {}", config.idle.disk)));
+        }
         for (key, value, allowed) in [
+            ("idle.threads", config.idle.threads, IDLE_THREADS),
+            ("idle.mbit", config.idle.mbit.unwrap_or(*IDLE_MBIT.end()), IDLE_MBIT),
             ("link_mbit", config.link_mbit, LINK_MBIT),
             ("link_round_trip_ms", config.link_round_trip_ms, LINK_ROUND_TRIP_MS),
             ("bench_seconds", config.bench_seconds, BENCH_SECONDS),
@@ -300,6 +345,37 @@ mod tests {
             let failure = read(wrong).expect_err("a refusal");
             assert_eq!(failure.code.as_str(), "USAGE_CONFIG", "{wrong}");
             assert!(failure.message.contains(wrong.split(' ').next().expect("a key")), "{failure}");
+        }
+    }
+
+    #[test]
+    fn idle_work_is_on_by_default_and_bounded_by_its_section() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let initial = Config::initial(&options(7700)).expect("ports");
+        assert_eq!(initial.idle, Idle { enabled: true, disk: 1 << 30, threads: 1, mbit: None });
+        assert!(!initial.to_toml().contains("idle"), "what is not changed is not written");
+        let read = |lines: &str| {
+            std::fs::write(dir.path().join(FILE), format!("{}\n[idle]\n{lines}\n", initial.to_toml()))
+                .expect("written");
+            Config::read(dir.path())
+        };
+        assert_eq!(read("").expect("an empty section").idle, Idle::default());
+        let set = read("enabled = false\ndisk = 1048576\nthreads = 2\nmbit = 100").expect("a section");
+        assert_eq!(set.idle, Idle { enabled: false, disk: 1 << 20, threads: 2, mbit: Some(100) });
+        assert_eq!(toml::from_str::<Config>(&set.to_toml()).expect("its own text"), set);
+        for (wrong, named) in [
+            ("disk = 1048575", "idle.disk"),
+            ("disk = 1099511627777", "idle.disk"),
+            ("disk = -1", "disk"),
+            ("threads = 0", "idle.threads"),
+            ("threads = 257", "idle.threads"),
+            ("mbit = 0", "idle.mbit"),
+            ("mbit = 1000001", "idle.mbit"),
+            ("disc = 1048576", "disc"),
+        ] {
+            let failure = read(wrong).expect_err("a refusal");
+            assert_eq!(failure.code.as_str(), "USAGE_CONFIG", "{wrong}");
+            assert!(failure.message.contains(named), "{failure}");
         }
     }
 

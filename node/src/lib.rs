@@ -23,6 +23,7 @@ pub mod keys;
 pub mod log;
 pub mod network;
 pub mod node;
+pub mod offline;
 pub mod pairing;
 pub mod peers;
 mod rejections;

@@ -53,6 +53,11 @@ impl Files {
         self.dir.join("peers.journal")
     }
 
+    /// Correlations made in advance with peers. Never to be restored from a backup.
+    pub fn correlations(&self) -> PathBuf {
+        self.dir.join("correlations")
+    }
+
     /// Where imports are kept while they arrive.
     pub fn imports(&self) -> PathBuf {
         self.dir.join("imports")
