@@ -7,6 +7,8 @@
 mod bits;
 mod code;
 mod combine;
+#[cfg(target_arch = "x86_64")]
+mod float;
 mod hash;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
@@ -20,6 +22,10 @@ mod transpose;
 mod tree;
 mod weigh;
 
+#[cfg(target_arch = "x86_64")]
+mod f256;
+#[cfg(target_arch = "x86_64")]
+mod f512;
 #[cfg(target_arch = "x86_64")]
 mod v256;
 #[cfg(target_arch = "x86_64")]
