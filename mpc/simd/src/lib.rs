@@ -21,6 +21,7 @@ mod table;
 mod transpose;
 mod tree;
 mod weigh;
+mod words;
 
 #[cfg(target_arch = "x86_64")]
 mod f256;
@@ -47,3 +48,4 @@ pub use table::Table;
 pub use transpose::{TILE, transpose};
 pub use tree::{Key, expand, flip_pair};
 pub use weigh::{weigh, weigh_marked};
+pub use words::Words;
