@@ -94,24 +94,23 @@ fn unpack_on(bits: u32, from: &[u8], words: &mut [u64]) {
     let blocks = words.as_chunks_mut::<PACKED>().0.iter_mut().zip(from.chunks_exact(PACKED / 8 * bits as usize));
     for (block, from) in blocks {
         let (from, _) = from.as_chunks::<8>();
-        let (mut row, mut left, mut taken) = ([0_u64; ROW], 0, 0);
+        let (mut row, mut used, mut taken) = ([0_u64; ROW], 64, 0);
         for words in block.as_chunks_mut::<ROW>().0 {
             // What is left of the row before are the low bits.
-            for (word, row) in words.iter_mut().zip(&row) {
-                *word = row.checked_shr(64 - left).unwrap_or(0) & mask;
-            }
-            if left >= bits {
-                left -= bits;
+            let low = if used < 64 { row.map(|row| row >> used) } else { [0; ROW] };
+            if used + bits <= 64 {
+                *words = low.map(|low| low & mask);
+                used += bits;
                 continue;
             }
             for (row, from) in row.iter_mut().zip(&from[taken..taken + ROW]) {
                 *row = u64::from_le_bytes(*from);
             }
             taken += ROW;
-            for (word, row) in words.iter_mut().zip(&row) {
-                *word |= row << left & mask;
+            for (word, (low, row)) in words.iter_mut().zip(low.iter().zip(&row)) {
+                *word = (low | row << (64 - used)) & mask;
             }
-            left = 64 + left - bits;
+            used = used + bits - 64;
         }
     }
 }
