@@ -166,29 +166,30 @@ impl PackingKey {
     /// added to each part of it.
     fn switch(&self, level: usize, polynomial: &[Residues], to: [&[&[Residues]]; 2]) -> Ciphertext {
         // Of a key for more limbs, those of the ciphertext and the special ones serve.
-        let limbs = polynomial.len();
-        let count = places(limbs).count();
+        let (limbs, keys) = (polynomial.len(), &self.levels[level]);
         let constants = Switch::of(limbs);
-        let zeros = || (0..count).map(|_| Residues::zeroed(SLOTS)).collect();
-        let mut sums: Ciphertext = [zeros(), zeros()];
-        let mut values = Residues::any(SLOTS);
-        for (digit, key) in constants.digits.iter().zip(&self.levels[level]) {
-            let extended = Extension::new(digit, &polynomial[digit.limbs.clone()]);
-            for (at, place) in places(limbs).enumerate() {
-                extended.modulo(at, place, &mut values);
-                let transform = &Ring::get().limbs[place];
-                transform.forward(&mut values);
-                let of_key = if place < limbs { place } else { self.limbs + place - SPECIAL.start };
-                for part in 0..2 {
-                    transform.modulus().add_products(&[(&values, &key[part][of_key])], &mut sums[part][at]);
-                }
+        let digits = constants.digits.iter().map(|digit| Extension::new(digit, &polynomial[digit.limbs.clone()]));
+        let digits: Vec<Extension<'_>> = digits.collect();
+        let mut values: Vec<Residues> = digits.iter().map(|_| Residues::any(SLOTS)).collect();
+        let mut sums: Ciphertext = Default::default();
+        for (at, place) in places(limbs).enumerate() {
+            let transform = &Ring::get().limbs[place];
+            for (digit, values) in digits.iter().zip(&mut values) {
+                digit.modulo(at, place, values);
+                transform.forward(values);
+            }
+            let of_key = if place < limbs { place } else { self.limbs + place - SPECIAL.start };
+            for (part, sums) in sums.iter_mut().enumerate() {
+                let key = keys.iter().map(|key| &key[part][of_key][..]);
+                let pairs: Vec<(&[u64], &[u64])> = values.iter().map(|values| &values[..]).zip(key).collect();
+                let mut sum = Residues::zeroed(SLOTS);
+                transform.modulus().add_products(&pairs, &mut sum);
+                transform.backward(&mut sum);
+                sums.push(sum);
             }
         }
         let mut to = to.into_iter();
-        sums.map(|mut part| {
-            for (place, sum) in places(limbs).zip(&mut part) {
-                Ring::get().limbs[place].backward(sum);
-            }
+        sums.map(|part| {
             let (kept, special) = part.split_at(limbs);
             constants.drop.apply(kept, special, SPECIAL.start, to.next().unwrap_or_default())
         })

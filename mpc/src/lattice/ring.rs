@@ -31,7 +31,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// The one of this process: about 8 MB of tables.
+    /// The one of this process: about 4 MB of tables.
     pub(super) fn get() -> &'static Self {
         static RING: OnceLock<Ring> = OnceLock::new();
         RING.get_or_init(|| {
