@@ -189,12 +189,12 @@ impl Values {
 
 /// The places from `start` on.
 fn combine_portable(modulus: Values, inputs: &[&[i64]], factors: &[u64], start: usize, into: &mut [u64]) {
-    for (i, into) in into.iter_mut().enumerate().skip(start) {
-        let terms = inputs
-            .iter()
-            .zip(factors)
-            .map(|(input, factor)| modulus.multiply(modulus.residue(input[i]), modulus.residue(*factor as i64)));
-        *into = terms.fold(0, |sum, term| modulus.add(sum, term));
+    into[start..].fill(0);
+    for (input, factor) in inputs.iter().zip(factors) {
+        let factor = modulus.residue(*factor as i64);
+        for (into, number) in into[start..].iter_mut().zip(&input[start..]) {
+            *into = modulus.add(*into, modulus.multiply(modulus.residue(*number), factor));
+        }
     }
 }
 
@@ -209,10 +209,18 @@ fn add_products_portable(modulus: Values, pairs: &[(&[u64], &[u64])], start: usi
 /// The places from `start` on. The sums are taken in the order of the inputs and without fused operations, so that every
 /// level rounds alike.
 fn quotients_portable(inputs: &[&[u64]], reciprocals: &[f64], start: usize, into: &mut [i64]) {
-    for (i, into) in into.iter_mut().enumerate().skip(start) {
-        let terms = inputs.iter().zip(reciprocals).map(|(input, reciprocal)| input[i] as f64 * reciprocal);
-        *into =
-            ((terms.fold(0.0, |sum, term| sum + term) + WHOLE).to_bits() as i64).wrapping_sub(WHOLE.to_bits() as i64);
+    /// Places that are computed together.
+    const PART: usize = 64;
+    for (part, into) in into[start..].chunks_mut(PART).enumerate() {
+        let mut sums = [0.0; PART];
+        for (input, reciprocal) in inputs.iter().zip(reciprocals) {
+            for (sum, number) in sums.iter_mut().zip(&input[start + PART * part..][..into.len()]) {
+                *sum += *number as i64 as f64 * reciprocal;
+            }
+        }
+        for (into, sum) in into.iter_mut().zip(&sums) {
+            *into = ((sum + WHOLE).to_bits() as i64).wrapping_sub(WHOLE.to_bits() as i64);
+        }
     }
 }
 
