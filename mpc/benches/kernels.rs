@@ -1,4 +1,4 @@
-//! Times the kernels of silent transfers and what is built on them, at each level of instructions that the machine has:
+//! Times the kernels of silent transfers, of products by encryption and what is built on them, at each level of instructions that the machine has:
 //! `cargo bench --profile ci -p tacit-mpc --bench kernels`. One thread. Prints the best and the median of many runs in
 //! nanoseconds a unit: the best is what the kernel takes, the median shows what else the machine did.
 
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tacit_mpc::hash::CorrelationRobust;
 use tacit_mpc::prg::Prg;
-use tacit_simd::{Code, Key, Level, Shape, TILE, Table};
+use tacit_simd::{Code, Key, Level, Shape, TILE, Table, Transform, Words};
 
 /// Leaves of a tree, as in the set `s11`.
 const LEAVES: usize = 2048;
@@ -36,6 +36,43 @@ fn blocks(n: usize) -> Vec<u128> {
     let mut blocks = vec![0; n];
     Prg::new(1).fill(&mut blocks);
     blocks
+}
+
+/// The transforms and sums of products and changes of base of products by encryption, in 2^14 coefficients.
+fn lattice(level: Level) {
+    const N: usize = 1 << tacit_mpc::params::LATTICE_LOG2;
+    /// Coefficients of a short polynomial.
+    const SHORT: usize = 512;
+    let prime = tacit_mpc::params::LATTICE_LIMBS[0];
+    let transform = Transform::new(level, prime, N.ilog2());
+    let polynomial = || {
+        let mut words = Words::zeroed(N);
+        blocks(N).iter().zip(words.iter_mut()).for_each(|(block, word)| *word = *block as u64 % prime);
+        words
+    };
+    let [mut values, other, mut sums] = [(); 3].map(|()| polynomial());
+    time(level, "transform forward, ns a coefficient", N, || transform.forward(&mut values));
+    time(level, "transform backward, ns a coefficient", N, || transform.backward(&mut values));
+    time(level, "forward from 512 coefficients, ns a value", N, || {
+        for start in (0..N).step_by(SHORT) {
+            transform.forward_part(SHORT, start, &mut values[..SHORT]);
+        }
+    });
+    for pairs in [1, 16] {
+        let what = format!("sum of {pairs} products mod p, ns a product");
+        let (a, b) = (&other[..SHORT], &values[..SHORT]);
+        time(level, &what, N, || {
+            for _ in 0..N / SHORT / pairs {
+                transform.modulus().add_products(&[(a, b); 16][..pairs], black_box(&mut sums[..SHORT]));
+            }
+        });
+    }
+    let input = bytemuck::cast_slice::<u64, i64>(&other);
+    for terms in [1, 5] {
+        time(level, &format!("change of base of {terms} limbs, ns a coefficient"), N, || {
+            transform.modulus().combine(&[input; 5][..terms], &[prime - 5; 5][..terms], black_box(&mut sums));
+        });
+    }
 }
 
 fn main() {
@@ -92,6 +129,7 @@ fn main() {
                 black_box(&mut rows);
             }
         });
+        lattice(level);
         let shape = Shape { rows: 256, inner: 256, columns: 256 };
         let factor: Vec<u64> = blocks(256 * 256).into_iter().map(|word| word as u64).collect();
         time(level, "matrix product of u64, 256^3, ns a term", 256 * 256 * 256, || {

@@ -7,6 +7,8 @@
 mod bits;
 mod code;
 mod combine;
+#[cfg(target_arch = "x86_64")]
+mod float;
 mod hash;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
@@ -19,7 +21,12 @@ mod table;
 mod transpose;
 mod tree;
 mod weigh;
+mod words;
 
+#[cfg(target_arch = "x86_64")]
+mod f256;
+#[cfg(target_arch = "x86_64")]
+mod f512;
 #[cfg(target_arch = "x86_64")]
 mod v256;
 #[cfg(target_arch = "x86_64")]
@@ -41,3 +48,4 @@ pub use table::Table;
 pub use transpose::{TILE, transpose};
 pub use tree::{Key, expand, flip_pair};
 pub use weigh::{weigh, weigh_marked};
+pub use words::Words;

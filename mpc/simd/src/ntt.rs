@@ -1,21 +1,21 @@
 //! The number-theoretic transform modulo `x^n + 1` and a prime: products of polynomials become products place by place.
 //!
-//! *Source*: Longa and Naehrig, ePrint 2016/504, with the roots in bit-reversed order. Two layers go over memory at a
-//! time, and the last six of each 64 places stay in registers: three between rows of eight, and after a transposition
+//! *Source*: Longa and Naehrig, ePrint 2016/504, with the roots in bit-reversed order. Three or four layers go over memory
+//! at a time, and the last six of each 64 places stay in registers: three between rows of eight, and after a transposition
 //! three between columns. The places of a transform are not put into any order, since only products are taken of them;
 //! all levels have the same.
 
 use crate::Level;
-use crate::residue::{Modulus, Residue, Values, centred, on_levels};
+use crate::residue::{Modulus, Values, centred};
 
 /// Places that the last layers work on together.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// Places of a row of them.
-const ROW: usize = 8;
+pub(crate) const ROW: usize = 8;
 
-/// Places that stay in the first-level cache.
-const CACHED: usize = 1024;
+/// Coefficients at most, as a power of two: bounds what layers add up.
+const MOST_LOG2: u32 = 24;
 
 /// The transform of one length modulo one prime.
 #[derive(Clone, Debug)]
@@ -24,32 +24,58 @@ pub struct Transform {
     forward: Roots,
     backward: Roots,
     /// The inverse of the length.
-    scale: i64,
+    scale: u64,
 }
 
-/// The roots of one direction, as the level computes with them.
+/// The roots of one direction: residues for the portable level, and for the others the numbers of least size in floating
+/// point.
 #[derive(Clone, Debug)]
 struct Roots {
-    /// That of each block of places: the root of the tree is entry 1, the children of entry `i` are `2 i` and `2 i + 1`.
+    /// Those of the upper layers: the root of the tree is entry 1, the children of entry `i` are `2 i` and `2 i + 1`.
     nodes: Vec<u64>,
     /// Those of the last three layers, for each block of 64 places: one, two and four rows of eight.
-    last: Vec<u64>,
+    last: Vec<[[u64; ROW]; 7]>,
+}
+
+/// Roots as kernels take them.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'r> {
+    pub(crate) nodes: &'r [u64],
+    last: &'r [[[u64; ROW]; 7]],
+}
+
+impl<'r> Place<'r> {
+    /// The transform's length.
+    pub(crate) fn len(self) -> usize {
+        BLOCK * self.last.len()
+    }
+
+    /// The roots of the last layers of the blocks from that one on whose root is `node`.
+    pub(crate) fn last_of(self, node: usize) -> &'r [[[u64; ROW]; 7]] {
+        &self.last[node - self.last.len()..]
+    }
+}
+
+/// How many of so many upper layers go over memory together next, `most` at most.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn step(upper: u32, most: u32) -> u32 {
+    upper.div_ceil(upper.div_ceil(most).max(1))
 }
 
 impl Transform {
     /// For polynomials of `2^log2` coefficients.
     ///
     /// # Panics
-    /// If the length is below 64, or the prime is not `1` modulo twice the length.
+    /// If the length is below 64 or above `2^24`, or the prime is not `1` modulo twice the length.
     pub fn new(level: Level, prime: u64, log2: u32) -> Self {
         let modulus = Modulus::new(level, prime);
+        assert!((BLOCK.ilog2()..=MOST_LOG2).contains(&log2), "a length that kernels can take");
         let n = 1_usize << log2;
-        assert!(n >= BLOCK && (prime - 1).is_multiple_of(2 * n as u64), "roots of unity for {n} coefficients");
+        assert!((prime - 1).is_multiple_of(2 * n as u64), "roots of unity for {n} coefficients");
         let root = root_of_unity(&modulus, 2 * n as u64);
-        let backward = modulus.invert(root);
-        let scale = centred(modulus.invert(n as u64), prime);
+        let scale = modulus.invert(n as u64);
         let roots = |root| Roots::new(&modulus, root, log2);
-        Self { forward: roots(root), backward: roots(backward), scale, modulus }
+        Self { forward: roots(root), backward: roots(modulus.invert(root)), scale, modulus }
     }
 
     /// The modulus.
@@ -62,7 +88,7 @@ impl Transform {
     /// # Panics
     /// If the length is another.
     pub fn forward(&self, values: &mut [u64]) {
-        assert_eq!(values.len(), self.forward.nodes.len(), "the transform's length");
+        assert_eq!(values.len(), self.forward.place().len(), "the transform's length");
         self.forward_part(values.len(), 0, values);
     }
 
@@ -72,15 +98,25 @@ impl Transform {
     /// # Panics
     /// If `start` and the room are not multiples of [`Self::granule`], or pass the transform's length.
     pub fn forward_part(&self, filled: usize, start: usize, values: &mut [u64]) {
-        let (granule, n) = (self.granule(filled), self.forward.nodes.len());
+        let (granule, place) = (self.granule(filled), self.forward.place());
         assert!(start.is_multiple_of(granule) && values.len().is_multiple_of(granule), "whole granules");
-        assert!(start + values.len() <= n, "the transform's length");
-        forward(self.modulus.level, self.modulus.values, &self.forward, granule, start, values);
+        assert!(start + values.len() <= place.len(), "the transform's length");
+        let modulus = self.modulus.values;
+        match self.modulus.level {
+            _ if values.is_empty() => {}
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the modulus's level is available, or it would be the portable one.
+            Level::Avx2 => unsafe { crate::f256::forward(modulus, place, granule, start, values) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Level::Avx512 => unsafe { crate::f512::forward(modulus, place, granule, start, values) },
+            _ => forward_portable(modulus, place, granule, start, values),
+        }
     }
 
     /// Of how many values at a time a polynomial with so many coefficients can be computed.
     pub fn granule(&self, filled: usize) -> usize {
-        filled.next_power_of_two().clamp(BLOCK, self.forward.nodes.len())
+        filled.next_power_of_two().clamp(BLOCK, self.forward.place().len())
     }
 
     /// Values to coefficients.
@@ -88,8 +124,20 @@ impl Transform {
     /// # Panics
     /// If the length is another.
     pub fn backward(&self, values: &mut [u64]) {
-        assert_eq!(values.len(), self.backward.nodes.len(), "the transform's length");
-        backward(self.modulus.level, self.modulus.values, &self.backward, self.scale, values);
+        let place = self.backward.place();
+        assert_eq!(values.len(), place.len(), "the transform's length");
+        let modulus = self.modulus.values;
+        #[cfg(target_arch = "x86_64")]
+        let scale = centred(self.scale, modulus.prime) as f64;
+        match self.modulus.level {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the modulus's level is available, or it would be the portable one.
+            Level::Avx2 => unsafe { crate::f256::backward(modulus, place, scale, values) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Level::Avx512 => unsafe { crate::f512::backward(modulus, place, scale, values) },
+            _ => backward_portable(modulus, place, self.scale, values),
+        }
     }
 }
 
@@ -110,273 +158,122 @@ impl Roots {
         for i in 1..n {
             powers[i] = modulus.multiply(powers[i - 1], root);
         }
-        let nodes: Vec<u64> = (0..n).map(|node| powers[node.reverse_bits() >> (usize::BITS - log2)]).collect();
-        let mut last = Vec::with_capacity(n / BLOCK * 7 * ROW);
-        for block in 0..n / BLOCK {
+        // Of node `i`, as the level computes with it.
+        let root = |node: usize| {
+            let root = powers[node.reverse_bits() >> (usize::BITS - log2)];
+            match modulus.level {
+                Level::Portable => root,
+                _ => (centred(root, modulus.prime()) as f64).to_bits(),
+            }
+        };
+        let last = |block: usize| {
+            let mut rows = [[0; ROW]; 7];
             for children in [1, 2, 4] {
                 for child in 0..children {
-                    let row = (0..ROW).map(|lane| nodes[children * (n / ROW + ROW * block + lane) + child]);
-                    last.extend(row);
+                    for (lane, place) in rows[children - 1 + child].iter_mut().enumerate() {
+                        *place = root(children * (n / ROW + ROW * block + lane) + child);
+                    }
                 }
             }
-        }
-        let mut roots = Self { nodes, last };
-        roots.nodes.iter_mut().chain(&mut roots.last).for_each(|root| {
-            let centred = centred(*root, modulus.prime());
-            *root = prepared(modulus.level, centred, modulus.values);
-        });
-        roots
+            rows
+        };
+        Self { nodes: (0..n / ROW).map(root).collect(), last: (0..n / BLOCK).map(last).collect() }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { nodes: &self.nodes, last: &self.last }
     }
 }
 
-/// A root as the level computes with it.
-fn prepared(level: Level, root: i64, modulus: Values) -> u64 {
-    match level {
-        Level::Portable => bytemuck::cast(crate::residue::Whole::of(root, modulus)),
-        _ => bytemuck::cast(crate::residue::Float::of(root, modulus)),
-    }
+type Block = [[u64; ROW]; ROW];
+
+fn transposed(rows: Block) -> Block {
+    std::array::from_fn(|i| rows.map(|row| row[i]))
 }
 
-#[inline(always)]
-fn each<T: Residue>(mut a: [T; ROW], b: [T; ROW], f: impl Fn(T, T) -> T) -> [T; ROW] {
-    for (a, b) in a.iter_mut().zip(b) {
-        *a = f(*a, b);
-    }
-    a
-}
-
-#[inline(always)]
-fn transposed<T: Residue>(rows: [[T; ROW]; ROW]) -> [[T; ROW]; ROW] {
-    let mut columns = rows;
-    for (i, column) in columns.iter_mut().enumerate() {
-        for (place, row) in column.iter_mut().zip(&rows) {
-            *place = row[i];
-        }
-    }
-    columns
-}
-
-/// A layer between the rows of a block: those `half` apart, `root` telling that of each pair.
-#[inline(always)]
-fn rows_forward<T: Residue>(
-    rows: &mut [[T; ROW]; ROW],
-    half: usize,
-    modulus: Values,
-    root: impl Fn(usize) -> [T; ROW],
-) {
+/// A layer between the rows of a block: those `half` apart, `root` telling that of each pair and lane.
+fn rows_forward(rows: &mut Block, half: usize, modulus: Values, root: impl Fn(usize, usize) -> u64) {
     for i in 0..ROW / 2 {
         let (group, within) = (i / half, i % half);
-        let (a, b) = (2 * half * group + within, 2 * half * group + within + half);
-        let turned = each(rows[b], root(group), |x, root| x.multiply(root, modulus));
-        rows[b] = each(rows[a], turned, |x, y| x.subtract(y, modulus));
-        rows[a] = each(rows[a], turned, |x, y| x.add(y, modulus));
+        let (upper, lower) = rows.split_at_mut(2 * half * group + within + half);
+        let pairs = upper[2 * half * group + within].iter_mut().zip(&mut lower[0]);
+        for (lane, (a, b)) in pairs.enumerate() {
+            let turned = modulus.multiply(*b, root(group, lane));
+            (*a, *b) = (modulus.add(*a, turned), modulus.subtract(*a, turned));
+        }
     }
 }
 
-#[inline(always)]
-fn rows_backward<T: Residue>(
-    rows: &mut [[T; ROW]; ROW],
-    half: usize,
-    modulus: Values,
-    root: impl Fn(usize) -> [T; ROW],
-) {
+fn rows_backward(rows: &mut Block, half: usize, modulus: Values, root: impl Fn(usize, usize) -> u64) {
     for i in 0..ROW / 2 {
         let (group, within) = (i / half, i % half);
-        let (a, b) = (2 * half * group + within, 2 * half * group + within + half);
-        let difference = each(rows[a], rows[b], |x, y| x.subtract(y, modulus));
-        rows[a] = each(rows[a], rows[b], |x, y| x.add(y, modulus));
-        rows[b] = each(difference, root(group), |x, root| x.multiply(root, modulus));
+        let (upper, lower) = rows.split_at_mut(2 * half * group + within + half);
+        let pairs = upper[2 * half * group + within].iter_mut().zip(&mut lower[0]);
+        for (lane, (a, b)) in pairs.enumerate() {
+            let difference = modulus.subtract(*a, *b);
+            (*a, *b) = (modulus.add(*a, *b), modulus.multiply(difference, root(group, lane)));
+        }
     }
 }
 
-/// The rows of roots of one block of 64 places.
-#[inline(always)]
-fn last_rows<T: Residue>(last: &[T], block: usize) -> &[[T; ROW]] {
-    &last.as_chunks::<ROW>().0[7 * block..][..7]
-}
-
-#[inline(always)]
-fn block_forward<T: Residue>(values: &mut [T; BLOCK], roots: &[T], last: &[T], node: usize, modulus: Values) {
-    let mut rows = [[values[0]; ROW]; ROW];
-    for (row, values) in rows.iter_mut().zip(values.as_chunks::<ROW>().0) {
-        *row = *values;
-    }
-    rows_forward(&mut rows, 4, modulus, |_| [roots[node]; ROW]);
-    rows_forward(&mut rows, 2, modulus, |group| [roots[2 * node + group]; ROW]);
-    rows_forward(&mut rows, 1, modulus, |group| [roots[4 * node + group]; ROW]);
-    let mut columns = transposed(rows);
-    let last = last_rows(last, node - roots.len() / BLOCK);
-    rows_forward(&mut columns, 4, modulus, |_| last[0]);
-    rows_forward(&mut columns, 2, modulus, |group| last[1 + group]);
-    rows_forward(&mut columns, 1, modulus, |group| last[3 + group]);
-    for (values, column) in values.as_chunks_mut::<ROW>().0.iter_mut().zip(columns) {
-        *values = column;
-    }
-}
-
-#[inline(always)]
-fn block_backward<T: Residue>(values: &mut [T; BLOCK], roots: &[T], last: &[T], node: usize, modulus: Values) {
-    let mut columns = [[values[0]; ROW]; ROW];
-    for (column, values) in columns.iter_mut().zip(values.as_chunks::<ROW>().0) {
-        *column = *values;
-    }
-    let last = last_rows(last, node - roots.len() / BLOCK);
-    rows_backward(&mut columns, 1, modulus, |group| last[3 + group]);
-    rows_backward(&mut columns, 2, modulus, |group| last[1 + group]);
-    rows_backward(&mut columns, 4, modulus, |_| last[0]);
-    let mut rows = transposed(columns);
-    for row in &mut rows {
-        *row = each(*row, *row, |x, _| x.settle(modulus));
-    }
-    rows_backward(&mut rows, 1, modulus, |group| [roots[4 * node + group]; ROW]);
-    rows_backward(&mut rows, 2, modulus, |group| [roots[2 * node + group]; ROW]);
-    rows_backward(&mut rows, 4, modulus, |_| [roots[node]; ROW]);
-    for (values, row) in values.as_chunks_mut::<ROW>().0.iter_mut().zip(rows) {
-        *values = each(row, row, |x, _| x.settle(modulus));
-    }
-}
-
-/// Two layers, of a block whose root is `node`.
-#[inline(always)]
-fn quarters_forward<T: Residue>(values: &mut [T], roots: &[T], node: usize, modulus: Values) {
-    let [first, left, right] = [roots[node], roots[2 * node], roots[2 * node + 1]];
-    let quarter = values.len() / 4;
-    let (low, high) = values.split_at_mut(2 * quarter);
-    let ((a, b), (c, d)) = (low.split_at_mut(quarter), high.split_at_mut(quarter));
-    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-        let (turned_c, turned_d) = (c.multiply(first, modulus), d.multiply(first, modulus));
-        let (low_a, low_b) = (a.add(turned_c, modulus), b.add(turned_d, modulus));
-        let (high_c, high_d) = (a.subtract(turned_c, modulus), b.subtract(turned_d, modulus));
-        let (turned_b, turned_d) = (low_b.multiply(left, modulus), high_d.multiply(right, modulus));
-        (*a, *b) = (low_a.add(turned_b, modulus), low_a.subtract(turned_b, modulus));
-        (*c, *d) = (high_c.add(turned_d, modulus), high_c.subtract(turned_d, modulus));
-    }
-}
-
-#[inline(always)]
-fn quarters_backward<T: Residue>(values: &mut [T], roots: &[T], node: usize, modulus: Values) {
-    let [first, left, right] = [roots[node], roots[2 * node], roots[2 * node + 1]];
-    let quarter = values.len() / 4;
-    let (low, high) = values.split_at_mut(2 * quarter);
-    let ((a, b), (c, d)) = (low.split_at_mut(quarter), high.split_at_mut(quarter));
-    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-        let (low_a, low_b) = (a.add(*b, modulus), a.subtract(*b, modulus).multiply(left, modulus));
-        let (high_c, high_d) = (c.add(*d, modulus), c.subtract(*d, modulus).multiply(right, modulus));
-        *a = low_a.add(high_c, modulus).settle(modulus);
-        *b = low_b.add(high_d, modulus);
-        *c = low_a.subtract(high_c, modulus).multiply(first, modulus);
-        *d = low_b.subtract(high_d, modulus).multiply(first, modulus);
-    }
-}
-
-/// The one layer that is left where the number of layers above those of a block is odd.
-#[inline(always)]
-fn halves_forward<T: Residue>(values: &mut [T], root: T, modulus: Values) {
-    let (low, high) = values.split_at_mut(values.len() / 2);
-    for (a, b) in low.iter_mut().zip(high) {
-        let turned = b.multiply(root, modulus);
-        (*a, *b) = (a.add(turned, modulus), a.subtract(turned, modulus));
-    }
-}
-
-#[inline(always)]
-fn halves_backward<T: Residue>(values: &mut [T], root: T, modulus: Values) {
-    let (low, high) = values.split_at_mut(values.len() / 2);
-    for (a, b) in low.iter_mut().zip(high) {
-        (*a, *b) = (a.add(*b, modulus), a.subtract(*b, modulus).multiply(root, modulus));
-    }
-}
-
-/// Whether the layers above those of a block are odd in number.
-fn is_odd(n: usize) -> bool {
-    (n / BLOCK).ilog2() % 2 == 1
-}
-
-/// The values from `start` on, of a polynomial of `filled` coefficients.
-#[inline(always)]
-fn forward_on<T: Residue>(modulus: Values, roots: &Roots, filled: usize, start: usize, values: &mut [u64]) {
-    for value in values[..filled].iter_mut() {
-        *value = bytemuck::cast(T::of(*value as i64, modulus));
-    }
+fn forward_portable(modulus: Values, place: Place<'_>, granule: usize, start: usize, values: &mut [u64]) {
     // A layer adds what is nothing to the lower half and takes it off for the upper one.
-    for copy in 1..values.len() / filled {
-        values.copy_within(..filled, copy * filled);
+    for copy in 1..values.len() / granule {
+        values.copy_within(..granule, copy * granule);
     }
-    let (n, values) = (roots.nodes.len(), bytemuck::cast_slice_mut::<u64, T>(values));
-    let (nodes, last) = (bytemuck::cast_slice::<u64, T>(&roots.nodes), bytemuck::cast_slice::<u64, T>(&roots.last));
-    let node = |len: usize, i: usize| (n + start) / len + i;
-    let mut len = filled;
-    if is_odd(filled) {
-        for (i, block) in values.chunks_exact_mut(len).enumerate() {
-            halves_forward(block, nodes[node(len, i)], modulus);
+    let mut len = granule;
+    while len > BLOCK {
+        let roots = &place.nodes[(place.len() + start) / len..];
+        for (block, root) in values.chunks_exact_mut(len).zip(roots) {
+            let (low, high) = block.split_at_mut(len / 2);
+            for (a, b) in low.iter_mut().zip(high) {
+                let turned = modulus.multiply(*b, *root);
+                (*a, *b) = (modulus.add(*a, turned), modulus.subtract(*a, turned));
+            }
         }
         len /= 2;
     }
-    while len > CACHED {
-        for (i, block) in values.chunks_exact_mut(len).enumerate() {
-            quarters_forward(block, nodes, node(len, i), modulus);
-        }
-        len /= 4;
-    }
-    for (j, part) in values.chunks_exact_mut(len).enumerate() {
-        let mut inner = len;
-        while inner > BLOCK {
-            for (i, block) in part.chunks_exact_mut(inner).enumerate() {
-                quarters_forward(block, nodes, node(inner, j * (len / inner) + i), modulus);
-            }
-            inner /= 4;
-        }
-        for (i, block) in part.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-            block_forward(block, nodes, last, node(BLOCK, j * (len / BLOCK) + i), modulus);
-        }
-    }
-    for value in bytemuck::cast_slice_mut::<T, u64>(values) {
-        *value = bytemuck::cast::<u64, T>(*value).residue(modulus);
+    let (first, nodes) = ((place.len() + start) / BLOCK, place.nodes);
+    let blocks = values.as_chunks_mut::<ROW>().0.as_chunks_mut::<ROW>().0;
+    for (node, (rows, last)) in (first..).zip(blocks.iter_mut().zip(place.last_of(first))) {
+        rows_forward(rows, 4, modulus, |_, _| nodes[node]);
+        rows_forward(rows, 2, modulus, |group, _| nodes[2 * node + group]);
+        rows_forward(rows, 1, modulus, |group, _| nodes[4 * node + group]);
+        *rows = transposed(*rows);
+        rows_forward(rows, 4, modulus, |_, lane| last[0][lane]);
+        rows_forward(rows, 2, modulus, |group, lane| last[1 + group][lane]);
+        rows_forward(rows, 1, modulus, |group, lane| last[3 + group][lane]);
     }
 }
-on_levels!(fn forward(modulus: Values, roots: &Roots, filled: usize, start: usize, values: &mut [u64]) = forward_on);
 
-#[inline(always)]
-fn backward_on<T: Residue>(modulus: Values, roots: &Roots, scale: i64, values: &mut [u64]) {
-    for value in values.iter_mut() {
-        *value = bytemuck::cast(T::of(*value as i64, modulus));
+fn backward_portable(modulus: Values, place: Place<'_>, scale: u64, values: &mut [u64]) {
+    let (first, nodes) = (place.len() / BLOCK, place.nodes);
+    let blocks = values.as_chunks_mut::<ROW>().0.as_chunks_mut::<ROW>().0;
+    for (node, (rows, last)) in (first..).zip(blocks.iter_mut().zip(place.last_of(first))) {
+        rows_backward(rows, 1, modulus, |group, lane| last[3 + group][lane]);
+        rows_backward(rows, 2, modulus, |group, lane| last[1 + group][lane]);
+        rows_backward(rows, 4, modulus, |_, lane| last[0][lane]);
+        *rows = transposed(*rows);
+        rows_backward(rows, 1, modulus, |group, _| nodes[4 * node + group]);
+        rows_backward(rows, 2, modulus, |group, _| nodes[2 * node + group]);
+        rows_backward(rows, 4, modulus, |_, _| nodes[node]);
     }
-    let (n, values) = (values.len(), bytemuck::cast_slice_mut::<u64, T>(values));
-    let (nodes, last) = (bytemuck::cast_slice::<u64, T>(&roots.nodes), bytemuck::cast_slice::<u64, T>(&roots.last));
-    let odd = is_odd(n);
-    let whole = if odd { n / 2 } else { n };
-    let mut cached = whole;
-    while cached > CACHED {
-        cached /= 4;
-    }
-    for (j, part) in values.chunks_exact_mut(cached).enumerate() {
-        for (i, block) in part.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-            block_backward(block, nodes, last, n / BLOCK + j * (cached / BLOCK) + i, modulus);
-        }
-        let mut inner = 4 * BLOCK;
-        while inner <= cached {
-            for (i, block) in part.chunks_exact_mut(inner).enumerate() {
-                quarters_backward(block, nodes, n / inner + j * (cached / inner) + i, modulus);
+    let mut len = 2 * BLOCK;
+    while len <= values.len() {
+        let roots = &nodes[place.len() / len..];
+        for (block, root) in values.chunks_exact_mut(len).zip(roots) {
+            let (low, high) = block.split_at_mut(len / 2);
+            for (a, b) in low.iter_mut().zip(high) {
+                let difference = modulus.subtract(*a, *b);
+                (*a, *b) = (modulus.add(*a, *b), modulus.multiply(difference, *root));
             }
-            inner *= 4;
         }
+        len *= 2;
     }
-    let mut len = 4 * cached;
-    while len <= whole {
-        for (i, block) in values.chunks_exact_mut(len).enumerate() {
-            quarters_backward(block, nodes, n / len + i, modulus);
-        }
-        len *= 4;
-    }
-    if odd {
-        halves_backward(values, nodes[1], modulus);
-    }
-    let scale = T::of(scale, modulus);
-    for value in bytemuck::cast_slice_mut::<T, u64>(values) {
-        *value = bytemuck::cast::<u64, T>(*value).multiply(scale, modulus).residue(modulus);
+    for value in values {
+        *value = modulus.multiply(*value, scale);
     }
 }
-on_levels!(fn backward(modulus: Values, roots: &Roots, scale: i64, values: &mut [u64]) = backward_on);
 
 #[cfg(test)]
 mod tests {
@@ -464,6 +361,59 @@ mod tests {
                     assert!(values == case, "{level:?}, modulo {prime}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_level_has_the_same_values_of_edges_modulo_the_largest_and_the_smallest_primes() {
+        // Just below 2^47, and the least with a root of the order.
+        for (prime, lengths) in
+            [((1 << 47) - 127, 6..=6), ((1 << 47) - 229_375, 6..=14), (257, 6..=7), (12_289, 6..=11)]
+        {
+            for log2 in lengths {
+                let reference = Transform::new(Level::Portable, prime, log2);
+                let edges = [0, 1, prime / 2, prime / 2 + 1, prime - 1];
+                for case in 0..12 {
+                    let mut numbers = numbers(1 << log2, prime, case);
+                    let edge = |number: u64| edges[(number >> 3) as usize % edges.len()];
+                    match case {
+                        0..5 => numbers.fill(edges[case as usize]),
+                        5..10 => numbers.iter_mut().for_each(|number| *number = edge(*number)),
+                        _ => {}
+                    }
+                    let (mut values, mut coefficients) = (numbers.clone(), numbers.clone());
+                    reference.forward(&mut values);
+                    reference.backward(&mut coefficients);
+                    for level in levels() {
+                        let transform = Transform::new(level, prime, log2);
+                        let mut forward = numbers.clone();
+                        transform.forward(&mut forward);
+                        assert!(forward == values, "{level:?}, 2^{log2} coefficients modulo {prime}");
+                        let mut backward = numbers.clone();
+                        transform.backward(&mut backward);
+                        assert!(backward == coefficients, "{level:?}, 2^{log2} values modulo {prime}");
+                        transform.backward(&mut forward);
+                        assert!(forward == numbers, "{level:?}, 2^{log2} coefficients modulo {prime}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_those_at_the_odd_powers_of_the_root() {
+        let (log2, prime) = (8, PRIMES[0]);
+        let modulus = Modulus::new(Level::Portable, prime);
+        let root = root_of_unity(&modulus, 2 << log2);
+        let numbers = numbers(1 << log2, prime, 4);
+        let at = |x: u64| numbers.iter().rev().fold(0, |sum, number| (modulus.multiply(sum, x) + number) % prime);
+        let mut expected: Vec<u64> = (0..1 << log2).map(|i| at(modulus.power(root, 2 * i + 1))).collect();
+        expected.sort_unstable();
+        for level in levels() {
+            let mut values = numbers.clone();
+            Transform::new(level, prime, log2).forward(&mut values);
+            values.sort_unstable();
+            assert!(values == expected, "{level:?}");
         }
     }
 }

@@ -3,7 +3,6 @@
 //! The words of a column are packed one behind the other, so that a register holds a row and shifts by one number.
 
 use crate::Level;
-use crate::residue::{Residue, on_levels};
 
 /// Words of a row.
 const ROW: usize = 8;
@@ -34,8 +33,37 @@ fn check(bits: u32, words: usize, bytes: usize) {
     assert_eq!(bytes, words * bits as usize / 8, "bytes for so many bits");
 }
 
+/// Defines the dispatch of a kernel that the compiler makes for each level.
+macro_rules! on_levels {
+    (fn $name:ident($($arg:ident: $type:ty),* $(,)?) = $generic:ident) => {
+        fn $name(level: Level, $($arg: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2($($arg: $type),*) {
+                $generic($($arg),*);
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2")]
+            fn avx512($($arg: $type),*) {
+                $generic($($arg),*);
+            }
+
+            match level.or_portable() {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: `or_portable` found the level.
+                Level::Avx2 => unsafe { avx2($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above.
+                Level::Avx512 => unsafe { avx512($($arg),*) },
+                _ => $generic($($arg),*),
+            }
+        }
+    };
+}
+
 #[inline(always)]
-fn pack_on<T: Residue>(bits: u32, words: &[u64], into: &mut [u8]) {
+fn pack_on(bits: u32, words: &[u64], into: &mut [u8]) {
     let blocks = words.as_chunks::<PACKED>().0.iter().zip(into.chunks_exact_mut(PACKED / 8 * bits as usize));
     for (block, into) in blocks {
         let (into, _) = into.as_chunks_mut::<8>();
@@ -61,29 +89,28 @@ fn pack_on<T: Residue>(bits: u32, words: &[u64], into: &mut [u8]) {
 on_levels!(fn pack_to(bits: u32, words: &[u64], into: &mut [u8]) = pack_on);
 
 #[inline(always)]
-fn unpack_on<T: Residue>(bits: u32, from: &[u8], words: &mut [u64]) {
+fn unpack_on(bits: u32, from: &[u8], words: &mut [u64]) {
     let mask = (1 << bits) - 1;
     let blocks = words.as_chunks_mut::<PACKED>().0.iter_mut().zip(from.chunks_exact(PACKED / 8 * bits as usize));
     for (block, from) in blocks {
         let (from, _) = from.as_chunks::<8>();
-        let (mut row, mut left, mut taken) = ([0_u64; ROW], 0, 0);
+        let (mut row, mut used, mut taken) = ([0_u64; ROW], 64, 0);
         for words in block.as_chunks_mut::<ROW>().0 {
             // What is left of the row before are the low bits.
-            for (word, row) in words.iter_mut().zip(&row) {
-                *word = row.checked_shr(64 - left).unwrap_or(0) & mask;
-            }
-            if left >= bits {
-                left -= bits;
+            let low = if used < 64 { row.map(|row| row >> used) } else { [0; ROW] };
+            if used + bits <= 64 {
+                *words = low.map(|low| low & mask);
+                used += bits;
                 continue;
             }
             for (row, from) in row.iter_mut().zip(&from[taken..taken + ROW]) {
                 *row = u64::from_le_bytes(*from);
             }
             taken += ROW;
-            for (word, row) in words.iter_mut().zip(&row) {
-                *word |= row << left & mask;
+            for (word, (low, row)) in words.iter_mut().zip(low.iter().zip(&row)) {
+                *word = (low | row << (64 - used)) & mask;
             }
-            left = 64 + left - bits;
+            used = used + bits - 64;
         }
     }
 }

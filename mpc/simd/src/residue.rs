@@ -4,12 +4,17 @@
 //! a fused operation tells exactly, and so is what remains after a multiple of the prime near it. All of that is exact for
 //! primes of so few bits, so that the results are those of the integers that the portable twin uses.
 
-use bytemuck::Pod;
-
 use crate::Level;
+use crate::ntt::ROW;
 
 /// Primes have fewer bits.
 pub const PRIME_BITS: u32 = 47;
+
+/// Terms of a sum at most.
+pub(crate) const TERMS: usize = 16;
+
+/// A number of size below `2^51` that is added to it and taken off is rounded to the nearest whole one, even ones first.
+pub(crate) const WHOLE: f64 = 6_755_399_441_055_744.0;
 
 /// A prime modulus, for kernels of a level.
 #[derive(Clone, Debug)]
@@ -21,9 +26,9 @@ pub struct Modulus {
 /// The prime as the kernels want it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Values {
-    prime: u64,
-    float: f64,
-    inverse: f64,
+    pub(crate) prime: u64,
+    pub(crate) float: f64,
+    pub(crate) inverse: f64,
 }
 
 impl Modulus {
@@ -69,9 +74,25 @@ impl Modulus {
     /// # Panics
     /// If the slices differ in length, or there are more than 16 inputs.
     pub fn combine(&self, inputs: &[&[i64]], factors: &[u64], into: &mut [u64]) {
-        assert!(inputs.len() == factors.len() && inputs.len() <= 16, "a factor an input, 16 at most");
+        assert!(inputs.len() == factors.len() && inputs.len() <= TERMS, "a factor an input, 16 at most");
         assert!(inputs.iter().all(|input| input.len() == into.len()), "inputs of one length");
-        combine(self.level, self.values, inputs, factors, into);
+        let whole = into.len() / ROW * ROW;
+        let done = match self.level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => {
+                // SAFETY: the modulus's level is available, or it would be the portable one.
+                unsafe { crate::f256::combine(self.values, inputs, factors, &mut into[..whole]) };
+                whole
+            }
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => {
+                // SAFETY: as above.
+                unsafe { crate::f512::combine(self.values, inputs, factors, &mut into[..whole]) };
+                whole
+            }
+            _ => 0,
+        };
+        combine_portable(self.values, inputs, factors, done, into);
     }
 
     /// `into + sum(a * b)` place by place, of residues.
@@ -79,9 +100,25 @@ impl Modulus {
     /// # Panics
     /// If the slices differ in length, or there are more than 16 pairs.
     pub fn add_products(&self, pairs: &[(&[u64], &[u64])], into: &mut [u64]) {
-        assert!(pairs.len() <= 16, "16 pairs at most");
+        assert!(pairs.len() <= TERMS, "16 pairs at most");
         assert!(pairs.iter().all(|(a, b)| a.len() == into.len() && b.len() == into.len()), "factors of one length");
-        add_products(self.level, self.values, pairs, into);
+        let whole = into.len() / ROW * ROW;
+        let done = match self.level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => {
+                // SAFETY: as above.
+                unsafe { crate::f256::add_products(self.values, pairs, &mut into[..whole]) };
+                whole
+            }
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => {
+                // SAFETY: as above.
+                unsafe { crate::f512::add_products(self.values, pairs, &mut into[..whole]) };
+                whole
+            }
+            _ => 0,
+        };
+        add_products_portable(self.values, pairs, done, into);
     }
 }
 
@@ -93,219 +130,99 @@ impl Modulus {
 pub fn quotients(level: Level, inputs: &[&[u64]], reciprocals: &[f64], into: &mut [i64]) {
     assert!(inputs.len() == reciprocals.len(), "a reciprocal an input");
     assert!(inputs.iter().all(|input| input.len() == into.len()), "inputs of one length");
-    quotients_of(level, inputs, reciprocals, into);
-}
-
-/// Defines the dispatch of a kernel that is generic over [`Residue`].
-macro_rules! on_levels {
-    (fn $name:ident($($arg:ident: $type:ty),* $(,)?) = $generic:ident) => {
-        fn $name(level: $crate::Level, $($arg: $type),*) {
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $type),*) {
-                $generic::<$crate::residue::Float>($($arg),*);
-            }
-
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            fn avx512($($arg: $type),*) {
-                $generic::<$crate::residue::Float>($($arg),*);
-            }
-
-            match level.or_portable() {
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: `or_portable` found the level.
-                $crate::Level::Avx2 => unsafe { avx2($($arg),*) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above.
-                $crate::Level::Avx512 => unsafe { avx512($($arg),*) },
-                _ => $generic::<$crate::residue::Whole>($($arg),*),
-            }
+    let whole = into.len() / ROW * ROW;
+    let done = match level.or_portable() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => {
+            // SAFETY: `or_portable` found the level.
+            unsafe { crate::f256::quotients(inputs, reciprocals, &mut into[..whole]) };
+            whole
         }
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => {
+            // SAFETY: as above.
+            unsafe { crate::f512::quotients(inputs, reciprocals, &mut into[..whole]) };
+            whole
+        }
+        _ => 0,
     };
-}
-pub(crate) use on_levels;
-
-/// A number modulo the prime, as a level computes with it: as large as `2^5` times the prime between [`Self::settle`]s.
-pub(crate) trait Residue: Copy + Pod {
-    /// Of a number below `2^47` in size.
-    fn of(number: i64, modulus: Values) -> Self;
-
-    /// The residue, from 0 to the prime.
-    fn residue(self, modulus: Values) -> u64;
-
-    /// The product with a residue of at most the prime in size, up to the prime in size itself.
-    fn multiply(self, other: Self, modulus: Values) -> Self;
-
-    /// The sum.
-    fn add(self, other: Self, modulus: Values) -> Self;
-
-    /// The difference.
-    fn subtract(self, other: Self, modulus: Values) -> Self;
-
-    /// Makes it at most the prime in size.
-    fn settle(self, modulus: Values) -> Self;
+    quotients_portable(inputs, reciprocals, done, into);
 }
 
-/// A residue of the portable twin, from 0 to the prime.
-pub(crate) type Whole = u64;
-
-impl Residue for Whole {
+impl Values {
+    /// The residue of a number.
     #[inline(always)]
-    fn of(number: i64, modulus: Values) -> Self {
-        let rest = number % modulus.prime as i64;
-        (rest + (rest >> 63 & modulus.prime as i64)) as u64
+    pub(crate) fn residue(self, number: i64) -> u64 {
+        let rest = number % self.prime as i64;
+        (rest + (rest >> 63 & self.prime as i64)) as u64
     }
 
+    /// The product of two residues.
     #[inline(always)]
-    fn residue(self, _modulus: Values) -> u64 {
-        self
-    }
-
-    #[inline(always)]
-    fn multiply(self, other: Self, modulus: Values) -> Self {
+    pub(crate) fn multiply(self, a: u64, b: u64) -> u64 {
         // The estimate is one too large or too small at most.
-        let estimate = (self as f64 * other as f64 * modulus.inverse) as u64;
-        let rest = self.wrapping_mul(other).wrapping_sub(estimate.wrapping_mul(modulus.prime)) as i64;
-        let rest = rest + (rest >> 63 & modulus.prime as i64);
-        less(rest as u64, modulus)
+        let estimate = (a as f64 * b as f64 * self.inverse) as u64;
+        let rest = a.wrapping_mul(b).wrapping_sub(estimate.wrapping_mul(self.prime)) as i64;
+        let rest = rest + (rest >> 63 & self.prime as i64);
+        self.less(rest as u64)
     }
 
+    /// The sum of two residues.
     #[inline(always)]
-    fn add(self, other: Self, modulus: Values) -> Self {
-        less(self + other, modulus)
+    pub(crate) fn add(self, a: u64, b: u64) -> u64 {
+        self.less(a + b)
     }
 
+    /// The difference of two residues.
     #[inline(always)]
-    fn subtract(self, other: Self, modulus: Values) -> Self {
-        less(self + modulus.prime - other, modulus)
+    pub(crate) fn subtract(self, a: u64, b: u64) -> u64 {
+        self.less(a + self.prime - b)
     }
 
+    /// Less the prime where that is not negative.
     #[inline(always)]
-    fn settle(self, _modulus: Values) -> Self {
-        self
+    fn less(self, number: u64) -> u64 {
+        let rest = number.wrapping_sub(self.prime) as i64;
+        (rest + (rest >> 63 & self.prime as i64)) as u64
     }
 }
 
-/// Less the prime where that is not negative.
-#[inline(always)]
-fn less(number: u64, modulus: Values) -> u64 {
-    let rest = number.wrapping_sub(modulus.prime) as i64;
-    (rest + (rest >> 63 & modulus.prime as i64)) as u64
-}
-
-/// A residue of the vector levels.
-pub(crate) type Float = f64;
-
-impl Residue for Float {
-    #[inline(always)]
-    fn of(number: i64, _modulus: Values) -> Self {
-        // Exact below 2^51, and unlike the conversion of the language it has vector instructions on every level.
-        const BIAS: f64 = 6_755_399_441_055_744.0;
-        f64::from_bits((BIAS.to_bits() as i64).wrapping_add(number) as u64) - BIAS
-    }
-
-    #[inline(always)]
-    fn residue(self, modulus: Values) -> u64 {
-        const BIAS: f64 = 4_503_599_627_370_496.0;
-        let settled = self.settle(modulus);
-        let positive = if settled < 0.0 { settled + modulus.float } else { settled };
-        (positive + BIAS).to_bits() ^ BIAS.to_bits()
-    }
-
-    #[inline(always)]
-    fn multiply(self, other: Self, modulus: Values) -> Self {
-        let product = self * other;
-        let rest = self.mul_add(other, -product);
-        let times = (product * modulus.inverse).round_ties_even();
-        (-times).mul_add(modulus.float, product) + rest
-    }
-
-    #[inline(always)]
-    fn add(self, other: Self, _modulus: Values) -> Self {
-        self + other
-    }
-
-    #[inline(always)]
-    fn subtract(self, other: Self, _modulus: Values) -> Self {
-        self - other
-    }
-
-    #[inline(always)]
-    fn settle(self, modulus: Values) -> Self {
-        let times = (self * modulus.inverse).round_ties_even();
-        (-times).mul_add(modulus.float, self)
+/// The places from `start` on.
+fn combine_portable(modulus: Values, inputs: &[&[i64]], factors: &[u64], start: usize, into: &mut [u64]) {
+    into[start..].fill(0);
+    for (input, factor) in inputs.iter().zip(factors) {
+        let factor = modulus.residue(*factor as i64);
+        for (into, number) in into[start..].iter_mut().zip(&input[start..]) {
+            *into = modulus.add(*into, modulus.multiply(modulus.residue(*number), factor));
+        }
     }
 }
 
-/// Places that are computed together.
-const PART: usize = 64;
-
-#[inline(always)]
-fn combine_on<T: Residue>(modulus: Values, inputs: &[&[i64]], factors: &[u64], into: &mut [u64]) {
-    let mut start = 0;
-    while start < into.len() {
-        let n = PART.min(into.len() - start);
-        let mut sums = [T::of(0, modulus); PART];
-        for (input, factor) in inputs.iter().zip(factors) {
-            let factor = T::of(centred(*factor, modulus.prime), modulus);
-            for (sum, number) in sums.iter_mut().zip(&input[start..start + n]) {
-                *sum = sum.add(T::of(*number, modulus).multiply(factor, modulus), modulus);
-            }
-        }
-        for (into, sum) in into[start..start + n].iter_mut().zip(&sums) {
-            *into = sum.residue(modulus);
-        }
-        start += n;
+/// The places from `start` on.
+fn add_products_portable(modulus: Values, pairs: &[(&[u64], &[u64])], start: usize, into: &mut [u64]) {
+    for (i, into) in into.iter_mut().enumerate().skip(start) {
+        let terms = pairs.iter().map(|(a, b)| modulus.multiply(a[i], b[i]));
+        *into = terms.fold(*into, |sum, term| modulus.add(sum, term));
     }
 }
-on_levels!(fn combine(modulus: Values, inputs: &[&[i64]], factors: &[u64], into: &mut [u64]) = combine_on);
 
-#[inline(always)]
-fn add_products_on<T: Residue>(modulus: Values, pairs: &[(&[u64], &[u64])], into: &mut [u64]) {
-    let mut start = 0;
-    while start < into.len() {
-        let n = PART.min(into.len() - start);
-        let mut sums = [T::of(0, modulus); PART];
-        for (sum, number) in sums.iter_mut().zip(&into[start..start + n]) {
-            *sum = T::of(*number as i64, modulus);
-        }
-        for (left, right) in pairs {
-            let (left, right) = (&left[start..start + n], &right[start..start + n]);
-            for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
-                let product = T::of(*left as i64, modulus).multiply(T::of(*right as i64, modulus), modulus);
-                *sum = sum.add(product, modulus);
-            }
-        }
-        for (into, sum) in into[start..start + n].iter_mut().zip(&sums) {
-            *into = sum.residue(modulus);
-        }
-        start += n;
-    }
-}
-on_levels!(fn add_products(modulus: Values, pairs: &[(&[u64], &[u64])], into: &mut [u64]) = add_products_on);
-
-/// The sums are taken in the order of the inputs and without fused operations, so that every level rounds alike.
-#[inline(always)]
-fn quotients_on<T: Residue>(inputs: &[&[u64]], reciprocals: &[f64], into: &mut [i64]) {
-    const BIAS: f64 = 4_503_599_627_370_496.0;
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    let mut start = 0;
-    while start < into.len() {
-        let n = PART.min(into.len() - start);
+/// The places from `start` on. The sums are taken in the order of the inputs and without fused operations, so that every
+/// level rounds alike.
+fn quotients_portable(inputs: &[&[u64]], reciprocals: &[f64], start: usize, into: &mut [i64]) {
+    /// Places that are computed together.
+    const PART: usize = 64;
+    for (part, into) in into[start..].chunks_mut(PART).enumerate() {
         let mut sums = [0.0; PART];
         for (input, reciprocal) in inputs.iter().zip(reciprocals) {
-            for (sum, number) in sums.iter_mut().zip(&input[start..start + n]) {
-                *sum += (f64::from_bits(BIAS.to_bits() | number) - BIAS) * reciprocal;
+            for (sum, number) in sums.iter_mut().zip(&input[start + PART * part..][..into.len()]) {
+                *sum += *number as i64 as f64 * reciprocal;
             }
         }
-        for (into, sum) in into[start..start + n].iter_mut().zip(&sums) {
-            *into = ((sum + ROUND).to_bits() as i64).wrapping_sub(ROUND.to_bits() as i64);
+        for (into, sum) in into.iter_mut().zip(&sums) {
+            *into = ((sum + WHOLE).to_bits() as i64).wrapping_sub(WHOLE.to_bits() as i64);
         }
-        start += n;
     }
 }
-on_levels!(fn quotients_of(inputs: &[&[u64]], reciprocals: &[f64], into: &mut [i64]) = quotients_on);
 
 /// The residue of least size.
 pub(crate) fn centred(residue: u64, prime: u64) -> i64 {
@@ -382,6 +299,38 @@ mod tests {
         assert_eq!(modulus.power(7, 0), 1);
         for a in [1, 2, PRIME - 1, 123_456_789] {
             assert_eq!(modulus.multiply(a, modulus.invert(a)), 1);
+        }
+    }
+
+    #[test]
+    fn sums_are_exact_at_the_largest_numbers_and_modulo_the_largest_and_the_smallest_primes() {
+        const LARGEST: i64 = (1 << PRIME_BITS) - 1;
+        for prime in [(1 << PRIME_BITS) - 127, PRIME, 12_289, 3] {
+            let edges = [prime - 1, prime / 2, prime / 2 + 1, prime.saturating_sub(3), 1, 0];
+            let numbers: Vec<u64> = (0..37).map(|i| edges[i / 6 % 6]).collect();
+            let others: Vec<u64> = (0..37).map(|i| edges[i % 6]).collect();
+            let signed: Vec<i64> =
+                (0..37).map(|i| [LARGEST, -LARGEST, LARGEST - 1, 1 - LARGEST, 1, 0, -1][i % 7]).collect();
+            for terms in [1, 2, 15, TERMS] {
+                for level in levels() {
+                    let modulus = Modulus::new(level, prime);
+                    let mut sums = vec![prime - 1; 37];
+                    modulus.add_products(&vec![(&numbers[..], &others[..]); terms], &mut sums);
+                    for (i, sum) in sums.iter().enumerate() {
+                        let product = u128::from(numbers[i]) * u128::from(others[i]);
+                        let expected = (product * terms as u128 + u128::from(prime - 1)) % u128::from(prime);
+                        assert_eq!(u128::from(*sum), expected, "{level:?}, {terms} terms modulo {prime}");
+                    }
+                    for factor in edges {
+                        modulus.combine(&vec![&signed[..]; terms], &vec![factor; terms], &mut sums);
+                        for (sum, number) in sums.iter().zip(&signed) {
+                            let expected = i128::from(*number) * i128::from(factor) * terms as i128;
+                            let expected = expected.rem_euclid(i128::from(prime));
+                            assert_eq!(i128::from(*sum), expected, "{level:?}, {terms} terms modulo {prime}");
+                        }
+                    }
+                }
+            }
         }
     }
 }

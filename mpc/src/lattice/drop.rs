@@ -2,6 +2,7 @@
 
 use tacit_simd::{Level, quotients};
 
+use super::buffer::Buffer;
 use super::modular::{invert, multiply, negate, product_modulo, reciprocals};
 use super::ring::{Residues, Ring, SLOTS, signed};
 
@@ -36,25 +37,33 @@ impl Drop {
     }
 
     /// What a polynomial leaves: of its kept limbs, the first of the ring, and its dropped ones, the ring's from
-    /// `first` on.
-    pub(super) fn apply(&self, kept: &[Residues], dropped: &[Residues], first: usize) -> Vec<Residues> {
+    /// `first` on. Polynomials that are to be added to what it leaves have the kept limbs.
+    pub(super) fn apply(
+        &self,
+        kept: &[Residues],
+        dropped: &[Residues],
+        first: usize,
+        to: &[&[Residues]],
+    ) -> Vec<Residues> {
         let transforms = &Ring::get().limbs;
         let scaled: Vec<Residues> = (dropped.iter().zip(&self.scales).zip(&transforms[first..]))
             .map(|((limb, scale), transform)| {
-                let mut scaled = vec![0; SLOTS];
+                let mut scaled = Residues::any(SLOTS);
                 transform.modulus().combine(&[signed(limb)], &[*scale], &mut scaled);
                 scaled
             })
             .collect();
-        let mut times = vec![0; SLOTS];
-        let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
+        let mut times = Buffer::any(SLOTS);
+        let views: Vec<&[u64]> = scaled.iter().map(|limb| &limb[..]).collect();
         quotients(Level::detect(), &views, &self.reciprocals, &mut times);
-        (kept.iter().zip(&self.factors).zip(transforms))
-            .map(|((limb, factors), transform)| {
+        (kept.iter().zip(&self.factors).zip(transforms).enumerate())
+            .map(|(i, ((limb, factors), transform))| {
                 let inputs = [signed(limb)].into_iter().chain(scaled.iter().map(|limb| signed(limb)));
-                let inputs: Vec<&[i64]> = inputs.chain([&times[..]]).collect();
-                let mut left = vec![0; SLOTS];
-                transform.modulus().combine(&inputs, factors, &mut left);
+                let inputs = inputs.chain([&times[..]]).chain(to.iter().map(|polynomial| signed(&polynomial[i])));
+                let inputs: Vec<&[i64]> = inputs.collect();
+                let factors: Vec<u64> = factors.iter().copied().chain(to.iter().map(|_| 1)).collect();
+                let mut left = Residues::any(SLOTS);
+                transform.modulus().combine(&inputs, &factors, &mut left);
                 left
             })
             .collect()

@@ -115,7 +115,7 @@ impl Lattice {
         let mut key = SecretKey { values: Zeroizing::default(), negated: Zeroizing::default() };
         for (i, (transform, prime)) in Ring::get().limbs.iter().zip(LATTICE_LIMBS).enumerate() {
             let of = |numbers: &[i64], factor| {
-                let mut values = vec![0; numbers.len()];
+                let mut values = Residues::any(numbers.len());
                 transform.modulus().combine(&[numbers], &[factor], &mut values);
                 transform.forward(&mut values);
                 values

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use tacit_simd::{Level, pack, quotients, unpack};
 use zeroize::Zeroizing;
 
+use super::buffer::Buffer;
 use super::keys::{PublicKey, SecretKey, read_seed};
 use super::layout::{ANSWER_BITS, Layout};
 use super::modular::{invert, multiply, power, product_modulo, reciprocals};
@@ -25,6 +26,9 @@ use crate::ring::Ring as Word;
 
 /// Products that are added up together.
 const TERMS: usize = 16;
+
+/// Digits of a word at most.
+const DIGITS: usize = u64::BITS.div_ceil(DIGIT) as usize;
 
 /// Bits of the lower part of an answer's coefficient, as it is packed.
 const LOW_BITS: u32 = 32;
@@ -99,7 +103,7 @@ pub(crate) fn encrypt_matrix<R: Word>(layout: &Layout, key: &SecretKey, mut rand
                 let numbers: Vec<&[i64]> = inputs(&digits).into_iter().chain([&error[..]]).collect();
                 let mut factors = digit_factors(digits.len(), prime);
                 factors.push(plain_modulo(layout, prime));
-                let mut values = vec![0; SLOTS];
+                let mut values = Residues::any(SLOTS);
                 transform.modulus().combine(&numbers, &factors, &mut values);
                 transform.forward(&mut values);
                 transform.modulus().add_products(&[(&uniform(&mut public, prime), &key.negated[i])], &mut values);
@@ -195,17 +199,20 @@ fn products(
     const PART: usize = 512;
     let (transform, prime) = (&Ring::get().limbs[i], LATTICE_LIMBS[i]);
     let (end, blocks) = (layout.multiplier_end(), layout.column_blocks());
+    let counts = digit_factors(DIGITS, prime);
     let coefficients = |digits: &Vec<Secret>| {
-        let mut coefficients = vec![0; end];
-        transform.modulus().combine(&inputs(digits), &digit_factors(digits.len(), prime), &mut coefficients);
+        let mut coefficients = Residues::any(end);
+        transform.modulus().combine(&inputs(digits), &counts[..digits.len()], &mut coefficients);
         coefficients
     };
     let factors: Zeroizing<Vec<Vec<Residues>>> =
         Zeroizing::new(factors.iter().map(|factors| factors.iter().map(coefficients).collect()).collect());
-    let mut sums: Vec<[Residues; 2]> = numbers.iter().map(|_| [vec![0; SLOTS], vec![0; SLOTS]]).collect();
+    let mut sums: Vec<[Residues; 2]> =
+        numbers.iter().map(|_| [Residues::zeroed(SLOTS), Residues::zeroed(SLOTS)]).collect();
     let granule = transform.granule(end);
     let part = granule.max(PART);
-    let mut values = Zeroizing::new(vec![vec![0; part]; layout.inner_blocks().min(TERMS)]);
+    let mut values: Zeroizing<Vec<Residues>> =
+        Zeroizing::new((0..layout.inner_blocks().min(TERMS)).map(|_| Residues::any(part)).collect());
     for start in (0..SLOTS).step_by(part) {
         for ((number, factors), sums) in numbers.iter().zip(factors.iter()).zip(&mut sums) {
             for (terms, factors) in factors.chunks(TERMS).enumerate() {
@@ -225,9 +232,10 @@ fn products(
             }
         }
     }
+    let halvings = halvings(layout.levels(), prime);
     for sum in sums.iter_mut().flatten() {
         transform.backward(sum);
-        *sum = unshifted(sum, layout.inner - 1, halvings(layout.levels(), prime), i);
+        *sum = unshifted(sum, layout.inner - 1, halvings, i);
     }
     sums
 }
@@ -240,11 +248,11 @@ fn hidden(layout: &Layout, key: &PublicKey, random: &mut Prg, mask: &[Secret], p
     for i in 0..layout.limbs {
         let (transform, prime) = (&Ring::get().limbs[i], LATTICE_LIMBS[i]);
         let (modulus, plain) = (transform.modulus(), plain_modulo(layout, prime));
-        let mut turned = Zeroizing::new(vec![0; SLOTS]);
+        let mut turned = Zeroizing::new(Residues::any(SLOTS));
         modulus.combine(&[&selector], &[plain], &mut turned);
         transform.forward(&mut turned);
         let zero = |part: usize| {
-            let mut zero = vec![0; SLOTS];
+            let mut zero = Residues::zeroed(SLOTS);
             modulus.add_products(&[(&turned, &key.parts[part][i])], &mut zero);
             transform.backward(&mut zero);
             zero
@@ -254,7 +262,7 @@ fn hidden(layout: &Layout, key: &PublicKey, random: &mut Prg, mask: &[Secret], p
             let numbers: Vec<&[i64]> =
                 [signed(&packed[part][i]), signed(&zero)].into_iter().chain(noise.iter().copied()).collect();
             let factors: Vec<u64> = [1, 1].into_iter().chain(factors).collect();
-            let mut sum = vec![0; SLOTS];
+            let mut sum = Residues::any(SLOTS);
             modulus.combine(&numbers, &factors, &mut sum);
             hidden[part].push(sum);
         };
@@ -277,7 +285,7 @@ fn rescaled(layout: &Layout, limbs: &[Residues]) -> Vec<u128> {
     let scaled: Vec<(Residues, u128)> = (limbs.iter().zip(primes).zip(&Ring::get().limbs))
         .map(|((limb, prime), transform)| {
             let part = multiply(product_modulo(primes, Some(*prime), *prime), plain_modulo(layout, *prime), *prime);
-            let mut scaled = vec![0; SLOTS];
+            let mut scaled = Residues::any(SLOTS);
             transform.modulus().combine(&[signed(limb)], &[invert(part, *prime)], &mut scaled);
             (scaled, (1 << PRECISION) / u128::from(*prime))
         })
@@ -307,7 +315,7 @@ fn read_answer(layout: &Layout, from: &mut &[u8]) -> [Residues; 2] {
     [LOW_BITS, layout.answer_bits() - LOW_BITS].map(|bits| {
         let (packed, rest) = from.split_at(SLOTS * bits as usize / 8);
         *from = rest;
-        let mut words = vec![0; SLOTS];
+        let mut words = Residues::any(SLOTS);
         unpack(Level::detect(), bits, packed, &mut words);
         words
     })
@@ -326,7 +334,7 @@ pub(crate) fn decrypt_matrix<R: Word>(layout: &Layout, key: &SecretKey, mut answ
         let [low, high] = read_answer(layout, &mut answer);
         let [uniform_low, mut uniform_high] = read_answer(layout, &mut answer);
         // The part that meets the secret as numbers of least size.
-        for high in &mut uniform_high {
+        for high in uniform_high.iter_mut() {
             let spare = 64 - (bits - LOW_BITS);
             *high = ((*high << spare) as i64 >> spare) as u64;
         }
@@ -334,11 +342,11 @@ pub(crate) fn decrypt_matrix<R: Word>(layout: &Layout, key: &SecretKey, mut answ
             (primes.iter().enumerate())
                 .map(|(i, prime)| {
                     let transform = &Ring::get().limbs[i];
-                    let mut values = vec![0; SLOTS];
+                    let mut values = Residues::any(SLOTS);
                     let numbers = [signed(&uniform_low), signed(&uniform_high)];
                     transform.modulus().combine(&numbers, &[1, power(2, LOW_BITS.into(), *prime)], &mut values);
                     transform.forward(&mut values);
-                    let mut product = vec![0; SLOTS];
+                    let mut product = Zeroizing::new(Residues::zeroed(SLOTS));
                     transform.modulus().add_products(&[(&values, &key.values[i])], &mut product);
                     transform.backward(&mut product);
                     let scale = invert(product_modulo(primes, Some(*prime), *prime), *prime);
@@ -347,8 +355,8 @@ pub(crate) fn decrypt_matrix<R: Word>(layout: &Layout, key: &SecretKey, mut answ
                 })
                 .collect(),
         );
-        let mut times = Zeroizing::new(vec![0; SLOTS]);
-        let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
+        let mut times = Zeroizing::new(Buffer::any(SLOTS));
+        let views: Vec<&[u64]> = scaled.iter().map(|limb| &limb[..]).collect();
         quotients(Level::detect(), &views, &reciprocals(primes), &mut times);
         let [first, second] = [primes[0], primes[1]].map(u128::from);
         let coefficient = |place: usize| {

@@ -14,6 +14,7 @@
 //!
 //! *Cost*: [`cost`]. *Shapes and units*: batches of [`SLOTS`] elements; operands are ring words of which a width counts.
 
+mod buffer;
 pub mod cost;
 mod drop;
 mod keys;

@@ -6,10 +6,12 @@
 //! the doubling of the others is undone beforehand, modulo the ciphertext.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use tacit_simd::{Level, quotients};
 
+use super::buffer::Buffer;
 use super::drop::Drop;
 use super::modular::{invert, multiply, negate, product_modulo, reciprocals};
 use super::ring::{Encryption, Residues, Ring, SLOTS, read_encryption, signed, write};
@@ -61,6 +63,7 @@ fn power_of(level: usize) -> usize {
 }
 
 /// Where a coefficient goes, and whether its sign turns.
+#[inline]
 fn image(place: usize, power: usize) -> (usize, bool) {
     let to = place * power % (2 * SLOTS);
     (to % SLOTS, to >= SLOTS)
@@ -78,7 +81,7 @@ pub(super) fn write_keys(
     message: &mut Vec<u8>,
 ) {
     for level in 0..levels {
-        let mut turned = zeroize::Zeroizing::new(vec![0; SLOTS]);
+        let mut turned = zeroize::Zeroizing::new(Buffer::<i64>::any(SLOTS));
         for (place, coefficient) in secret.iter().enumerate() {
             let (to, turns) = image(place, power_of(level));
             turned[to] = if turns { -coefficient } else { *coefficient };
@@ -89,7 +92,7 @@ pub(super) fn write_keys(
                 let (transform, prime) = (&Ring::get().limbs[place], LATTICE_LIMBS[place]);
                 let special = product_modulo(&LATTICE_LIMBS[SPECIAL], None, prime);
                 let counts = if (digit..digit + DIGIT).contains(&place) && place < limbs { special } else { 0 };
-                let mut values = vec![0; SLOTS];
+                let mut values = Residues::any(SLOTS);
                 transform.modulus().combine(&[&error, &turned], &[plain_modulo(prime), counts], &mut values);
                 transform.forward(&mut values);
                 transform.modulus().add_products(&[(&uniform(public, prime), &negated[place])], &mut values);
@@ -148,134 +151,178 @@ impl PackingKey {
 
     /// Both ciphertexts in one, the second shifted by `2^level`.
     fn merge(&self, level: usize, a: Ciphertext, b: Option<Ciphertext>) -> Ciphertext {
-        let power = power_of(level);
-        let (mut sum, mut turned): (Ciphertext, Ciphertext) = Default::default();
-        for (part, a) in a.into_iter().enumerate() {
-            for (i, mut a) in a.into_iter().enumerate() {
-                let prime = LATTICE_LIMBS[i];
-                let mut difference = a.clone();
-                if let Some(b) = &b {
-                    let shifted = shifted(&b[part][i], 1 << level, prime);
-                    add(&mut a, &shifted, prime);
-                    subtract(&mut difference, &shifted, prime);
-                }
-                let mut image_of = vec![0; SLOTS];
-                for (place, coefficient) in difference.iter().enumerate() {
-                    let (to, turns) = image(place, power);
-                    image_of[to] = if turns { negate(*coefficient, prime) } else { *coefficient };
-                }
-                sum[part].push(a);
-                turned[part].push(image_of);
+        let (mut sum, mut turned): (Ciphertext, Ciphertext) = (a, Default::default());
+        for (part, sum) in sum.iter_mut().enumerate() {
+            for (i, sum) in sum.iter_mut().enumerate() {
+                let b = b.as_ref().map(|b| &b[part][i][..]);
+                turned[part].push(add_and_turn(level, sum, b, LATTICE_LIMBS[i]));
             }
         }
-        let switched = self.switch(level, &turned[1]);
-        for (i, prime) in LATTICE_LIMBS[..sum[0].len()].iter().enumerate() {
-            add(&mut sum[0][i], &turned[0][i], *prime);
-            for part in 0..2 {
-                add(&mut sum[part][i], &switched[part][i], *prime);
-            }
-        }
-        sum
+        let [hiding, uniform] = &sum;
+        self.switch(level, &turned[1], [&[hiding, &turned[0]], &[uniform]])
     }
 
-    /// A ciphertext under the secret that hides what the polynomial does under the secret's image.
-    fn switch(&self, level: usize, polynomial: &[Residues]) -> Ciphertext {
+    /// A ciphertext under the secret that hides what the polynomial does under the secret's image, with what is to be
+    /// added to each part of it.
+    fn switch(&self, level: usize, polynomial: &[Residues], to: [&[&[Residues]]; 2]) -> Ciphertext {
         // Of a key for more limbs, those of the ciphertext and the special ones serve.
-        let limbs = polynomial.len();
-        let count = places(limbs).count();
-        let mut sums: Ciphertext = [vec![vec![0; SLOTS]; count], vec![vec![0; SLOTS]; count]];
-        for (start, key) in (0..limbs).step_by(DIGIT).zip(&self.levels[level]) {
-            let digit = start..limbs.min(start + DIGIT);
-            let extended = Extension::new(&polynomial[digit.clone()], digit);
-            for (at, place) in places(limbs).enumerate() {
-                let mut values = extended.modulo(place);
-                let transform = &Ring::get().limbs[place];
-                transform.forward(&mut values);
-                let of_key = if place < limbs { place } else { self.limbs + place - SPECIAL.start };
-                for part in 0..2 {
-                    transform.modulus().add_products(&[(&values, &key[part][of_key])], &mut sums[part][at]);
-                }
+        let (limbs, keys) = (polynomial.len(), &self.levels[level]);
+        let constants = Switch::of(limbs);
+        let digits = constants.digits.iter().map(|digit| Extension::new(digit, &polynomial[digit.limbs.clone()]));
+        let digits: Vec<Extension<'_>> = digits.collect();
+        let mut values: Vec<Residues> = digits.iter().map(|_| Residues::any(SLOTS)).collect();
+        let mut sums: Ciphertext = Default::default();
+        for (at, place) in places(limbs).enumerate() {
+            let transform = &Ring::get().limbs[place];
+            for (digit, values) in digits.iter().zip(&mut values) {
+                digit.modulo(at, place, values);
+                transform.forward(values);
+            }
+            let of_key = if place < limbs { place } else { self.limbs + place - SPECIAL.start };
+            for (part, sums) in sums.iter_mut().enumerate() {
+                let key = keys.iter().map(|key| &key[part][of_key][..]);
+                let pairs: Vec<(&[u64], &[u64])> = values.iter().map(|values| &values[..]).zip(key).collect();
+                let mut sum = Residues::zeroed(SLOTS);
+                transform.modulus().add_products(&pairs, &mut sum);
+                transform.backward(&mut sum);
+                sums.push(sum);
             }
         }
-        let drop = Drop::new(&LATTICE_LIMBS[..limbs], &LATTICE_LIMBS[SPECIAL], plain_modulo);
-        sums.map(|mut part| {
-            for (place, sum) in places(limbs).zip(&mut part) {
-                Ring::get().limbs[place].backward(sum);
-            }
+        let mut to = to.into_iter();
+        sums.map(|part| {
             let (kept, special) = part.split_at(limbs);
-            drop.apply(kept, special, SPECIAL.start)
+            constants.drop.apply(kept, special, SPECIAL.start, to.next().unwrap_or_default())
         })
     }
 }
 
-/// A number below the product of a digit's limbs, or near it, to be had modulo any limb.
-struct Extension<'p> {
-    own: &'p [Residues],
+/// Adds `x^(2^level) b` to a polynomial, and has what the level's automorphism makes of it less that.
+fn add_and_turn(level: usize, sum: &mut [u64], b: Option<&[u64]>, prime: u64) -> Residues {
+    let (power, by) = (power_of(level), 1 << level);
+    let mut turned = Residues::any(SLOTS);
+    let mut turn = |place: usize, coefficient: u64| {
+        let (to, turns) = image(place, power);
+        turned[to] = if turns { negate(coefficient, prime) } else { coefficient };
+    };
+    match b {
+        None => sum.iter().enumerate().for_each(|(place, coefficient)| turn(place, *coefficient)),
+        Some(b) => {
+            let (low, high) = b.split_at(SLOTS - by);
+            let (first, rest) = sum.split_at_mut(by);
+            for (place, (sum, b)) in first.iter_mut().zip(high).enumerate() {
+                turn(place, add(*sum, *b, prime));
+                *sum = subtract(*sum, *b, prime);
+            }
+            for (place, (sum, b)) in (by..).zip(rest.iter_mut().zip(low)) {
+                turn(place, subtract(*sum, *b, prime));
+                *sum = add(*sum, *b, prime);
+            }
+        }
+    }
+    turned
+}
+
+/// The constants of key switches of ciphertexts with some number of limbs.
+struct Switch {
+    digits: Vec<Digit>,
+    drop: Drop,
+}
+
+/// Those of a digit, to be had modulo any limb.
+struct Digit {
     limbs: Range<usize>,
+    /// The scale of each of its limbs.
+    scales: Vec<u64>,
+    /// `1 / limb` of each of them.
+    reciprocals: Vec<f64>,
+    /// For each place of the ciphertext and the special ones: the factors of each of its limbs and of the quotient.
+    factors: Vec<Vec<u64>>,
+}
+
+impl Switch {
+    /// Those of so many limbs, made once.
+    fn of(limbs: usize) -> &'static Self {
+        static SWITCHES: [OnceLock<Switch>; MATRIX_LIMBS + 1] = [const { OnceLock::new() }; MATRIX_LIMBS + 1];
+        SWITCHES[limbs].get_or_init(|| Self {
+            digits: (0..limbs).step_by(DIGIT).map(|start| Digit::new(start..limbs.min(start + DIGIT), limbs)).collect(),
+            drop: Drop::new(&LATTICE_LIMBS[..limbs], &LATTICE_LIMBS[SPECIAL], plain_modulo),
+        })
+    }
+}
+
+impl Digit {
+    fn new(limbs: Range<usize>, of: usize) -> Self {
+        let primes = &LATTICE_LIMBS[limbs.clone()];
+        let factors = |place: usize| {
+            let prime = LATTICE_LIMBS[place];
+            let factors = primes.iter().map(|without| product_modulo(primes, Some(*without), prime));
+            factors.chain([negate(product_modulo(primes, None, prime), prime)]).collect()
+        };
+        Self {
+            limbs,
+            scales: primes.iter().map(|prime| invert(product_modulo(primes, Some(*prime), *prime), *prime)).collect(),
+            reciprocals: reciprocals(primes),
+            factors: places(of).map(factors).collect(),
+        }
+    }
+}
+
+/// A number below the product of a digit's limbs, or near it.
+struct Extension<'p> {
+    digit: &'p Digit,
+    own: &'p [Residues],
     scaled: Vec<Residues>,
-    times: Vec<i64>,
+    times: Buffer<i64>,
 }
 
 impl<'p> Extension<'p> {
-    fn new(own: &'p [Residues], limbs: Range<usize>) -> Self {
-        let primes = &LATTICE_LIMBS[limbs.clone()];
-        let scaled: Vec<Residues> = (own.iter().zip(primes).zip(&Ring::get().limbs[limbs.clone()]))
-            .map(|((residues, prime), transform)| {
-                let mut scaled = vec![0; SLOTS];
-                let scale = invert(product_modulo(primes, Some(*prime), *prime), *prime);
-                transform.modulus().combine(&[signed(residues)], &[scale], &mut scaled);
+    fn new(digit: &'p Digit, own: &'p [Residues]) -> Self {
+        let scaled: Vec<Residues> = (own.iter().zip(&digit.scales).zip(&Ring::get().limbs[digit.limbs.clone()]))
+            .map(|((residues, scale), transform)| {
+                let mut scaled = Residues::any(SLOTS);
+                transform.modulus().combine(&[signed(residues)], &[*scale], &mut scaled);
                 scaled
             })
             .collect();
-        let mut times = vec![0; SLOTS];
-        let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
-        quotients(Level::detect(), &views, &reciprocals(primes), &mut times);
-        Self { own, limbs, scaled, times }
+        let mut times = Buffer::any(SLOTS);
+        let views: Vec<&[u64]> = scaled.iter().map(|limb| &limb[..]).collect();
+        quotients(Level::detect(), &views, &digit.reciprocals, &mut times);
+        Self { digit, own, scaled, times }
     }
 
-    fn modulo(&self, place: usize) -> Residues {
-        if self.limbs.contains(&place) {
-            return self.own[place - self.limbs.start].clone();
+    /// It modulo the limb at a place, which is number `at` of the ciphertext's.
+    fn modulo(&self, at: usize, place: usize, into: &mut [u64]) {
+        if self.digit.limbs.contains(&place) {
+            return into.copy_from_slice(&self.own[place - self.digit.limbs.start]);
         }
-        let (primes, prime) = (&LATTICE_LIMBS[self.limbs.clone()], LATTICE_LIMBS[place]);
         let inputs: Vec<&[i64]> = self.scaled.iter().map(|limb| signed(limb)).chain([&self.times[..]]).collect();
-        let factors = primes.iter().map(|without| product_modulo(primes, Some(*without), prime));
-        let factors: Vec<u64> = factors.chain([negate(product_modulo(primes, None, prime), prime)]).collect();
-        let mut residues = vec![0; SLOTS];
-        Ring::get().limbs[place].modulus().combine(&inputs, &factors, &mut residues);
-        residues
+        Ring::get().limbs[place].modulus().combine(&inputs, &self.digit.factors[at], into);
     }
-}
-
-/// The polynomial times `x^by`.
-fn shifted(polynomial: &[u64], by: usize, prime: u64) -> Residues {
-    let (low, high) = polynomial.split_at(SLOTS - by);
-    high.iter().map(|coefficient| negate(*coefficient, prime)).chain(low.iter().copied()).collect()
 }
 
 /// The polynomial divided by `x^by`, times a factor.
 pub(super) fn unshifted(polynomial: &[u64], by: usize, factor: u64, place: usize) -> Residues {
     let (low, high) = polynomial.split_at(by);
     let prime = LATTICE_LIMBS[place];
-    let mut turned: Residues = high.to_vec();
-    turned.extend(low.iter().map(|coefficient| negate(*coefficient, prime)));
-    let mut scaled = vec![0; SLOTS];
+    let mut turned = Residues::any(SLOTS);
+    let (first, second) = turned.split_at_mut(SLOTS - by);
+    first.copy_from_slice(high);
+    for (turned, coefficient) in second.iter_mut().zip(low) {
+        *turned = negate(*coefficient, prime);
+    }
+    let mut scaled = Residues::any(SLOTS);
     Ring::get().limbs[place].modulus().combine(&[signed(&turned)], &[factor], &mut scaled);
     scaled
 }
 
-fn add(into: &mut [u64], other: &[u64], prime: u64) {
-    for (into, other) in into.iter_mut().zip(other) {
-        let sum = *into + other;
-        *into = sum.min(sum.wrapping_sub(prime));
-    }
+fn add(a: u64, b: u64, prime: u64) -> u64 {
+    let sum = a + b;
+    sum.min(sum.wrapping_sub(prime))
 }
 
-fn subtract(from: &mut [u64], other: &[u64], prime: u64) {
-    for (from, other) in from.iter_mut().zip(other) {
-        let difference = from.wrapping_sub(*other);
-        *from = difference.min(difference.wrapping_add(prime));
-    }
+fn subtract(a: u64, b: u64, prime: u64) -> u64 {
+    let difference = a.wrapping_sub(b);
+    difference.min(difference.wrapping_add(prime))
 }
 
 /// How far the coefficients of a number lie from multiples of `2^levels`: its bits in reverse, so that numbers next to each

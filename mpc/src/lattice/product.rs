@@ -3,6 +3,7 @@
 use tacit_simd::{Level, quotients};
 use zeroize::Zeroizing;
 
+use super::buffer::Buffer;
 use super::keys::{PublicKey, SecretKey, read_seed};
 use super::ring::{Residues, Ring, SLOTS, read, read_encryption, signed, write};
 use super::sample::{Secret, digits, errors, ternary, uniform};
@@ -26,7 +27,8 @@ impl<R: Word> Operand<'_, R> {
         let count = self.bits.saturating_sub(5).div_ceil(DIGIT).max(1);
         let spare = 128 - self.bits.min(R::BITS);
         let digit = |place: u32| {
-            let mut digit = Zeroizing::new(vec![0; len]);
+            let mut digit = Zeroizing::new(Buffer::any(len));
+            digit[self.words.len().min(len)..].fill(0);
             for (digit, word) in digit.iter_mut().zip(self.words) {
                 // Signed by its uppermost bit that counts.
                 let number = (word.to_u128() << spare) as i128 >> spare;
@@ -49,13 +51,13 @@ pub(super) fn inputs(digits: &[Secret]) -> Vec<&[i64]> {
 fn coefficients(group: &Group, digits: &[Secret]) -> (Zeroizing<Vec<Residues>>, Secret) {
     let mut parts = Zeroizing::new(Vec::with_capacity(group.digits.len()));
     for (transform, factors) in Ring::get().slots[group.first..].iter().zip(&group.digits) {
-        let mut part = vec![0; SLOTS];
+        let mut part = Residues::any(SLOTS);
         transform.modulus().combine(&inputs(digits), &factors[..digits.len()], &mut part);
         transform.backward(&mut part);
         parts.push(part);
     }
-    let mut times = Zeroizing::new(vec![0; SLOTS]);
-    let views: Vec<&[u64]> = parts.iter().map(Vec::as_slice).collect();
+    let mut times = Zeroizing::new(Buffer::any(SLOTS));
+    let views: Vec<&[u64]> = parts.iter().map(|part| &part[..]).collect();
     quotients(Level::detect(), &views, &group.reciprocals, &mut times);
     (parts, times)
 }
@@ -64,13 +66,13 @@ fn coefficients(group: &Group, digits: &[Secret]) -> (Zeroizing<Vec<Residues>>, 
 /// modulo each limb.
 fn encoded(group: &Group, digits: &[Secret], noise: Option<Secret>) -> Zeroizing<Vec<Residues>> {
     let (parts, times) = coefficients(group, digits);
-    let mut multiple = noise.unwrap_or_else(|| Zeroizing::new(vec![0; SLOTS]));
+    let mut multiple = noise.unwrap_or_else(|| Zeroizing::new(Buffer::zeroed(SLOTS)));
     for (multiple, times) in multiple.iter_mut().zip(times.iter()) {
         *multiple -= times;
     }
     let inputs: Vec<&[i64]> = parts.iter().map(|part| signed(part)).chain([&multiple[..]]).collect();
     let limb = |(transform, factors): (&tacit_simd::Transform, &Vec<u64>)| {
-        let mut values = vec![0; SLOTS];
+        let mut values = Residues::any(SLOTS);
         transform.modulus().combine(&inputs, factors, &mut values);
         transform.forward(&mut values);
         values
@@ -139,7 +141,7 @@ pub(crate) fn evaluate<R: Word>(
         hide(set, group, key, &mut random, &mask, &mut sums);
         for part in sums {
             let (kept, dropped) = part.split_at(set.kept);
-            for polynomial in group.switch.apply(kept, dropped, set.kept) {
+            for polynomial in group.switch.apply(kept, dropped, set.kept, &[]) {
                 write(&polynomial, &mut answer);
             }
         }
@@ -148,7 +150,7 @@ pub(crate) fn evaluate<R: Word>(
 }
 
 fn zeros(limbs: usize) -> Vec<Residues> {
-    vec![vec![0; SLOTS]; limbs]
+    (0..limbs).map(|_| Residues::zeroed(SLOTS)).collect()
 }
 
 /// Adds an encryption of the mask, and the flood. What comes out are coefficients.
@@ -169,20 +171,18 @@ fn hide(
         let transform = &Ring::get().limbs[i];
         let modulus = transform.modulus();
         let product = *group.lift[i].last().expect("the product is the last");
-        let mut turned = Zeroizing::new(vec![0; SLOTS]);
+        let mut turned = Zeroizing::new(Residues::any(SLOTS));
         modulus.combine(&[&selector], &[product], &mut turned);
         transform.forward(&mut turned);
         for (sum, part) in [&mut *hiding, &mut *uniform].into_iter().zip(&key.parts) {
             modulus.add_products(&[(&turned, &part[i])], sum);
             transform.backward(sum);
         }
-        let [first, second] = [&mut *hiding, &mut *uniform].map(std::mem::take);
+        let [first, second] = [&mut *hiding, &mut *uniform].map(|sum| std::mem::replace(sum, Residues::any(SLOTS)));
         let masked = [signed(&first)].into_iter().chain(parts.iter().map(|part| signed(part)));
         let inputs: Vec<&[i64]> = masked.chain([&times[..]]).chain(inputs(&flood)).collect();
         let factors: Vec<u64> = [1].into_iter().chain(group.lift[i].iter().chain(&group.flood[i]).copied()).collect();
-        *hiding = vec![0; SLOTS];
         modulus.combine(&inputs, &factors, hiding);
-        *uniform = vec![0; SLOTS];
         modulus.combine(&[signed(&second), &error], &[1, product], uniform);
     }
 }
@@ -190,8 +190,8 @@ fn hide(
 /// The negatives of masks that are given by their digits.
 pub(super) fn shares<R: Word>(mask: &[Secret]) -> Vec<R> {
     let share = |i: usize| {
-        let add = |(place, digit): (usize, &Secret)| ((digit[i] as i128) as u128).checked_shl(place as u32 * DIGIT);
-        let number = mask.iter().enumerate().filter_map(add).fold(0_u128, u128::wrapping_add);
+        let add = |number: u128, digit: &Secret| (number << DIGIT).wrapping_add(digit[i] as i128 as u128);
+        let number = mask.iter().rev().fold(0, add);
         R::from_u128(number.wrapping_neg())
     };
     (0..SLOTS).map(share).collect()
@@ -204,7 +204,7 @@ fn message(set: &SlotSet, group: &Group, key: &SecretKey, answer: &mut &[u8]) ->
     for (limb, masked) in masked.iter().enumerate() {
         let (transform, mut uniform) = (&Ring::get().limbs[limb], read(answer, limb)?);
         transform.forward(&mut uniform);
-        let mut product = vec![0; SLOTS];
+        let mut product = Zeroizing::new(Residues::zeroed(SLOTS));
         transform.modulus().add_products(&[(&uniform, &key.values[limb])], &mut product);
         transform.backward(&mut product);
         let scale = [group.kept[limb]; 2];
@@ -219,22 +219,22 @@ fn message(set: &SlotSet, group: &Group, key: &SecretKey, answer: &mut &[u8]) ->
 /// # Errors
 /// As [`evaluate`].
 pub(crate) fn decrypt<R: Word>(carrier: &Carrier, key: &SecretKey, mut answer: &[u8]) -> Result<Vec<R>> {
-    let (set, mut slots) = (carrier.size.set, Zeroizing::new(Vec::new()));
+    let (set, mut slots) = (carrier.size.set, Zeroizing::new(Vec::<Residues>::new()));
     for group in &carrier.groups {
         let scaled = message(set, group, key, &mut answer)?;
-        let mut times = Zeroizing::new(vec![0; SLOTS]);
-        let views: Vec<&[u64]> = scaled.iter().map(Vec::as_slice).collect();
+        let mut times = Zeroizing::new(Buffer::any(SLOTS));
+        let views: Vec<&[u64]> = scaled.iter().map(|limb| &limb[..]).collect();
         quotients(Level::detect(), &views, &group.kept_reciprocals, &mut times);
         let inputs: Vec<&[i64]> = scaled.iter().map(|limb| signed(limb)).chain([&times[..]]).collect();
         for (factors, transform) in group.slots.iter().zip(&Ring::get().slots[group.first..]) {
-            let mut values = vec![0; SLOTS];
+            let mut values = Residues::any(SLOTS);
             transform.modulus().combine(&inputs, factors, &mut values);
             transform.forward(&mut values);
             slots.push(values);
         }
     }
-    let mut times = Zeroizing::new(vec![0; SLOTS]);
-    let views: Vec<&[u64]> = slots.iter().map(Vec::as_slice).collect();
+    let mut times = Zeroizing::new(Buffer::any(SLOTS));
+    let views: Vec<&[u64]> = slots.iter().map(|values| &values[..]).collect();
     quotients(Level::detect(), &views, &carrier.reciprocals, &mut times);
     let number = |i: usize| {
         let parts =

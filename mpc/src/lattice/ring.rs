@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use tacit_simd::{Level, Transform, pack, unpack};
 
+use super::buffer::Buffer;
 use super::sample::uniform;
 use crate::error::{Error, Result};
 use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, LATTICE_LOG2, SLOT_PRIMES};
@@ -19,7 +20,7 @@ pub(super) const LIMB_BYTES: usize = SLOTS * LATTICE_LIMB_BITS as usize / 8;
 pub(super) const STEP: &str = "products by encryption";
 
 /// A polynomial modulo one prime.
-pub(super) type Residues = Vec<u64>;
+pub(super) type Residues = Buffer<u64>;
 
 /// The transforms of every prime.
 pub(super) struct Ring {
@@ -30,7 +31,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// The one of this process: about 8 MB of tables.
+    /// The one of this process: about 4 MB of tables.
     pub(super) fn get() -> &'static Self {
         static RING: OnceLock<Ring> = OnceLock::new();
         RING.get_or_init(|| {
@@ -56,13 +57,18 @@ pub(super) fn write(polynomial: &[u64], into: &mut Vec<u8>) {
 pub(super) fn read(from: &mut &[u8], limb: usize) -> Result<Residues> {
     let (packed, rest) = from.split_at(LIMB_BYTES);
     *from = rest;
-    let mut polynomial = vec![0; SLOTS];
+    let mut polynomial = Residues::any(SLOTS);
     unpack(Level::detect(), LATTICE_LIMB_BITS, packed, &mut polynomial);
-    if polynomial.iter().any(|coefficient| *coefficient >= LATTICE_LIMBS[limb]) {
+    if !are_below(&polynomial, LATTICE_LIMBS[limb]) {
         let message = format!("a coefficient of a ciphertext is no residue of its limb {limb}");
         return Err(Error::deviation("PROTOCOL_CIPHERTEXT", STEP, message));
     }
     Ok(polynomial)
+}
+
+/// Whether all of some words of less than 64 bits are below a prime: without a branch a word.
+pub(super) fn are_below(words: &[u64], prime: u64) -> bool {
+    words.iter().fold(0, |over, word| over | (prime - 1).wrapping_sub(*word)) >> 63 == 0
 }
 
 /// A ciphertext or key: the part that hides, of those limbs, and the uniform one.

@@ -5,18 +5,20 @@
 
 use zeroize::Zeroizing;
 
-use super::ring::{Residues, SLOTS};
+use super::buffer::Buffer;
+use super::ring::{Residues, SLOTS, are_below};
 use crate::params::{LATTICE_ERROR_BITS, LATTICE_LIMB_BITS};
 use crate::prg::Prg;
 
 /// Coefficients that stay secret.
-pub(super) type Secret = Zeroizing<Vec<i64>>;
+pub(super) type Secret = Zeroizing<Buffer<i64>>;
 
 /// A secret number for each of so many uniform words.
 fn each_word(prg: &mut Prg, of: impl Fn(u64) -> i64) -> Secret {
-    let mut blocks = Zeroizing::new(vec![0_u128; SLOTS / 2]);
-    prg.fill(&mut blocks);
-    Zeroizing::new(bytemuck::cast_slice::<u128, u64>(&blocks).iter().map(|word| of(*word)).collect())
+    let mut numbers = Zeroizing::new(Buffer::<i64>::any(SLOTS));
+    prg.fill(numbers.blocks());
+    numbers.iter_mut().for_each(|number| *number = of(*number as u64));
+    numbers
 }
 
 /// Errors: each the difference of two counts of random bits.
@@ -46,11 +48,14 @@ pub(super) fn digits(prg: &mut Prg, bits: u32, digit: u32) -> Vec<Secret> {
 
 /// A public uniform polynomial.
 pub(super) fn uniform(prg: &mut Prg, prime: u64) -> Residues {
-    let mut blocks = vec![0_u128; SLOTS / 2];
-    prg.fill(&mut blocks);
+    let mut words = Residues::any(SLOTS);
+    prg.fill(words.blocks());
     let below = |word: u64| word >> (64 - LATTICE_LIMB_BITS);
-    let mut words: Residues = bytemuck::cast_slice::<u128, u64>(&blocks).iter().map(|word| below(*word)).collect();
-    for word in &mut words {
+    words.iter_mut().for_each(|word| *word = below(*word));
+    if are_below(&words, prime) {
+        return words;
+    }
+    for word in words.iter_mut() {
         while *word >= prime {
             let [block] = prg.draw();
             *word = below(block as u64);

@@ -1,9 +1,11 @@
 //! The constants of a set of slots: what changes of base multiply by.
 
+use std::sync::OnceLock;
+
 use super::cost::Size;
 use super::drop::Drop;
 use super::modular::{invert, multiply, negate, power, product_modulo, reciprocals};
-use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, SLOT_PRIME_BITS, SLOT_PRIMES, SlotSet};
+use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, SLOT_PRIME_BITS, SLOT_PRIMES, SLOTS_126, SlotSet};
 
 /// Bits of the digits of words and masks.
 pub(super) const DIGIT: u32 = SLOT_PRIME_BITS;
@@ -46,6 +48,13 @@ pub(crate) struct Carrier {
 }
 
 impl Carrier {
+    /// That of a size as [`Size::new`] has it, made once.
+    pub(crate) fn of(size: Size) -> &'static Self {
+        static CARRIERS: [[OnceLock<Carrier>; 2]; 2] = [const { [const { OnceLock::new() }; 2] }; 2];
+        let wide = size.set.slots > SLOTS_126.slots;
+        CARRIERS[usize::from(wide)][size.groups - 1].get_or_init(|| Self::new(size))
+    }
+
     /// That of a size.
     pub(crate) fn new(size: Size) -> Self {
         let Size { set, groups } = size;

@@ -15,6 +15,7 @@ use tacit_protocol::PartyId;
 use super::TwoParty;
 use super::cost::Cost;
 use super::cross::{Choosers, choosers};
+use crate::channel::Channel;
 use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::lattice::{Carrier, Operand, SLOTS, Size, decrypt, encrypt, evaluate};
@@ -87,9 +88,11 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         if a.is_empty() {
             return Ok(Vec::new());
         }
-        let (size, carrier) = (shape.size(), Carrier::new(shape.size()));
+        let (size, carrier) = (shape.size(), Carrier::of(shape.size()));
         let batches: Vec<usize> = (0..a.len().div_ceil(SLOTS)).collect();
         let mut shares = vec![R::ZERO; a.len()];
+        // Used again by every group.
+        let (mut requests, mut answers) = (Vec::new(), Vec::new());
         for group in batches.chunks(GROUP) {
             let (own, theirs): (Vec<usize>, Vec<usize>) =
                 group.iter().partition(|batch| encryptor(**batch) == self.party);
@@ -104,20 +107,15 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
 
             let own: Vec<usize> = in_waves(
                 own,
-                |(batch, random)| (batch, encrypt(&carrier, lattice.secret(), random, &operands(batch, self.party))),
+                |(batch, random)| (batch, encrypt(carrier, lattice.secret(), random, &operands(batch, self.party))),
                 |(batch, message)| self.channel.send(&message).map(|()| batch),
             )?;
-            let mut asked = Vec::with_capacity(theirs.len());
-            for (batch, random) in theirs {
-                let mut message = vec![0; size.sent_up(shape.operands())];
-                self.channel.receive(&mut message)?;
-                asked.push((batch, random, message));
-            }
+            receive(self.channel, theirs.len(), size.sent_up(shape.operands()), &mut requests)?;
             in_waves(
-                asked,
-                |(batch, random, message)| {
+                theirs.into_iter().zip(&requests).collect(),
+                |((batch, random), message)| {
                     let own = operands(batch, self.party.other());
-                    (batch, evaluate(&carrier, lattice.peer(), random, &message, &own))
+                    (batch, evaluate(carrier, lattice.peer(), random, message, &own))
                 },
                 |(batch, answered)| {
                     let (answer, share) = answered?;
@@ -125,15 +123,10 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
                     self.channel.send(&answer)
                 },
             )?;
-            let mut answers = Vec::with_capacity(own.len());
-            for batch in own {
-                let mut answer = vec![0; size.sent_down()];
-                self.channel.receive(&mut answer)?;
-                answers.push((batch, answer));
-            }
+            receive(self.channel, own.len(), size.sent_down(), &mut answers)?;
             in_waves(
-                answers,
-                |(batch, answer)| (batch, decrypt(&carrier, lattice.secret(), &answer)),
+                own.into_iter().zip(&answers).collect(),
+                |(batch, answer)| (batch, decrypt(carrier, lattice.secret(), answer)),
                 |(batch, share)| {
                     shape.take(&mut shares[place(batch)], &share?);
                     Ok(())
@@ -177,6 +170,14 @@ impl SlotCross {
             *into = if self.square && self.choosers == [true; 2] { share.add(*share) } else { *share };
         }
     }
+}
+
+/// Receives so many messages of one length into buffers, of which there may be some.
+fn receive(channel: &mut dyn Channel, count: usize, bytes: usize, into: &mut Vec<Vec<u8>>) -> Result<()> {
+    while into.len() < count {
+        into.push(vec![0; bytes]);
+    }
+    into[..count].iter_mut().try_for_each(|message| channel.receive(message))
 }
 
 /// Works on as many items at a time as there are threads, and hands what comes out on in order.
