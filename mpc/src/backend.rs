@@ -1,9 +1,11 @@
 //! The operations that cost communication. Everything else that the engine computes is local, or is written once
 //! over this trait, so that the ring interpreter and the two-party engine differ in nothing but this.
 
+use serde::{Deserialize, Serialize};
 use tacit_protocol::PartyId;
 
 use crate::error::Result;
+use crate::offline::Counts;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Seat};
 
@@ -17,8 +19,13 @@ use crate::share::{Arith, Bits, Seat};
 /// `bits` arguments are widths from range analysis: the value lies in `[-2^(bits-1), 2^(bits-1))`.
 pub trait Backend<R: Ring>: Seat {
     /// Runs operations that do not depend on each other. An implementation may run them side by side, so that they share
-    /// their messages; `offered` tells how many transfers each party offers in each.
-    fn together(&mut self, offered: &[[u64; 2]], jobs: Vec<Job<'_, R>>) -> Result<()>;
+    /// their messages; `needs` tells what each takes.
+    fn together(&mut self, needs: &[Needs], jobs: Vec<Job<'_, R>>) -> Result<()>;
+
+    /// What the operations from here on may take of what was made before the run.
+    fn allow(&mut self, counts: &Counts) {
+        let _ = counts;
+    }
 
     /// `a & b`.
     fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits>;
@@ -85,11 +92,20 @@ pub trait Backend<R: Ring>: Seat {
     fn reveal_bits(&mut self, x: &Bits, to: &[PartyId]) -> Result<Option<Vec<u64>>>;
 }
 
+/// What an operation takes.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// How many transfers each party offers.
+    pub offered: [u64; 2],
+    /// What was made before the run.
+    pub counts: Counts,
+}
+
 /// An operation on a backend that leaves its result where the closure puts it.
 pub type Job<'j, R> = Box<dyn FnOnce(&mut dyn Backend<R>) -> Result<()> + Send + 'j>;
 
 /// The sizes of a matrix product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MatrixShape {
     /// Rows of the left factor.
     pub rows: usize,

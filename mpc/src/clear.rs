@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use tacit_protocol::PartyId;
 use tacit_simd::Shape;
 
-use crate::backend::{Backend, Job, MatrixShape};
+use crate::backend::{Backend, Job, MatrixShape, Needs};
 use crate::error::Result;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
@@ -27,7 +27,7 @@ impl Seat for Clear {
 }
 
 impl<R: Ring> Backend<R> for Clear {
-    fn together(&mut self, _offered: &[[u64; 2]], jobs: Vec<Job<'_, R>>) -> Result<()> {
+    fn together(&mut self, _needs: &[Needs], jobs: Vec<Job<'_, R>>) -> Result<()> {
         jobs.into_iter().try_for_each(|job| job(self))
     }
 

@@ -13,6 +13,7 @@ pub mod executor;
 pub mod hash;
 pub mod inputs;
 pub mod lattice;
+pub mod offline;
 pub mod ot;
 pub mod params;
 pub mod plan;

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use tacit_simd::{Level, Shape};
+use zeroize::Zeroize;
 
 mod sealed {
     pub trait Sealed {}
@@ -12,7 +13,7 @@ mod sealed {
 
 /// A word of the ring of integers modulo `2^BITS`, two's complement for signed values.
 pub trait Ring:
-    sealed::Sealed + Copy + Default + Debug + PartialEq + Eq + Send + Sync + bytemuck::Pod + 'static
+    sealed::Sealed + Copy + Default + Debug + PartialEq + Eq + Send + Sync + bytemuck::Pod + Zeroize + 'static
 {
     /// Its width.
     const BITS: u32;

@@ -5,11 +5,12 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{Case, generate::Draw, number};
+use common::{Case, agreement, generate::Draw, number};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tacit_mpc::Error;
 use tacit_mpc::channel::{Channel, Event, MemoryChannel, pair, pair_with_deadline};
+use tacit_mpc::offline::NoSupply;
 use tacit_mpc::plan::Plan;
 use tacit_mpc::released::{Cell, ReleasedValue};
 use tacit_mpc::session::{self, Hooks, JobInput, OutputShares, Phase, Progress};
@@ -179,7 +180,12 @@ fn a_whole_run_passes_the_barrier_before_it_opens() {
             }
         };
         let mut observer = |progress| seen.push(progress);
-        let mut hooks = Hooks { observer: &mut observer, clock: &|| Duration::ZERO, release_barrier: &mut barrier };
+        let mut hooks = Hooks {
+            observer: &mut observer,
+            clock: &|| Duration::ZERO,
+            release_barrier: &mut barrier,
+            supply: &mut NoSupply,
+        };
         let mut rng = ChaCha20Rng::seed_from_u64(u64::from(party.0));
         let outcome = session::run(&mut channel, &job, &mut rng, &mut hooks);
         if let Ok(outcome) = &outcome {
@@ -328,8 +334,8 @@ fn the_plan_costs_exactly_what_the_channel_counts() {
             let one = scope.spawn(|| run(PartyId::ONE, one));
             (run(PartyId::ZERO, zero), one.join().expect("no panic"))
         });
-        // Before it the parties compare the hashes of their plans, in one round.
-        assert_eq!(zero.sent + one.sent, cost.bytes + 2 * 32, "{rows} rows");
+        // Before it the parties compare the hashes of their plans and what they have in store, in one round.
+        assert_eq!(zero.sent + one.sent, cost.bytes + 2 * agreement(&plan), "{rows} rows");
         assert_eq!([zero.rounds, one.rounds], [cost.rounds + 1; 2], "{rows} rows");
         let rows = plan.explain().expect("counts");
         assert_eq!(rows.iter().map(|row| row.bytes).sum::<u64>(), cost.bytes);
@@ -338,7 +344,7 @@ fn the_plan_costs_exactly_what_the_channel_counts() {
     }
 }
 
-const GOLDEN: &str = "60bf49739594317c557c76381891a5b7dbf0c6c3427f4b72f2df3735d4397db4";
+const GOLDEN: &str = "9b9b84cdb66fe10388dac6e6e1ecb8f79a680d41f64eb674ca6811ceea605233";
 
 /// What `--rows 1000000` of the demo computes, without the alignment.
 #[test]
@@ -391,7 +397,8 @@ fn parties_with_different_plans_stop_before_they_compute() {
         scope.spawn(|| assert_eq!(run(PartyId::ONE, &mut one, &other).code().as_str(), "PLAN_MISMATCH"));
         assert_eq!(run(PartyId::ZERO, &mut zero, &case.release).code().as_str(), "PLAN_MISMATCH");
     });
-    assert_eq!(zero.traffic().sent, 32, "the hash and nothing else");
+    let plan = Plan::lower(&case.typed, &case.release, aligned.sizes()).expect("lowers");
+    assert_eq!(zero.traffic().sent, agreement(&plan), "the hash and what is in store, and nothing else");
 }
 
 #[test]

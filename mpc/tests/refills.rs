@@ -5,7 +5,7 @@ mod common;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use common::Case;
+use common::{Case, agreement};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tacit_mpc::channel::{Channel, Layer, Layered, MemoryChannel, pair};
@@ -164,8 +164,8 @@ fn rounds_within_a_plan_are_counted_exactly() {
     let sums = (0..ROWS as i64).map(|row| row * 7 % 101 + row * 13 % 101);
     let exact: i64 = sums.map(|sum| 2 * sum.pow(3) + sum.pow(4) + i64::from(sum > 1)).sum();
     assert_eq!((result, other), (exact as f64, exact as f64));
-    // Before the plan the parties compare its hashes, in one round.
-    assert_eq!(zero.sent + one.sent, cost.bytes + 2 * 32);
+    // Before the plan the parties compare its hashes and what they have in store, in one round.
+    assert_eq!(zero.sent + one.sent, cost.bytes + 2 * agreement(&plan));
     // A round is a message that has to wait for the one before: both parties stay in step, so each has as many turns.
     assert_eq!([zero_trips, one_trips], [cost.rounds + 1; 2]);
     assert_eq!([zero.rounds, one.rounds], [cost.rounds + 1; 2]);

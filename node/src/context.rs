@@ -29,6 +29,8 @@ use crate::jobs::record::JobRecord;
 use crate::keys::{NodeKey, Sealer};
 use crate::log::Log;
 use crate::network::{AddressPolicy, NetworkHandle};
+use crate::offline::CorrelationStore;
+use crate::offline::reserve::Reserve;
 use crate::pairing::Pairing;
 use crate::peers::PeerState;
 use crate::rejections::Rejections;
@@ -61,6 +63,8 @@ pub struct Context {
     pub pairing: Arc<Pairing>,
     /// The log.
     pub log: Arc<Log>,
+    /// What was made with peers in advance; none where the operator has turned that off.
+    pub(crate) reserve: Option<Arc<Reserve>>,
     /// Refused messages of peers, counted where they are many.
     rejections: Rejections,
     /// Seals the secrets of jobs.
@@ -103,12 +107,16 @@ pub struct Parts {
     pub pairing: Arc<Pairing>,
     /// The log.
     pub log: Arc<Log>,
+    /// Where correlations are kept; none where nothing is made in advance.
+    pub correlations: Option<CorrelationStore>,
 }
 
 impl Context {
     /// The context of these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log } = parts;
+        let Parts { config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log, .. } = parts;
+        let of_store = |kept| Arc::new(Reserve::new(kept, store.clone(), clock.clone(), config.idle.disk));
+        let reserve = parts.correlations.map(of_store);
         let (secrets, outputs) = (node_key.sealer("job-secret"), node_key.sealer("job-output"));
         let rejections = Rejections::default();
         Self {
@@ -121,6 +129,7 @@ impl Context {
             datasets,
             pairing,
             log,
+            reserve,
             rejections,
             secrets,
             outputs,

@@ -27,6 +27,7 @@ use crate::log::Log;
 use crate::network::hello::NodeGreeter;
 use crate::network::{self, AddressPolicy, InboundRequest, NetworkConfig, transport};
 use crate::node::Node;
+use crate::offline::{CorrelationStore, Limits, OfflineError};
 use crate::pairing::Pairing;
 use crate::setup::Files;
 use crate::store::{Journal, SledStore, Store};
@@ -166,6 +167,7 @@ pub async fn open(files: &Files) -> Result<Opened, Failure> {
     }
     let (data_plane, data_task) = DataPlane::start(config.data_listen, DataPlaneLimits::default(), addresses).await?;
 
+    let correlations = open_correlations(files, &config, &node_key, &pairing);
     let context = Arc::new(Context::new(Parts {
         config,
         identity,
@@ -177,8 +179,29 @@ pub async fn open(files: &Files) -> Result<Opened, Failure> {
         datasets,
         pairing,
         log,
+        correlations,
     }));
     Ok(Opened { context, requests, tasks: Listening { network: network_task, data: data_task } })
+}
+
+/// The store of what is made in advance. A node does without it where it cannot be opened.
+fn open_correlations(
+    files: &Files,
+    config: &Config,
+    node_key: &NodeKey,
+    pairing: &Pairing,
+) -> Option<CorrelationStore> {
+    if !config.idle.enabled {
+        return None;
+    }
+    let limits = Limits::of_peer(config.idle.disk);
+    let opened = CorrelationStore::open(&files.correlations(), node_key, limits, Box::new(system_rng()));
+    let opened = opened.and_then(|store| {
+        store.retain_peers(&|peer| pairing.organisation_of(peer).is_some())?;
+        Ok(store)
+    });
+    let told = |error: &OfflineError| tracing::warn!(code = %error.code(), "nothing is made in advance: {error}. {}", error.next_step());
+    opened.inspect_err(told).ok()
 }
 
 /// Writes a fresh token before the old one ends.

@@ -31,6 +31,7 @@ use crate::data::{DatasetRecord, Format, Import, ImportOptions, PolicyFile};
 use crate::jobs::Jobs;
 use crate::jobs::events::Events;
 use crate::network::{InboundRequest, Protocol};
+use crate::offline::work::IdleWork;
 use crate::setup::Files;
 use crate::store::StoreError;
 
@@ -55,6 +56,8 @@ pub struct Node {
     files: Files,
     jobs: Arc<Jobs>,
     measurements: Arc<Measurements>,
+    /// What it does while no job runs; none where the operator has turned that off.
+    idle: Option<Arc<IdleWork>>,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Announced imports by id, with the time of the announcement.
@@ -69,8 +72,12 @@ impl Node {
         let jobs = Jobs::new(context.clone(), stop.clone());
         let (tasks, announced) = (TaskTracker::new(), Mutex::default());
         let measurements = Arc::new(Measurements::new(context.clone(), jobs.clone(), tasks.clone(), stop.clone()));
+        let idle = context
+            .reserve
+            .clone()
+            .map(|reserve| IdleWork::new(context.clone(), reserve, jobs.clone(), tasks.clone(), stop.clone()));
         let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
-        Arc::new(Self { context, files, jobs, measurements, tasks, stop, announced, followers })
+        Arc::new(Self { context, files, jobs, measurements, idle, tasks, stop, announced, followers })
     }
 
     /// Admits the paired peers, answers requests, and drives the jobs where they stopped.
@@ -88,6 +95,9 @@ impl Node {
         let node = Arc::clone(self);
         self.tasks.spawn(async move { node.answer_requests(requests).await });
         self.tasks.spawn(Arc::clone(&self.jobs).keep_retention());
+        if let Some(idle) = &self.idle {
+            self.tasks.spawn(Arc::clone(idle).run());
+        }
         self.jobs.resume()
     }
 
@@ -169,6 +179,13 @@ impl Node {
         for job in self.jobs.book().open_with(&peer)? {
             // One that is past its release cannot be called off; its peer cannot be reached any more either.
             drop(self.jobs.cancel(&job, &self.context.config.name, "the pairing was ended"));
+        }
+        if let Some(reserve) = self.context.reserve.clone() {
+            // What cannot be removed now is at the next start.
+            let dropped = off_reactor(move || reserve.store().drop_all(&peer)).await?;
+            if let Err(error) = dropped {
+                tracing::warn!(peer = %peer.short(), step = "idle", code = %error.code(), "files stay: {error}");
+            }
         }
         let revoked = self.context.pairing.peer(&peer).ok_or_else(|| unknown_peer(&peer.to_string()))?;
         self.log_peer(&revoked, "revoked by the operator")?;
@@ -466,6 +483,15 @@ impl Node {
             }
             Ok(Request::Bench(offer)) => self.measurements.answer(&peer, &offer).await,
             Ok(Request::BenchEnd { nonce, failure }) => self.measurements.hear_end(&peer, nonce, failure),
+            Ok(Request::Idle(offer)) => match &self.idle {
+                Some(idle) => idle.answer(&peer, &offer).await,
+                // CHK-407
+                None => {
+                    let message = "the peer makes nothing in advance";
+                    let next = "ask its operator to set `enabled = true` under `[idle]` in node.toml.";
+                    Response::Failed(PeerFailure::new(Code::new("POLICY_IDLE"), message, next))
+                }
+            },
             // Reviews infer and analyse programs and write to the store: off the reactor.
             Ok(request) => {
                 let node = Arc::clone(&self);

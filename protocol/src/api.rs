@@ -267,6 +267,9 @@ pub struct RunFigures {
     pub bytes_received: u64,
     /// Rounds.
     pub rounds: u64,
+    /// What it took of what the two nodes had made in idle time: items of each kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub made_before: BTreeMap<String, u64>,
 }
 
 /// A phase of a run.

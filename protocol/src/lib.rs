@@ -14,6 +14,7 @@ pub mod error;
 #[cfg(test)]
 mod fixtures;
 pub mod identity;
+pub mod idle;
 pub mod job;
 pub mod log;
 pub mod messages;

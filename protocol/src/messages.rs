@@ -15,6 +15,7 @@ use crate::canonical::{Digest, Nonce};
 use crate::codec::wire;
 use crate::contract::{ChannelOffer, Contract, Profile};
 use crate::identity::{PeerId, Signature};
+use crate::idle::{IdleAnswer, IdleOffer};
 use crate::job::{JobId, JobState};
 use crate::program::disclosure::Learned;
 use crate::program::rules::Refusal;
@@ -116,6 +117,8 @@ pub enum Request {
         /// Why.
         failure: PeerFailure,
     },
+    /// Shall we make correlations for the jobs to come?
+    Idle(Box<IdleOffer>),
 }
 
 /// The answer to a [`Request`].
@@ -146,6 +149,8 @@ pub enum Response {
     Failed(PeerFailure),
     /// To an offer to measure: the answering party's channel; it listens, or dials now.
     Bench(ChannelOffer),
+    /// To an offer to make correlations: the answering party's channel, and what is made.
+    Idle(Box<IdleAnswer>),
 }
 
 wire!(Request, MESSAGE_LIMIT, request_limit);
@@ -542,6 +547,7 @@ mod tests {
     use crate::bench::{BenchMode, BenchTask};
     use crate::codec;
     use crate::fixtures::{self, NOW, any_digest, nodes};
+    use crate::idle::IdleChunks;
 
     fn hello() -> Hello {
         Hello {
@@ -604,6 +610,7 @@ mod tests {
         };
         let account = Box::new(fixtures::accounts()[0].clone());
         let channel = contract.channels[0].clone();
+        let chunks = vec![IdleChunks { kind: "triples-64".into(), count: 16 }];
         let requests = [
             Request::Hello(hello()),
             Request::Pair(Box::new(pair.clone())),
@@ -629,6 +636,11 @@ mod tests {
                 channel: channel.clone(),
             })),
             Request::BenchEnd { nonce: Nonce::from_bytes([1; 16]), failure: failure.clone() },
+            Request::Idle(Box::new(IdleOffer {
+                nonce: Nonce::from_bytes([1; 16]),
+                channel: channel.clone(),
+                chunks: chunks.clone(),
+            })),
         ];
         for (variant, request) in (0_u8..).zip(requests) {
             let bytes = codec::encode(&request).expect("encodes");
@@ -654,7 +666,8 @@ mod tests {
             Response::Account(Some(account)),
             Response::Receipt(ReceiptAnswer::Disputed { field: PeerText::new("ended") }),
             Response::Failed(failure),
-            Response::Bench(channel),
+            Response::Bench(channel.clone()),
+            Response::Idle(Box::new(IdleAnswer { channel, chunks })),
         ];
         for (variant, response) in (0_u8..).zip(responses) {
             let bytes = codec::encode(&response).expect("encodes");

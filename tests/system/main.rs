@@ -12,6 +12,7 @@ mod deviating;
 mod deviations;
 mod disk;
 mod harness;
+mod idle;
 mod levels;
 mod path;
 mod refusals;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tacit_mpc::channel::Layered;
 use tacit_mpc::channel::noise::{Deadlines, Handshake, NoiseChannel, Role, StaticKey};
 use tacit_mpc::inputs::{LocalTable, LocalTables};
+use tacit_mpc::offline::NoSupply;
 use tacit_mpc::plan::Plan;
 use tacit_mpc::session::{self, Hooks, JobInput};
 use tacit_node::clock::system_rng;
@@ -267,7 +268,12 @@ impl Rogue {
             session: *accepted.contract.digest().as_bytes(),
         };
         let begun = Instant::now();
-        let mut hooks = Hooks { observer: &mut |_| (), clock: &|| begun.elapsed(), release_barrier: &mut |_| Ok(()) };
+        let mut hooks = Hooks {
+            observer: &mut |_| (),
+            clock: &|| begun.elapsed(),
+            release_barrier: &mut |_| Ok(()),
+            supply: &mut NoSupply,
+        };
         let ran = session::run(&mut channel, &input, &mut system_rng(), &mut hooks);
         channel.layer().came_to_be();
         ran.map(drop).map_err(|error| error.to_string())

@@ -10,15 +10,16 @@ use tacit_protocol::program::NodeId;
 use zeroize::Zeroize;
 
 use crate::arithmetic::{self, Axis, Division, Extreme};
-use crate::backend::{Backend, Job, MatrixShape};
+use crate::backend::{Backend, Job, MatrixShape, Needs};
 use crate::error::Result;
+use crate::offline::Counts;
 use crate::plan::schedule::Schedule;
 use crate::plan::step::{ColumnPart, Kind, RingOp, Step};
 use crate::plan::{Plan, ValueId};
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement};
-use crate::two_party::Counter;
 use crate::two_party::cost::Cost;
+use crate::two_party::{Counter, Means};
 
 /// Where the executor finds what this side brings to a plan.
 pub trait Inputs {
@@ -103,7 +104,10 @@ pub fn run<R: Ring, B: Backend<R>>(
     let mut done = 0;
     for (turn, group) in schedule.groups.iter().enumerate() {
         let made = match group[..] {
-            [place] => vec![run_step(&plan.steps[place], &values, backend, inputs)?],
+            [place] => {
+                backend.allow(&schedule.takes[place]);
+                vec![run_step(&plan.steps[place], &values, backend, inputs)?]
+            }
             _ => run_together(plan, group, &schedule, &values, backend)?,
         };
         for (&place, value) in group.iter().zip(made) {
@@ -131,7 +135,8 @@ fn run_together<R: Ring, B: Backend<R>>(
     values: &[Option<Value<R>>],
     backend: &mut B,
 ) -> Result<Vec<Value<R>>> {
-    let offered: Vec<[u64; 2]> = group.iter().map(|place| schedule.costs[*place].offered).collect();
+    let needs = group.iter().map(|place| (schedule.costs[*place].offered, schedule.takes[*place].clone()));
+    let needs: Vec<Needs> = needs.map(|(offered, counts)| Needs { offered, counts }).collect();
     let mut made: Vec<Option<Value<R>>> = group.iter().map(|_| None).collect();
     let jobs = group.iter().zip(&mut made).map(|(place, made)| -> Job<'_, R> {
         let step = &plan.steps[*place];
@@ -140,32 +145,36 @@ fn run_together<R: Ring, B: Backend<R>>(
             Ok(())
         })
     });
-    backend.together(&offered, jobs.collect())?;
+    backend.together(&needs, jobs.collect())?;
     Ok(made.into_iter().map(|value| value.expect("every job ran")).collect())
 }
 
-/// What each step costs, counted on values that are all zero: what the engine spends depends on shapes alone.
-pub(crate) fn costs<R: Ring>(plan: &Plan) -> Result<Vec<Cost>> {
+/// What each step costs, counted on values that are all zero, and what it takes of what is ready, in the order of the plan:
+/// what the engine spends depends on shapes alone.
+pub(crate) fn costs<R: Ring>(plan: &Plan) -> Result<(Vec<Cost>, Vec<Counts>)> {
     let mut last_use = vec![usize::MAX; plan.steps.len()];
     for (place, step) in plan.steps.iter().enumerate() {
         step.op.operands().iter().for_each(|operand| last_use[operand.index()] = place);
     }
     let mut values: Vec<Option<Value<R>>> = Vec::with_capacity(plan.steps.len());
-    let mut costs = Vec::with_capacity(plan.steps.len());
+    let (mut costs, mut takes) = (Vec::with_capacity(plan.steps.len()), Vec::with_capacity(plan.steps.len()));
+    let mut means = Means::new(plan.pace, plan.ready.clone());
     for (place, step) in plan.steps.iter().enumerate() {
-        let mut counter = Counter { pace: plan.pace, ..Counter::default() };
+        let mut counter = Counter { cost: Cost::default(), means: means.anew() };
         values.push(Some(match step.op.is_local() {
             true => zeros(step),
             false => run_step(step, &values, &mut counter, &NoInputs)?,
         }));
         costs.push(counter.cost);
+        takes.push(counter.means.taken().clone());
+        means = counter.means;
         for operand in step.op.operands() {
             if last_use[operand.index()] == place {
                 values[operand.index()] = None;
             }
         }
     }
-    Ok(costs)
+    Ok((costs, takes))
 }
 
 /// Inputs of nobody.

@@ -1,8 +1,10 @@
 //! Memory for polynomials, which a thread uses again: a batch takes hundreds of them, and clearing fresh ones or having
 //! them mapped by the system takes as long as the arithmetic on them.
 //!
-//! *Security*: a buffer that holds secrets is wrapped in [`zeroize::Zeroizing`], which clears it before it is spare, so that
-//! what is found in a spare one is public.
+//! *Security*: a buffer that holds keys, messages or noise is wrapped in [`zeroize::Zeroizing`], which clears it before it
+//! is spare. What is found in a spare one is public but for products of ciphertexts that are not masked yet: beside the
+//! peer's ciphertexts they tell this party's factors, as freed memory would. It never leaves this module's callers, who
+//! write a buffer before they read it.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -29,7 +31,7 @@ pub(super) struct Buffer<T> {
 }
 
 impl<T: Pod> Buffer<T> {
-    /// Room for `len` numbers, with anything in it that is public.
+    /// Room for `len` numbers, with anything in it.
     pub(super) fn any(len: usize) -> Self {
         const { assert!(size_of::<T>() == size_of::<u64>(), "numbers of 64 bits") };
         let spare = if len == SLOTS { SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten() } else { None };

@@ -6,6 +6,7 @@ use tacit_protocol::contract::Profile;
 use super::Plan;
 use crate::error::Result;
 use crate::lattice::{self, KeySizes};
+use crate::offline::Counts;
 use crate::ot;
 use crate::two_party::{Pace, cost};
 
@@ -75,6 +76,8 @@ pub struct PlanCost {
     pub expected: ot::Expected,
     /// The keys that each party needs.
     pub key_sizes: KeySizes,
+    /// What it takes of what was made before the run.
+    pub takes: Counts,
 }
 
 impl PlanCost {
@@ -100,7 +103,8 @@ impl Plan {
         let transfers = set_up.plus(ot::cost::transfers(expected, offered).into());
         let sent = lattice::cost::keys(key_sizes);
         let keys = Cost { bytes: sent[0] + sent[1], rounds: u64::from(sent != [0; 2]), ..Cost::default() };
-        Ok(PlanCost { steps: steps.collect(), transfers, keys, opening: self.opening_cost(), expected, key_sizes })
+        let (steps, takes) = (steps.collect(), schedule.takes());
+        Ok(PlanCost { steps, transfers, keys, opening: self.opening_cost(), expected, key_sizes, takes })
     }
 
     /// The cost of the whole plan, transfers and opening included.

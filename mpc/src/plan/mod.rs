@@ -23,6 +23,7 @@ use tacit_protocol::schema::Element;
 use tacit_protocol::{Number, PartyId};
 
 use crate::error::Result;
+use crate::offline::{Counts, Ready};
 use crate::two_party::Pace;
 
 pub use cost::{Cost, PlanCost};
@@ -31,7 +32,7 @@ pub use lower::MAX_STEPS;
 pub use step::{Step, ValueId};
 
 /// The version of the planner; the same contract gives the same plan under the same version.
-pub const PLANNER_VERSION: u16 = 4;
+pub const PLANNER_VERSION: u16 = 5;
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +59,8 @@ pub struct Plan {
     pub sizes: BTreeMap<NodeId, u64>,
     /// What the choice of protocols goes by.
     pub pace: Pace,
+    /// What was made before the run and may be taken.
+    pub ready: Ready,
 }
 
 /// How one output leaves the computation.
@@ -118,6 +121,20 @@ impl Plan {
         Self { pace: Pace::of(profiles), ..self }
     }
 
+    /// The plan where so much was made before the run.
+    #[must_use]
+    pub fn with_ready(self, ready: Ready) -> Self {
+        Self { ready, ..self }
+    }
+
+    /// What it would take of what was made before the run, if there were enough of everything.
+    ///
+    /// # Errors
+    /// As [`Plan::costs`].
+    pub fn wants(&self) -> Result<Counts> {
+        Ok(self.clone().with_ready(Ready::Unlimited).schedule()?.takes())
+    }
+
     /// What both parties compare before they compute.
     pub fn hash(&self) -> [u8; 32] {
         let config = bincode::config::standard().with_fixed_int_encoding();
@@ -134,7 +151,12 @@ impl Plan {
                 (shape, opening)
             })
             .collect();
-        let whole = (self.word_bits, &self.steps, &self.results, self.checked, outputs, sizes, self.pace.profile());
+        let ready = match &self.ready {
+            Ready::Counted(counts) => Some(counts.iter().map(|(kind, count)| (kind.name(), count)).collect::<Vec<_>>()),
+            Ready::Unlimited => None,
+        };
+        let terms = (sizes, self.pace.profile(), ready);
+        let whole = (self.word_bits, &self.steps, &self.results, self.checked, outputs, terms);
         let bytes = bincode::encode_to_vec(whole, config).expect("encoding to memory does not fail");
         hash.update(bytes);
         hash.finalize().into()

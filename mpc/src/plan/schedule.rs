@@ -7,6 +7,7 @@
 use super::Plan;
 use crate::error::Result;
 use crate::executor;
+use crate::offline::Counts;
 use crate::two_party::cost::Cost;
 
 /// Transfers a direction that a step may take to go together with others; with batches of products none goes.
@@ -22,12 +23,21 @@ pub(crate) struct Schedule {
     pub(crate) groups: Vec<Vec<usize>>,
     /// What each step costs by itself.
     pub(crate) costs: Vec<Cost>,
+    /// What each takes of what was made before the run.
+    pub(crate) takes: Vec<Counts>,
 }
 
 impl Schedule {
     /// What all steps cost.
     pub(crate) fn total(&self) -> Cost {
         self.groups.iter().map(|group| self.together(group)).sum()
+    }
+
+    /// What all steps take of what was made before the run.
+    pub(crate) fn takes(&self) -> Counts {
+        let mut sum = Counts::default();
+        self.takes.iter().for_each(|takes| sum.extend(takes));
+        sum
     }
 
     /// What the steps of a group cost.
@@ -51,7 +61,7 @@ impl Schedule {
 impl Plan {
     /// The schedule. Takes about the time of a run's bookkeeping, and no memory for values.
     pub(crate) fn schedule(&self) -> Result<Schedule> {
-        let costs = match self.word_bits {
+        let (costs, takes) = match self.word_bits {
             64 => executor::costs::<u64>(self)?,
             _ => executor::costs::<u128>(self)?,
         };
@@ -84,6 +94,6 @@ impl Plan {
                 }
             }
         }
-        Ok(Schedule { groups, costs })
+        Ok(Schedule { groups, costs, takes })
     }
 }

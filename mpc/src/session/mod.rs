@@ -28,11 +28,12 @@ use crate::error::{Error, Result};
 use crate::executor::{self, StepProgress};
 use crate::inputs::{Bound, LocalTables};
 use crate::lattice::Lattice;
+use crate::offline::{Counts, NoSupply, Ready, Stock, Supply, supply};
 use crate::ot::Silent;
 use crate::plan::Plan;
 use crate::released::ReleasedValue;
 use crate::ring::Ring;
-use crate::two_party::TwoParty;
+use crate::two_party::{Means, TwoParty};
 
 pub use align::{Aligned, align, align_in_the_clear};
 pub use opening::OutputShares;
@@ -115,6 +116,8 @@ pub struct Outcome {
     pub overlap: BTreeMap<NodeId, u64>,
     /// The hash of the plan that ran.
     pub plan_hash: [u8; 32],
+    /// What it took of what was made before the run.
+    pub taken: Counts,
     /// The parts, in order.
     pub phases: Vec<PhaseReport>,
 }
@@ -128,6 +131,8 @@ pub struct Hooks<'a> {
     /// Called after the computation and before the first byte of the opening leaves: here the release is journalled as
     /// spent and the shares are stored (CHK-701). An error ends the run with nothing opened.
     pub release_barrier: &'a mut dyn FnMut(&OutputShares) -> Result<()>,
+    /// What was made with the peer before the run.
+    pub supply: &'a mut dyn Supply,
 }
 
 /// A whole run.
@@ -144,22 +149,23 @@ pub fn run(
     (hooks.observer)(Progress::Phase(Phase::Align));
     let aligned = meter.measure(Phase::Align, channel, |channel| align(channel, job, rng, hooks.observer))?;
     (hooks.observer)(Progress::Phase(Phase::SetUp));
-    let (plan, correlations, mut lattice) = meter.measure(Phase::SetUp, channel, |channel| {
-        let plan = agree(channel, job, &aligned)?;
-        let (correlations, lattice) = set_up(channel, job, &plan, rng)?;
-        Ok((plan, correlations, lattice))
+    let (plan, mut prepared) = meter.measure(Phase::SetUp, channel, |channel| {
+        let (plan, stock) = agree(channel, job, &aligned, hooks.supply)?;
+        let prepared = set_up(channel, job, &plan, stock, rng)?;
+        Ok((plan, prepared))
     })?;
     (hooks.observer)(Progress::Phase(Phase::Compute));
     let shares = meter.measure(Phase::Compute, channel, |channel| {
-        compute(channel, job, &aligned, &plan, correlations, &mut lattice, hooks.observer)
+        compute(channel, job, &aligned, &plan, &mut prepared, hooks.observer)
     })?;
     (hooks.release_barrier)(&shares)?;
     (hooks.observer)(Progress::Phase(Phase::Open));
     let released = meter.measure(Phase::Open, channel, |channel| shares.open(channel))?;
-    Ok(Outcome { released, overlap: aligned.overlap(), plan_hash: plan.hash(), phases: meter.phases })
+    let taken = plan.costs()?.takes;
+    Ok(Outcome { released, overlap: aligned.overlap(), plan_hash: plan.hash(), taken, phases: meter.phases })
 }
 
-/// Computes the outputs of an aligned job, up to and without the opening.
+/// Computes the outputs of an aligned job, up to and without the opening, on nothing that was made before.
 ///
 /// # Errors
 /// `PLAN_MISMATCH` when the peer derived another plan, those of [`Plan::lower`], of the protocols and the channel.
@@ -171,13 +177,23 @@ pub fn execute(
     observer: &mut dyn FnMut(Progress),
 ) -> Result<OutputShares> {
     observer(Progress::Phase(Phase::SetUp));
-    let plan = agree(channel, job, aligned)?;
-    let (correlations, mut lattice) = set_up(channel, job, &plan, rng)?;
+    let (plan, stock) = agree(channel, job, aligned, &mut NoSupply)?;
+    let mut prepared = set_up(channel, job, &plan, stock, rng)?;
     observer(Progress::Phase(Phase::Compute));
-    compute(channel, job, aligned, &plan, correlations, &mut lattice, observer)
+    compute(channel, job, aligned, &plan, &mut prepared, observer)
 }
 
-/// The same on correlations and keys from elsewhere, of what the plan takes ([`Plan::expected`], [`Plan::key_sizes`]).
+/// What a computation uses up.
+pub struct Prepared<C> {
+    /// Correlated transfers ([`Plan::expected`]).
+    pub correlations: C,
+    /// Keys ([`Plan::key_sizes`]).
+    pub lattice: Lattice,
+    /// What was made before ([`Plan::wants`]).
+    pub stock: Stock,
+}
+
+/// The same on what comes from elsewhere; the plan is that of what is in stock.
 ///
 /// # Errors
 /// As [`execute`].
@@ -185,25 +201,86 @@ pub fn execute_with<C: Correlations>(
     channel: &mut dyn Channel,
     job: &JobInput<'_>,
     aligned: &Aligned,
-    correlations: C,
-    lattice: &mut Lattice,
+    prepared: &mut Prepared<C>,
     observer: &mut dyn FnMut(Progress),
 ) -> Result<OutputShares> {
-    let plan = agree(channel, job, aligned)?;
-    compute(channel, job, aligned, &plan, correlations, lattice, observer)
+    channel.enter(STEP_PLAN);
+    let plan = Plan::lower(job.program, job.release, aligned.sizes())?.between(job.profiles);
+    let plan = plan.with_ready(Ready::Counted(prepared.stock.counts()));
+    same_plan(&plan, &exchange(channel, &plan.hash())?)?;
+    compute(channel, job, aligned, &plan, prepared, observer)
 }
 
-/// Instantiates the plan and compares it with the peer's: the first message after alignment.
-fn agree(channel: &mut dyn Channel, job: &JobInput<'_>, aligned: &Aligned) -> Result<Plan> {
-    channel.enter("plan");
+const STEP_PLAN: &str = "plan";
+
+/// Instantiates the plan and compares it with the peer's: the first message after alignment. With it goes what this party's
+/// store says, where the plan has a use for it; what both have the plan then takes, once both have claimed it.
+fn agree(
+    channel: &mut dyn Channel,
+    job: &JobInput<'_>,
+    aligned: &Aligned,
+    supply: &mut dyn Supply,
+) -> Result<(Plan, Stock)> {
+    let agreed = agree_with(channel, job, aligned, supply);
+    supply.finish();
+    agreed
+}
+
+fn agree_with(
+    channel: &mut dyn Channel,
+    job: &JobInput<'_>,
+    aligned: &Aligned,
+    supply: &mut dyn Supply,
+) -> Result<(Plan, Stock)> {
+    channel.enter(STEP_PLAN);
     let plan = Plan::lower(job.program, job.release, aligned.sizes())?.between(job.profiles);
-    let mut theirs = [0; 32];
+    let wants = plan.wants()?;
     channel.send(&plan.hash())?;
+    let mine = if wants.is_empty() { Vec::new() } else { supply::message(supply, &wants) };
+    channel.send(&mine)?;
+    // Another plan may have no use for it.
+    let mut theirs = [0; 32];
     channel.receive(&mut theirs)?;
-    if theirs != plan.hash() {
-        return Err(Error::deviation("PLAN_MISMATCH", "plan", "the peer derived another plan from the same contract"));
+    same_plan(&plan, &theirs)?;
+    if wants.is_empty() {
+        return Ok((plan, Stock::default()));
     }
-    Ok(plan)
+    let theirs = supply::receive(channel, STEP_PLAN)?;
+    let both = supply.both(&theirs);
+    if mine.len() == supply::NOTHING || theirs.is_empty() {
+        return Ok((plan, Stock::default()));
+    }
+    let richer = plan.clone().with_ready(Ready::Counted(both));
+    let claimed = supply::claim(&richer.costs()?.takes, supply);
+    // A byte that says whether this party could claim, and the plan that it then has: a store with a fault of its own
+    // finds less than the other.
+    let mut message = vec![u8::from(claimed.is_ok())];
+    message.extend(richer.hash());
+    let theirs = exchange(channel, &message)?;
+    match claimed {
+        Ok(stock) if theirs == message => Ok((richer, stock)),
+        // What one of them claimed is lost, and the job goes on without.
+        _ => Ok((plan, Stock::default())),
+    }
+}
+
+/// Sends a message and takes one of the same length.
+fn exchange(channel: &mut dyn Channel, message: &[u8]) -> Result<Vec<u8>> {
+    let mut theirs = vec![0; message.len()];
+    channel.send(message)?;
+    channel.receive(&mut theirs)?;
+    Ok(theirs)
+}
+
+fn same_plan(plan: &Plan, theirs: &[u8]) -> Result<()> {
+    if !theirs.starts_with(&plan.hash()) {
+        return Err(Error::deviation(
+            "PLAN_MISMATCH",
+            STEP_PLAN,
+            "the peer derived another plan from the same contract",
+        ));
+    }
+    Ok(())
 }
 
 /// Sets up the transfers and the keys that the plan takes. A job is computed on whatever cores the node gives it.
@@ -211,11 +288,13 @@ fn set_up(
     channel: &mut dyn Channel,
     job: &JobInput<'_>,
     plan: &Plan,
+    stock: Stock,
     rng: &mut dyn CryptoRng,
-) -> Result<(Silent, Lattice)> {
+) -> Result<Prepared<Silent>> {
     let costs = plan.costs()?;
-    let transfers = Silent::establish(channel, job.party, ot_session(job), costs.expected, true, rng)?;
-    Ok((transfers, Lattice::establish(channel, job.party, costs.key_sizes, rng)?))
+    let correlations = Silent::establish(channel, job.party, ot_session(job), costs.expected, true, rng)?;
+    let lattice = Lattice::establish(channel, job.party, costs.key_sizes, rng)?;
+    Ok(Prepared { correlations, lattice, stock })
 }
 
 fn compute<C: Correlations>(
@@ -223,25 +302,30 @@ fn compute<C: Correlations>(
     job: &JobInput<'_>,
     aligned: &Aligned,
     plan: &Plan,
-    correlations: C,
-    lattice: &mut Lattice,
+    prepared: &mut Prepared<C>,
     observer: &mut dyn FnMut(Progress),
 ) -> Result<OutputShares> {
     channel.enter("compute");
     let inputs = Bound::new(job.program, job.tables, aligned.rows());
     let mut steps = |step: StepProgress| observer(Progress::Step(step));
     let mut shares = match plan.word_bits {
-        64 => {
-            let backend = TwoParty::new(job.party, channel, correlations).with_lattice(lattice).at(plan.pace);
-            shares::<u64, C>(plan, backend, &inputs, &mut steps)
-        }
-        _ => {
-            let backend = TwoParty::new(job.party, channel, correlations).with_lattice(lattice).at(plan.pace);
-            shares::<u128, C>(plan, backend, &inputs, &mut steps)
-        }
+        64 => shares::<u64, _>(plan, engine(channel, job.party, plan, prepared), &inputs, &mut steps),
+        _ => shares::<u128, _>(plan, engine(channel, job.party, plan, prepared), &inputs, &mut steps),
     }?;
     shares.check_ranges(channel)?;
     Ok(shares)
+}
+
+fn engine<'c, R: Ring, C: Correlations>(
+    channel: &'c mut dyn Channel,
+    party: PartyId,
+    plan: &Plan,
+    prepared: &'c mut Prepared<C>,
+) -> TwoParty<'c, R, &'c mut C> {
+    TwoParty::new(party, channel, &mut prepared.correlations)
+        .with_lattice(&mut prepared.lattice)
+        .with_stock(std::mem::take(&mut prepared.stock))
+        .with(Means::at(plan.pace))
 }
 
 fn shares<R: Ring, C: Correlations>(

@@ -6,12 +6,13 @@ use std::ops::{Add, AddAssign};
 use tacit_protocol::PartyId;
 
 use super::adder::{Level, network};
+use super::beaver;
 use super::compare::ELEMENTS;
 use super::cross::{BIT_TILE, Choosers, WordCross, choosers};
 use super::digits::{DIGIT, Want, cut};
 use super::matrices::MatrixProduct;
+use super::means::Means;
 use super::multiply::{Products, offered_from};
-use super::pace::Pace;
 use super::reveal::gives;
 use super::transfers::offerer;
 use crate::backend::MatrixShape;
@@ -83,8 +84,17 @@ pub fn and(n: usize, a: Placement, b: Placement) -> Cost {
     cross_bits(n, &[n], choosers(a, b))
 }
 
-/// [`Backend::to_arith`](crate::backend::Backend::to_arith) of `n` bits: for shared ones a bit and a word each.
-pub fn to_arith<R: Ring>(n: usize, a: Placement) -> Cost {
+/// [`Backend::to_arith`](crate::backend::Backend::to_arith) of `n` bits: for shared ones a bit and a word each, or a bit
+/// where random ones are ready.
+pub fn to_arith<R: Ring>(n: usize, a: Placement, means: &mut Means) -> Cost {
+    let otherwise = words_by_transfers::<R>(n, a);
+    let Some(kind) = beaver::random_bits::<R>(n, a, &otherwise, means) else { return otherwise };
+    means.take(kind, n);
+    beaver::bits_cost(n)
+}
+
+/// The same by transfers.
+pub(super) fn words_by_transfers<R: Ring>(n: usize, a: Placement) -> Cost {
     select::<R>(n, 1, a, Placement::Public)
 }
 
@@ -122,18 +132,18 @@ impl Factors {
 }
 
 /// [`Backend::multiply`](crate::backend::Backend::multiply).
-pub fn multiply<R: Ring>(factors: &Factors, pace: Pace) -> Cost {
-    multiply_within(factors, R::BITS, pace)
+pub fn multiply<R: Ring>(factors: &Factors, means: &mut Means) -> Cost {
+    multiply_within(factors, R::BITS, means)
 }
 
 /// [`Backend::multiply_truncate`](crate::backend::Backend::multiply_truncate).
-pub fn multiply_truncate<R: Ring>(factors: &Factors, product_bits: u32, shift: u32, pace: Pace) -> Cost {
+pub fn multiply_truncate<R: Ring>(factors: &Factors, product_bits: u32, shift: u32, means: &mut Means) -> Cost {
     let [a, b] = factors.placements;
     if choosers(a, b) == [false; 2] {
         return truncate(factors.n, shift, a.join(b));
     }
     let width = product_bits + 1;
-    multiply_within(factors, width, pace) + wrap(factors.n, R::BITS - width + shift)
+    multiply_within(factors, width, means) + wrap(factors.n, R::BITS - width + shift)
 }
 
 /// [`Backend::shift_within`](crate::backend::Backend::shift_within) of `n` values by `places` places.
@@ -143,8 +153,8 @@ pub fn shift_within(n: usize, places: usize, c: Placement, x: Placement, width: 
 }
 
 /// [`Backend::multiply_within`](crate::backend::Backend::multiply_within).
-pub fn multiply_within(factors: &Factors, width: u32, pace: Pace) -> Cost {
-    Products::cheapest(factors, width, pace).cost()
+pub fn multiply_within(factors: &Factors, width: u32, means: &mut Means) -> Cost {
+    Products::cheapest(factors, width, means).cost()
 }
 
 /// [`Backend::truncate_within`](crate::backend::Backend::truncate_within) of `n` values.
@@ -153,8 +163,14 @@ pub fn truncate_within(n: usize, shift: u32, width: u32, wanted: u32, x: Placeme
 }
 
 /// [`Backend::matrix_multiply`](crate::backend::Backend::matrix_multiply).
-pub fn matrix_multiply<R: Ring>(shape: MatrixShape, a: Placement, b: Placement, bits: (u32, u32), pace: Pace) -> Cost {
-    MatrixProduct::cheapest(shape, R::BITS, (a, b), bits, pace).cost(R::BITS)
+pub fn matrix_multiply<R: Ring>(
+    shape: MatrixShape,
+    a: Placement,
+    b: Placement,
+    bits: (u32, u32),
+    means: &mut Means,
+) -> Cost {
+    MatrixProduct::cheapest(shape, R::BITS, (a, b), bits, means).cost(R::BITS)
 }
 
 /// [`Backend::is_negative`](crate::backend::Backend::is_negative) of `n` values.
@@ -194,13 +210,15 @@ pub(super) fn wrap(n: usize, width: u32) -> Cost {
 }
 
 /// [`Backend::floor_shift`](crate::backend::Backend::floor_shift) of `n` values.
-pub fn floor_shift<R: Ring>(n: usize, shift: u32, bits: u32, x: Placement) -> Cost {
-    let convert = to_arith::<R>(n, x);
+pub fn floor_shift<R: Ring>(n: usize, shift: u32, bits: u32, x: Placement, means: &mut Means) -> Cost {
     match x {
         Placement::Shared if shift == 0 => Cost::default(),
-        Placement::Shared if shift + 1 >= bits => is_negative(n, bits, x) + convert,
-        Placement::Shared if bits == R::BITS => carry(n, shift as usize) + carry(n, bits as usize) + convert + convert,
-        Placement::Shared => carry(n, shift as usize) + convert + truncate(n, shift, x),
+        Placement::Shared if shift + 1 >= bits => is_negative(n, bits, x) + words_by_transfers::<R>(n, x),
+        Placement::Shared if bits == R::BITS => {
+            let convert = to_arith::<R>(n, x, means) + words_by_transfers::<R>(n, x);
+            carry(n, shift as usize) + carry(n, bits as usize) + convert
+        }
+        Placement::Shared => carry(n, shift as usize) + to_arith::<R>(n, x, means) + truncate(n, shift, x),
         _ => Cost::default(),
     }
 }

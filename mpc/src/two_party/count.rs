@@ -5,20 +5,20 @@
 use tacit_protocol::PartyId;
 
 use super::cost::{self, Cost, Factors};
-use super::pace::Pace;
-use crate::backend::{Backend, Job, MatrixShape};
+use super::means::Means;
+use crate::backend::{Backend, Job, MatrixShape, Needs};
 use crate::clear::columns;
 use crate::error::Result;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
 
 /// The costs so far. Its values are zeros in the right placements.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Counter {
     /// What was counted.
     pub cost: Cost,
     /// What the engine's choices go by.
-    pub pace: Pace,
+    pub means: Means,
 }
 
 impl Seat for Counter {
@@ -40,14 +40,14 @@ fn bits(placement: Placement, n: usize) -> Bits {
 }
 
 impl<R: Ring> Backend<R> for Counter {
-    fn together(&mut self, _offered: &[[u64; 2]], jobs: Vec<Job<'_, R>>) -> Result<()> {
-        let mut total = Cost::default();
+    fn together(&mut self, _needs: &[Needs], jobs: Vec<Job<'_, R>>) -> Result<()> {
+        let (before, mut total) = (self.cost, Cost::default());
         for job in jobs {
-            let mut counter = Self { cost: Cost::default(), pace: self.pace };
-            job(&mut counter)?;
-            total = total.beside(counter.cost);
+            self.cost = Cost::default();
+            job(self)?;
+            total = total.beside(self.cost);
         }
-        self.cost += total;
+        self.cost = before + total;
         Ok(())
     }
 
@@ -57,7 +57,7 @@ impl<R: Ring> Backend<R> for Counter {
     }
 
     fn to_arith(&mut self, a: &Bits) -> Result<Arith<R>> {
-        self.cost += cost::to_arith::<R>(a.len, a.placement);
+        self.cost += cost::to_arith::<R>(a.len, a.placement, &mut self.means);
         Ok(words(a.placement, a.len))
     }
 
@@ -67,7 +67,7 @@ impl<R: Ring> Backend<R> for Counter {
     }
 
     fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>> {
-        self.cost += cost::multiply::<R>(&Factors::of(a, b, (a_bits, b_bits)), self.pace);
+        self.cost += cost::multiply::<R>(&Factors::of(a, b, (a_bits, b_bits)), &mut self.means);
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 
@@ -79,7 +79,7 @@ impl<R: Ring> Backend<R> for Counter {
         product_bits: u32,
         shift: u32,
     ) -> Result<Arith<R>> {
-        self.cost += cost::multiply_truncate::<R>(&Factors::of(a, b, bits), product_bits, shift, self.pace);
+        self.cost += cost::multiply_truncate::<R>(&Factors::of(a, b, bits), product_bits, shift, &mut self.means);
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 
@@ -95,7 +95,7 @@ impl<R: Ring> Backend<R> for Counter {
     }
 
     fn multiply_within(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>> {
-        self.cost += cost::multiply_within(&Factors::of(a, b, bits), width, self.pace);
+        self.cost += cost::multiply_within(&Factors::of(a, b, bits), width, &mut self.means);
         Ok(words(a.placement.join(b.placement), a.len()))
     }
 
@@ -111,7 +111,7 @@ impl<R: Ring> Backend<R> for Counter {
         shape: MatrixShape,
         bits: (u32, u32),
     ) -> Result<Arith<R>> {
-        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits, self.pace);
+        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits, &mut self.means);
         Ok(words(a.placement.join(b.placement), shape.rows * shape.columns))
     }
 
@@ -131,7 +131,7 @@ impl<R: Ring> Backend<R> for Counter {
     }
 
     fn floor_shift(&mut self, x: &Arith<R>, shift: u32, width: u32) -> Result<Arith<R>> {
-        self.cost += cost::floor_shift::<R>(x.len(), shift, width, x.placement);
+        self.cost += cost::floor_shift::<R>(x.len(), shift, width, x.placement, &mut self.means);
         Ok(words(x.placement, x.len()))
     }
 

@@ -7,16 +7,18 @@
 //!
 //! *Shapes and units*: row-major; widths are of values.
 
-use super::TwoParty;
+use super::beaver;
 use super::cost::{Cost, cross_words, wrap};
 use super::cross::{Choosers, WordCross, choosers};
 use super::multiply::{Orientation, orient};
 use super::pace::Pace;
+use super::{Means, TwoParty};
 use crate::backend::MatrixShape;
 use crate::clear::local_matrix_product;
 use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::lattice::{Layout, decrypt_matrix, encrypt_matrix, evaluate_matrix};
+use crate::offline::Kind;
 use crate::params::MATRIX_MOST_WIDTH;
 use crate::ring::Ring;
 use crate::share::{Arith, Placement, Seat};
@@ -40,6 +42,8 @@ enum Way {
     Encryption { width: u32, transposed: bool, pace: Pace },
     /// By transfers, of which the left factor chooses, or of the transposed product.
     Transfers(Orientation),
+    /// With a triple, modulo `2^width`.
+    Triple { kind: Kind, width: u32 },
 }
 
 /// A piece of a product by encryption: the multiplier's columns and those of the encrypted factor.
@@ -56,8 +60,9 @@ impl MatrixProduct {
         word: u32,
         (a, b): (Placement, Placement),
         bits: (u32, u32),
-        pace: Pace,
+        means: &mut Means,
     ) -> Self {
+        let pace = means.pace;
         let orientation = orient(word, (a, bits.0, shape.rows), (b, bits.1, shape.columns));
         let transfers = Self { shape, choosers: choosers(a, b), way: Way::Transfers(orientation) };
         // What sums of so many products need, with two bits to spare, for the wrap of the parts is found by them.
@@ -68,8 +73,14 @@ impl MatrixProduct {
         let choosers = transfers.choosers;
         let encrypted = [false, true].map(|transposed| Way::Encryption { width, transposed, pace });
         let ways = encrypted.map(|way| Self { shape, choosers, way }).into_iter().filter(|way| way.pieces().is_some());
-        let ways = [transfers].into_iter().chain(ways);
-        ways.min_by_key(|way| pace.nanoseconds(&way.cost(word))).expect("transfers can do all")
+        let triple = Kind::matrix_triples(shape).filter(|kind| width <= 64 && means.has(*kind, 1));
+        let triple = triple.map(|kind| Self { shape, choosers, way: Way::Triple { kind, width } });
+        let ways = [transfers].into_iter().chain(ways).chain(triple);
+        let fastest = ways.min_by_key(|way| pace.nanoseconds(&way.cost(word))).expect("transfers can do all");
+        if let Way::Triple { kind, .. } = fastest.way {
+            means.take(kind, 1);
+        }
+        fastest
     }
 
     /// The shape as the encryption sees it: the multiplier on the left.
@@ -109,6 +120,10 @@ impl MatrixProduct {
 
     /// What it costs, in words of so many bits.
     pub(super) fn cost(&self, word: u32) -> Cost {
+        if let Way::Triple { width, .. } = self.way {
+            let opened = beaver::matrix_cost(self.shape, width);
+            return opened + wrap(self.shape.rows * self.shape.columns, word - width);
+        }
         let (Some(pieces), Way::Encryption { width, .. }) = (self.pieces(), &self.way) else {
             return self.transfer_cost(word);
         };
@@ -153,13 +168,18 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     ) -> Result<Arith<R>> {
         let placement = a.placement.join(b.placement);
         let MatrixShape { rows, inner, columns } = shape;
+        let product = MatrixProduct::cheapest(shape, R::BITS, (a.placement, b.placement), bits, &mut self.means);
+        if let Way::Triple { kind, width } = product.way {
+            let words = self.matrix_product_of_triple(kind, &a.words, &b.words, shape, width)?;
+            let whole = Arith { placement, words };
+            return if width < R::BITS { self.faithful_shift(&whole, 0, width, R::BITS) } else { Ok(whole) };
+        }
         // The part of a private factor is zero on the other's side, which every placement tells.
         let has_part = |of: Placement| of == Placement::Shared || self.holds(of);
         let local = match has_part(a.placement) && has_part(b.placement) {
             true => local_matrix_product(&a.words, &b.words, shape),
             false => vec![R::ZERO; rows * columns],
         };
-        let product = MatrixProduct::cheapest(shape, R::BITS, (a.placement, b.placement), bits, self.pace);
         let cross = match &product.way {
             Way::Encryption { transposed: false, .. } => self.encrypted_cross(&product, &a.words, &b.words)?,
             Way::Encryption { transposed: true, .. } => {
@@ -175,6 +195,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             Way::Transfers(Orientation { swapped: false, choice_bits }) => {
                 self.matrix_cross(&a.words, &b.words, shape, *choice_bits, product.choosers)?
             }
+            Way::Triple { .. } => unreachable!("has returned"),
         };
         let words = local.iter().zip(cross).map(|(local, cross)| local.add(cross)).collect();
         let whole = Arith { placement, words };

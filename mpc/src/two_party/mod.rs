@@ -20,6 +20,7 @@
 //! *Vectors*: none; held against [`Clear`](crate::clear::Clear).
 
 mod adder;
+mod beaver;
 mod compare;
 pub mod cost;
 mod count;
@@ -28,6 +29,7 @@ mod digits;
 #[cfg(test)]
 pub(crate) mod ideal;
 mod matrices;
+mod means;
 mod multiply;
 mod pace;
 mod pads;
@@ -42,18 +44,20 @@ mod truncate;
 mod wire;
 
 pub use count::Counter;
+pub use means::Means;
 pub use pace::Pace;
 
 use std::marker::PhantomData;
 
 use tacit_protocol::PartyId;
 
-use crate::backend::{Backend, Job, MatrixShape};
+use crate::backend::{Backend, Job, MatrixShape, Needs};
 use crate::channel::Channel;
 use crate::clear::{each, floor};
 use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::lattice::Lattice;
+use crate::offline::{Counts, Ready, Stock};
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
 use cross::choosers;
@@ -64,7 +68,8 @@ pub struct TwoParty<'c, R, C> {
     channel: &'c mut dyn Channel,
     correlations: C,
     lattice: Option<&'c mut Lattice>,
-    pace: Pace,
+    means: Means,
+    stock: Stock,
     tweak: u128,
     word: PhantomData<R>,
 }
@@ -73,7 +78,8 @@ impl<'c, R: Ring, C: Correlations> TwoParty<'c, R, C> {
     /// The side of `party`, which must be zero or one, over a channel to the other.
     pub fn new(party: PartyId, channel: &'c mut dyn Channel, correlations: C) -> Self {
         assert!(party.0 < 2, "two parties");
-        Self { party, channel, correlations, lattice: None, pace: Pace::default(), tweak: 0, word: PhantomData }
+        let (means, stock) = Default::default();
+        Self { party, channel, correlations, lattice: None, means, stock, tweak: 0, word: PhantomData }
     }
 
     /// With the keys that a plan of many products takes.
@@ -82,10 +88,16 @@ impl<'c, R: Ring, C: Correlations> TwoParty<'c, R, C> {
         Self { lattice: Some(lattice), ..self }
     }
 
-    /// With the choices that are the fastest at a pace, which must be the peer's too.
+    /// With the choices that these means allow, which must be the peer's too.
     #[must_use]
-    pub fn at(self, pace: Pace) -> Self {
-        Self { pace, ..self }
+    pub fn with(self, means: Means) -> Self {
+        Self { means, ..self }
+    }
+
+    /// With items that were made in advance, which [`Backend::allow`] has it take.
+    #[must_use]
+    pub fn with_stock(self, stock: Stock) -> Self {
+        Self { stock, ..self }
     }
 
     /// The channel, for its counters.
@@ -119,8 +131,12 @@ impl<R, C> Seat for TwoParty<'_, R, C> {
 }
 
 impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
-    fn together(&mut self, offered: &[[u64; 2]], jobs: Vec<Job<'_, R>>) -> Result<()> {
-        self.side_by_side(offered, jobs)
+    fn together(&mut self, needs: &[Needs], jobs: Vec<Job<'_, R>>) -> Result<()> {
+        self.side_by_side(needs, jobs)
+    }
+
+    fn allow(&mut self, counts: &Counts) {
+        self.means = Means::new(self.means.pace, Ready::Counted(counts.clone()));
     }
 
     fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits> {
@@ -128,7 +144,7 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
     }
 
     fn to_arith(&mut self, a: &Bits) -> Result<Arith<R>> {
-        self.select_words(a, &Arith::constant(R::ONE, a.len), R::BITS)
+        self.words_of_bits(a)
     }
 
     fn select(&mut self, c: &Bits, x: &Arith<R>) -> Result<Arith<R>> {

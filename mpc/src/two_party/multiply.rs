@@ -7,15 +7,16 @@
 
 use tacit_protocol::PartyId;
 
-use super::TwoParty;
+use super::beaver;
 use super::cost::{Cost, Factors, cross_words};
 use super::cross::{Choosers, WordCross, choosers};
-use super::pace::Pace;
 use super::slots::SlotCross;
+use super::{Means, TwoParty};
 use crate::clear::columns;
 use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::lattice::SLOTS;
+use crate::offline::Kind;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
 
@@ -90,7 +91,11 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     /// The product modulo `2^width`; the bits of the parts beyond are noise.
     pub(super) fn product(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>> {
         let placement = a.placement.join(b.placement);
-        let cut = Products::cheapest(&Factors::of(a, b, bits), width, self.pace);
+        let cut = Products::cheapest(&Factors::of(a, b, bits), width, &mut self.means);
+        if let Some(kind) = cut.triples {
+            let words = self.product_of_triples(kind, &a.words, &b.words, width)?;
+            return Ok(Arith { placement, words });
+        }
         let mut cross = self.cross_slots(&cut.slots, &a.words[..cut.batched], &b.words[..cut.batched])?;
         let (choice, offer) = if cut.swapped { (b, a) } else { (a, b) };
         let [choice, offer] = [choice, offer].map(|operand| &operand.words[cut.batched..]);
@@ -100,8 +105,13 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     }
 }
 
-/// How element-wise products are made: the first elements by encryption, the others by transfers.
+/// How element-wise products are made: all with triples, or the first elements by encryption, the others by transfers.
+#[derive(Clone, Copy)]
 pub(super) struct Products {
+    factors: Factors,
+    width: u32,
+    /// The triples that all take, if they do.
+    triples: Option<Kind>,
     /// Those by encryption.
     slots: SlotCross,
     /// How many they are.
@@ -115,12 +125,24 @@ pub(super) struct Products {
 }
 
 impl Products {
-    /// The fastest, modulo `2^width`: none, all, or all whole batches by encryption.
-    pub(super) fn cheapest(factors: &Factors, width: u32, pace: Pace) -> Self {
+    /// The fastest, modulo `2^width`: with triples, of which it takes what it needs; or none, all, or all whole batches by
+    /// encryption.
+    pub(super) fn cheapest(factors: &Factors, width: u32, means: &mut Means) -> Self {
         let whole = factors.n - factors.n % SLOTS;
         let ways = [0, whole, factors.n].map(|batched| Self::new(factors, width, batched));
         let ways = ways.into_iter().filter(|way| way.batched == 0 || way.choosers != [false; 2]);
-        ways.min_by_key(|way| pace.nanoseconds(&way.cost())).expect("transfers can do all")
+        let pace = means.pace;
+        let fastest = ways.min_by_key(|way| pace.nanoseconds(&way.cost())).expect("transfers can do all");
+        let kind = Kind::triples(width);
+        if factors.n == 0 || fastest.choosers == [false; 2] || !means.has(kind, factors.n) {
+            return fastest;
+        }
+        let ready = Self { triples: Some(kind), ..fastest };
+        if pace.nanoseconds(&ready.cost()) >= pace.nanoseconds(&Self { triples: None, ..ready }.cost()) {
+            return Self { triples: None, ..ready };
+        }
+        means.take(kind, factors.n);
+        ready
     }
 
     fn new(factors: &Factors, width: u32, batched: usize) -> Self {
@@ -129,11 +151,14 @@ impl Products {
         let choosers = if swapped { choosers(b, a) } else { choosers(a, b) };
         let slots = SlotCross::new(width, (a, a_bits), (b, b_bits), factors.square);
         let transfers = WordCross::each(factors.n - batched, choice_bits, true, width);
-        Self { slots, batched, transfers, swapped, choosers }
+        Self { factors: *factors, width, triples: None, slots, batched, transfers, swapped, choosers }
     }
 
     /// What they cost.
     pub(super) fn cost(&self) -> Cost {
+        if self.triples.is_some() {
+            return beaver::product_cost(self.factors.n, self.width);
+        }
         self.slots.cost(self.batched) + cross_words(&self.transfers, self.choosers)
     }
 }

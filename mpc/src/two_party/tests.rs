@@ -1,6 +1,7 @@
 //! Every operation against the ring interpreter, its cost against the channel's counters, its transcript against
 //! other secrets, its shares against the uniform distribution.
 
+use std::sync::Mutex;
 use std::thread;
 
 use proptest::prelude::*;
@@ -9,15 +10,16 @@ use rand_core::{Rng, SeedableRng};
 use tacit_protocol::PartyId;
 use tacit_protocol::contract::Profile;
 
-use super::Pace;
-use super::TwoParty;
 use super::cost::{self, Cost, Factors};
 use super::ideal::Ideal;
-use crate::backend::{Backend, Job, MatrixShape};
+use super::{Means, Pace, TwoParty};
+use crate::backend::{Backend, Job, MatrixShape, Needs};
 use crate::channel::{Channel, Event, Recorder, Traffic, pair};
 use crate::clear::Clear;
 use crate::lattice::tests as lattice;
 use crate::lattice::{KeySize, Lattice, SLOTS};
+use crate::offline::tests::dealt_stocks;
+use crate::offline::{Counts, Kind, Ready};
 use crate::ot::SoftSpoken;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
@@ -204,7 +206,7 @@ fn unary<R: Ring>(n: usize, bits: u32, p: Placement) {
             run::<R, _>(8, |engine| engine.floor_shift(&part(engine, p, &x, 9), shift, bits).expect("floor_shift"));
         let expected = Backend::<R>::floor_shift(&mut Clear, &clear, shift, bits).expect("floor_shift");
         assert_eq!(join(&[&run.results[0], &run.results[1]]), expected.words, "shift {shift} of {bits} bits {p:?}");
-        assert_cost(&run, cost::floor_shift::<R>(n, shift, bits, p), "floor_shift");
+        assert_cost(&run, cost::floor_shift::<R>(n, shift, bits, p, &mut Means::default()), "floor_shift");
     }
 }
 
@@ -248,7 +250,7 @@ fn binary<R: Ring>(n: usize, p: Placement, q: Placement) {
         let expected: Vec<R> = a.iter().zip(&b).map(|(a, &b)| a.mul(b)).collect();
         assert_eq!(join(&[&run.results[0], &run.results[1]]), expected, "product {n} {p:?} {q:?} {widths:?}");
         assert_eq!(run.results[0].placement, p.join(q));
-        assert_cost(&run, cost::multiply::<R>(&factors(n, [p, q], widths), Pace::default()), "multiply");
+        assert_cost(&run, cost::multiply::<R>(&factors(n, [p, q], widths), &mut Means::default()), "multiply");
     }
 }
 
@@ -272,7 +274,7 @@ fn matrices<R: Ring>(shape: MatrixShape, p: Placement, q: Placement, bits: (u32,
     let (a, b) = (Arith { placement: p, words: a }, Arith { placement: q, words: b });
     let expected = Clear.matrix_multiply(&a, &b, shape, bits).expect("matrix product");
     assert_eq!(join(&[&run.results[0], &run.results[1]]), expected.words, "{shape:?} {p:?} {q:?}");
-    assert_cost(&run, cost::matrix_multiply::<R>(shape, p, q, bits, Pace::default()), "matrix product");
+    assert_cost(&run, cost::matrix_multiply::<R>(shape, p, q, bits, &mut Means::default()), "matrix product");
 }
 
 #[test]
@@ -300,7 +302,7 @@ fn bits_become_words_in_all_placements() {
         let expected: Vec<u64> = (0..n).map(|i| bits[i / 64] >> (i % 64) & 1).collect();
         assert_eq!(join(&[&run.results[0], &run.results[1]]), expected, "{p:?}");
         assert_eq!(run.results[0].placement, p);
-        assert_cost(&run, cost::to_arith::<u64>(n, p), "to_arith");
+        assert_cost(&run, cost::to_arith::<u64>(n, p, &mut Means::default()), "to_arith");
     }
 }
 
@@ -346,7 +348,7 @@ fn short_products<R: Ring>(p: Placement, q: Placement, bits: (u32, u32), product
     });
     assert_cost(
         &run,
-        cost::multiply_truncate::<R>(&factors(a.len(), [p, q], bits), product_bits, shift, Pace::default()),
+        cost::multiply_truncate::<R>(&factors(a.len(), [p, q], bits), product_bits, shift, &mut Means::default()),
         "short product",
     );
     let got = join(&[&run.results[0], &run.results[1]]);
@@ -445,7 +447,7 @@ fn the_engine_runs_on_transfers_that_the_parties_make_themselves() {
 }
 
 /// Operations of several lengths and kinds side by side, then one alone.
-fn side_by_side(backend: &mut dyn Backend<u64>, x: &[Arith<u64>], offered: &[[u64; 2]]) -> Vec<Bits> {
+fn side_by_side(backend: &mut dyn Backend<u64>, x: &[Arith<u64>], needs: &[Needs]) -> Vec<Bits> {
     let mut results: Vec<Option<Bits>> = x.iter().map(|_| None).collect();
     let jobs = x.iter().zip(&mut results).enumerate().map(|(place, (x, result))| -> Job<'_, u64> {
         Box::new(move |backend| {
@@ -455,7 +457,7 @@ fn side_by_side(backend: &mut dyn Backend<u64>, x: &[Arith<u64>], offered: &[[u6
             Ok(())
         })
     });
-    backend.together(offered, jobs.collect()).expect("side by side");
+    backend.together(needs, jobs.collect()).expect("side by side");
     results.into_iter().map(|bits| bits.expect("ran")).collect()
 }
 
@@ -472,15 +474,15 @@ fn operations_side_by_side_share_exchanges_and_give_what_they_give_alone() {
                 + cost::is_zero(n, 30, shared)
         })
         .collect();
-    let offered: Vec<[u64; 2]> = costs.iter().map(|cost| cost.offered).collect();
+    let needs: Vec<Needs> = costs.iter().map(|cost| Needs { offered: cost.offered, ..Needs::default() }).collect();
     let program = |engine: &mut TwoParty<'_, u64, Ideal>| {
         let x: Vec<_> = x.iter().enumerate().map(|(i, x)| part(engine, shared, x, 60 + i as u64)).collect();
-        let together = side_by_side(engine, &x, &offered);
+        let together = side_by_side(engine, &x, &needs);
         (together, engine.is_zero(&x[3], 29).expect("alone"))
     };
     let run = run::<u64, _>(61, program);
     let [(zero, alone), (one, alone_too)] = &run.results;
-    let expected = side_by_side(&mut Clear, &clear, &offered);
+    let expected = side_by_side(&mut Clear, &clear, &needs);
     for ((zero, one), expected) in zero.iter().zip(one).zip(&expected) {
         assert_eq!(join_bits(&[zero, one]), expected.words);
     }
@@ -613,7 +615,7 @@ fn products_of_many_elements_are_those_of_the_interpreter_and_cost_what_was_coun
             engine.multiply(&a, &b, widths.0, widths.1).expect("the peer is honest")
         });
         assert!(join(&[&run.results[0], &run.results[1]]) == expected, "{n} elements");
-        let cost = cost::multiply::<u64>(&factors(n, [p, q], widths), Pace::default());
+        let cost = cost::multiply::<u64>(&factors(n, [p, q], widths), &mut Means::default());
         assert!(cost.batches >= 2, "{n} elements go by encryption");
         assert_cost(&run, cost, "multiply");
     }
@@ -638,10 +640,10 @@ fn squares_and_short_products_of_many_elements_cost_less_and_are_right() {
     let shared = Placement::Shared;
     let product = factors(n, [shared; 2], (25, 25));
     let squares = Factors { square: true, ..product };
-    let square = cost::multiply::<u64>(&squares, Pace::default());
-    let short = cost::multiply_truncate::<u64>(&squares, 50, 18, Pace::default());
+    let square = cost::multiply::<u64>(&squares, &mut Means::default());
+    let short = cost::multiply_truncate::<u64>(&squares, 50, 18, &mut Means::default());
     assert_cost(&run, square + short, "squares");
-    assert!(3 * square.bytes() < 2 * cost::multiply::<u64>(&product, Pace::default()).bytes());
+    assert!(3 * square.bytes() < 2 * cost::multiply::<u64>(&product, &mut Means::default()).bytes());
     assert_eq!((square.batches, square.offered), (3, [0; 2]), "the rest is large enough for a batch");
 }
 
@@ -665,7 +667,7 @@ fn matrix_products_by_encryption_are_those_of_the_interpreter_and_cost_what_was_
             engine.matrix_multiply(&a, &b, shape, bits).expect("the peer is honest")
         });
         assert!(join(&[&run.results[0], &run.results[1]]) == expected, "{shape:?}");
-        let cost = cost::matrix_multiply::<u64>(shape, p, q, bits, Pace::default());
+        let cost = cost::matrix_multiply::<u64>(shape, p, q, bits, &mut Means::default());
         assert!(cost.batches > 0, "{shape:?} goes by encryption");
         let needed = cost.key_sizes[0].max(cost.key_sizes[1]);
         assert_eq!(needed.max(size), size, "{shape:?} finds the keys that it needs");
@@ -714,12 +716,164 @@ fn transcripts_and_shares_of_products_by_encryption_do_not_depend_on_secrets() {
 fn the_way_of_a_product_follows_from_the_pace() {
     let profile = |core_speed, bandwidth| [Profile { core_speed, round_trip: 10, bandwidth }; 2];
     let product = factors(4000, [Placement::Shared; 2], (30, 30));
-    let batches =
-        |core_speed, bandwidth| cost::multiply::<u64>(&product, Pace::of(&profile(core_speed, bandwidth))).batches;
+    let batches = |core_speed, bandwidth| {
+        cost::multiply::<u64>(&product, &mut Means::at(Pace::of(&profile(core_speed, bandwidth)))).batches
+    };
     // A batch has more bytes than so many transfers and takes less work.
     assert_eq!(batches(10, 30), 1, "where bytes are cheap");
     assert_eq!(batches(10, 22), 0, "where they are dear");
     assert_eq!(batches(5, 22), 1, "unless work is dearer");
     let few = factors(100, [Placement::Shared; 2], (30, 30));
-    assert_eq!(cost::multiply::<u64>(&few, Pace::of(&profile(10, 30))).batches, 0, "a few go by transfers");
+    assert_eq!(
+        cost::multiply::<u64>(&few, &mut Means::at(Pace::of(&profile(10, 30)))).batches,
+        0,
+        "a few go by transfers"
+    );
+}
+
+/// Operations with items that were made before, of which there are enough for all.
+fn with_stock<R: Ring, T: Send>(
+    kinds: &[Kind],
+    program: impl Fn(&mut TwoParty<'_, R, Ideal>) -> T + Sync,
+) -> (Run<T>, [Counts; 2]) {
+    let chunks: Vec<(Kind, u64)> = kinds.iter().map(|kind| (*kind, 6)).collect();
+    let stocks = dealt_stocks(&chunks, 11).map(|stock| Mutex::new(Some(stock)));
+    let left = [(); 2].map(|()| Mutex::new(Counts::default()));
+    let run = run::<R, _>(8, |engine| {
+        let place = engine.party().index();
+        let stock = stocks[place].lock().expect("no panic").take().expect("once");
+        let all = stock.counts();
+        engine.stock = stock;
+        engine.allow(&all);
+        let result = program(engine);
+        *left[place].lock().expect("no panic") = engine.stock.counts();
+        result
+    });
+    (run, left.map(|left| left.into_inner().expect("no panic")))
+}
+
+fn stocked(kinds: &[Kind]) -> Means {
+    let counts = kinds.iter().map(|kind| (*kind, 6 * kind.chunk())).collect();
+    Means::new(Pace::default(), Ready::Counted(counts))
+}
+
+#[test]
+fn products_with_triples_are_those_of_the_interpreter_and_cost_what_was_counted() {
+    fn check<R: Ring>(n: usize, p: Placement, q: Placement, bits: (u32, u32), width: u32) {
+        let kinds = [Kind::triples(width)];
+        let (a, b) = (values::<R>(n, bits.0, 3), values::<R>(n, bits.1, 4));
+        let (run, left) = with_stock(&kinds, |engine: &mut TwoParty<'_, R, Ideal>| {
+            let (a, b) = (part(engine, p, &a, 1), part(engine, q, &b, 2));
+            engine.multiply_within(&a, &b, bits, width).expect("the peer is honest")
+        });
+        let low = |words: Vec<R>| -> Vec<R> { words.into_iter().map(|word| word.low(width)).collect() };
+        let expected = low(a.iter().zip(&b).map(|(a, b)| a.mul(*b)).collect());
+        assert!(low(join(&[&run.results[0], &run.results[1]])) == expected, "{n} elements of {width} bits");
+        let mut means = stocked(&kinds);
+        let cost = cost::multiply_within(&factors(n, [p, q], bits), width, &mut means);
+        assert_cost(&run, cost, "products with triples");
+        assert_eq!(means.taken().of(kinds[0]), n as u64);
+        assert_eq!(left[0].of(kinds[0]), 6 * kinds[0].chunk() - n as u64);
+        assert_eq!(left[0], left[1]);
+        assert_eq!((cost.offered, cost.batches), ([0; 2], 0));
+    }
+    let shared = Placement::Shared;
+    check::<u64>(1000, shared, shared, (30, 30), 64);
+    check::<u64>(300_000, shared, shared, (20, 25), 47);
+    check::<u64>(700, Placement::Private(PartyId::ONE), shared, (40, 40), 64);
+    check::<u128>(1000, shared, shared, (60, 60), 128);
+    check::<u128>(1000, shared, shared, (45, 45), 92);
+    check::<u128>(1000, shared, shared, (20, 20), 42);
+}
+
+#[test]
+fn bits_become_words_with_random_ones_at_a_bit_each() {
+    fn check<R: Ring>(n: usize) {
+        let kinds = [Kind::Bits { word: R::BITS }];
+        let bits = random_bits(n, 5);
+        let (run, left) = with_stock(&kinds, |engine: &mut TwoParty<'_, R, Ideal>| {
+            let bits = part_of_bits(engine, Placement::Shared, &bits, n, 6);
+            engine.to_arith(&bits).expect("the peer is honest")
+        });
+        let words = join(&[&run.results[0], &run.results[1]]);
+        for (i, word) in words.into_iter().enumerate() {
+            assert_eq!(word, R::from_u128(u128::from(bits[i / 64] >> (i % 64) & 1)), "{i}");
+        }
+        let cost = cost::to_arith::<R>(n, Placement::Shared, &mut stocked(&kinds));
+        assert_cost(&run, cost, "words of bits");
+        assert_eq!((cost.sent, cost.rounds), ([n.div_ceil(8) as u64; 2], 1));
+        assert_eq!(left[1].of(kinds[0]), 6 * kinds[0].chunk() - n as u64);
+    }
+    check::<u64>(1000);
+    check::<u64>(70_001);
+    check::<u128>(65);
+}
+
+#[test]
+fn matrix_products_with_a_triple_are_those_of_the_interpreter_and_cost_what_was_counted() {
+    fn check<R: Ring>(p: Placement, q: Placement, bits: (u32, u32)) {
+        let shape = MatrixShape { rows: 40, inner: 30, columns: 20 };
+        let kinds = [Kind::matrix_triples(shape).expect("small enough")];
+        let (a, b) = (values::<R>(1200, bits.0, 3), values::<R>(600, bits.1, 4));
+        let (run, left) = with_stock(&kinds, |engine: &mut TwoParty<'_, R, Ideal>| {
+            let (a, b) = (part(engine, p, &a, 1), part(engine, q, &b, 2));
+            engine.matrix_multiply(&a, &b, shape, bits).expect("the peer is honest")
+        });
+        assert!(join(&[&run.results[0], &run.results[1]]) == crate::clear::local_matrix_product(&a, &b, shape));
+        let cost = cost::matrix_multiply::<R>(shape, p, q, bits, &mut stocked(&kinds));
+        assert_cost(&run, cost, "matrix products with triples");
+        assert_eq!(left[0].of(kinds[0]), 5);
+    }
+    let (shared, private) = (Placement::Shared, Placement::Private(PartyId::ZERO));
+    check::<u64>(shared, shared, (32, 32));
+    check::<u64>(shared, private, (20, 20));
+    check::<u128>(private, shared, (24, 24));
+    check::<u64>(shared, shared, (60, 64));
+}
+
+#[test]
+fn what_is_opened_with_items_does_not_depend_on_secrets_and_shares_are_uniform() {
+    let kinds = [Kind::triples(64), Kind::Bits { word: 64 }];
+    let n: usize = 20_000;
+    let run = |x: &[u64]| {
+        with_stock(&kinds, |engine: &mut TwoParty<'_, u64, Ideal>| {
+            let words = part(engine, Placement::Shared, x, 1);
+            let bits = part_of_bits(engine, Placement::Shared, &x[..n.div_ceil(64)], n, 2);
+            let product = engine.multiply(&words, &words, 64, 64).expect("the peer is honest");
+            (product, engine.to_arith(&bits).expect("the peer is honest"))
+        })
+        .0
+    };
+    let (zeros, ones) = (run(&vec![0; n]), run(&vec![u64::MAX; n]));
+    assert_eq!(zeros.events, ones.events);
+    for (product, words) in zeros.results.iter().chain(&ones.results) {
+        assert_uniform(&product.words, "products");
+        assert_uniform(&words.words, "words of bits");
+    }
+}
+
+#[test]
+fn lanes_take_items_of_their_own() {
+    let kind = Kind::triples(64);
+    let x: Vec<Vec<u64>> = [100, 3000, 7].into_iter().map(|n| values(n, 30, n as u64)).collect();
+    let (run, left) = with_stock(&[kind], |engine: &mut TwoParty<'_, u64, Ideal>| {
+        let x: Vec<_> = x.iter().map(|x| part(engine, Placement::Shared, x, 5)).collect();
+        let counts = |x: &Arith<u64>| [(kind, x.len() as u64)].into_iter().collect();
+        let needs: Vec<Needs> = x.iter().map(|x| Needs { counts: counts(x), ..Needs::default() }).collect();
+        let mut results: Vec<Option<Arith<u64>>> = vec![None; x.len()];
+        let jobs = x.iter().zip(&mut results).map(|(x, result)| -> Job<'_, u64> {
+            Box::new(move |backend| {
+                *result = Some(backend.multiply(x, x, 30, 30)?);
+                Ok(())
+            })
+        });
+        engine.together(&needs, jobs.collect()).expect("side by side");
+        results.into_iter().map(|result| result.expect("ran")).collect::<Vec<_>>()
+    });
+    for (place, x) in x.iter().enumerate() {
+        let product = join(&[&run.results[0][place], &run.results[1][place]]);
+        assert_eq!(product, x.iter().map(|x| x.wrapping_mul(*x)).collect::<Vec<_>>());
+    }
+    assert_eq!(left[0].of(kind), 6 * kind.chunk() - 3107);
+    assert_eq!(run.traffic[0].rounds, 1);
 }

@@ -18,11 +18,12 @@ use std::thread;
 
 use zeroize::Zeroizing;
 
-use super::TwoParty;
-use crate::backend::Job;
+use super::{Means, TwoParty};
+use crate::backend::{Job, Needs};
 use crate::channel::{Channel, Traffic};
 use crate::correlations::{Correlations, Pads};
 use crate::error::{Error, Result};
+use crate::offline::Ready;
 use crate::ring::Ring;
 
 /// Tweaks of expanded pads that a lane may use.
@@ -190,28 +191,33 @@ impl Drop for LaneChannel<'_> {
 }
 
 impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
-    /// Runs jobs side by side; `offered` tells how many transfers each party offers in each.
-    pub(super) fn side_by_side(&mut self, offered: &[[u64; 2]], jobs: Vec<Job<'_, R>>) -> Result<()> {
-        assert_eq!(offered.len(), jobs.len(), "numbers for each job");
+    /// Runs jobs side by side; `needs` tells what each takes.
+    pub(super) fn side_by_side(&mut self, needs: &[Needs], jobs: Vec<Job<'_, R>>) -> Result<()> {
+        assert_eq!(needs.len(), jobs.len(), "needs of each job");
         let mut reserved = Vec::with_capacity(jobs.len());
-        for offered in offered {
-            reserved.push(self.reserve(offered.map(|n| usize::try_from(n).expect("the caller bounds transfers")))?);
+        for Needs { offered, counts } in needs {
+            let transfers = offered.map(|n| usize::try_from(n).expect("the caller bounds transfers"));
+            let means = Means::new(self.means.pace, Ready::Counted(counts.clone()));
+            reserved.push((self.reserve(transfers)?, means, self.stock.split(counts)));
         }
-        let (party, pace, step) = (self.party, self.pace, self.channel.step());
+        let (party, step) = (self.party, self.channel.step());
         let hub = Hub::new(jobs.len());
         let mut outcomes: Vec<Result<()>> = (0..jobs.len()).map(|_| Ok(())).collect();
         let served = thread::scope(|scope| {
-            for (place, ((job, reserved), outcome)) in jobs.into_iter().zip(reserved).zip(&mut outcomes).enumerate() {
+            for (place, ((job, (reserved, means, stock)), outcome)) in
+                jobs.into_iter().zip(reserved).zip(&mut outcomes).enumerate()
+            {
                 let mut channel = LaneChannel { hub: &hub, place, step };
                 let tweak = self.tweak + (place as u128 + 1) * LANE_TWEAKS;
                 scope.spawn(move || {
-                    let mut lane = TwoParty::<R, _> { tweak, ..TwoParty::new(party, &mut channel, reserved).at(pace) };
+                    let lane = TwoParty::<R, _>::new(party, &mut channel, reserved);
+                    let mut lane = TwoParty { tweak, means, stock, ..lane };
                     *outcome = job(&mut lane);
                 });
             }
             hub.serve(&mut *self.channel)
         });
-        self.tweak += (offered.len() as u128 + 1) * LANE_TWEAKS;
+        self.tweak += (needs.len() as u128 + 1) * LANE_TWEAKS;
         served?;
         outcomes.into_iter().collect()
     }

@@ -59,7 +59,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             return self.exact_shift_full(x, shift);
         }
         let carry = self.carry_of(&x.words, shift)?;
-        let carry = self.select_words(&carry, &Arith::constant(R::ONE, x.len()), R::BITS)?;
+        let carry = self.words_of_bits(&carry)?;
         Ok(self.faithful_shift(x, shift, R::BITS, R::BITS)?.add(self, &carry))
     }
 
@@ -69,7 +69,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let raised = x.add_public(self, offset);
         let low = self.carry_of(&raised.words, shift)?;
         let wrap = self.carry_of(&raised.words, R::BITS)?;
-        let low = self.select_words(&low, &Arith::constant(R::ONE, x.len()), R::BITS)?;
+        let low = self.words_of_bits(&low)?;
         let wrap = self.select_words(&wrap, &Arith::constant(R::ONE.shl(R::BITS - shift), x.len()), R::BITS)?;
         let words = raised.words.iter().map(|part| part.shr(shift)).collect();
         let floor = Arith { placement: Placement::Shared, words };

@@ -17,10 +17,11 @@ use tacit_mpc::channel::{Channel, Event, Recorder, pair};
 use tacit_mpc::error::Result;
 use tacit_mpc::inputs::{LocalTable, LocalTables};
 use tacit_mpc::lattice::Lattice;
+use tacit_mpc::offline::Stock;
 use tacit_mpc::ot::SoftSpoken;
 use tacit_mpc::plan::Plan;
 use tacit_mpc::released::ReleasedValue;
-use tacit_mpc::session::{self, Aligned, JobInput, OutputShares};
+use tacit_mpc::session::{self, Aligned, JobInput, OutputShares, Prepared};
 use tacit_protocol::program::plain::{PlainTable, Trace};
 use tacit_protocol::program::release::{Literal, ReleaseSpec};
 use tacit_protocol::program::types::Dataset;
@@ -39,6 +40,11 @@ pub struct Case {
 pub struct TwoParties {
     pub released: [Result<Vec<ReleasedValue>>; 2],
     pub events: [Vec<Event>; 2],
+}
+
+/// The bytes with which each party agrees on a plan before it runs on nothing that was made before.
+pub fn agreement(plan: &Plan) -> u64 {
+    if plan.wants().expect("counts").is_empty() { 32 } else { 32 + 4 }
 }
 
 impl Case {
@@ -132,8 +138,9 @@ impl Case {
         let mut rng = ChaCha20Rng::seed_from_u64(seed.rotate_left(1) ^ u64::from(party.0));
         let correlations = SoftSpoken::establish(channel, party, [9; 32], &mut rng)?;
         let plan = Plan::lower(program, release, aligned.sizes())?;
-        let mut lattice = Lattice::establish(channel, party, plan.key_sizes()?, &mut rng)?;
-        session::execute_with(channel, &job, aligned, correlations, &mut lattice, &mut |_| ())
+        let lattice = Lattice::establish(channel, party, plan.key_sizes()?, &mut rng)?;
+        let mut prepared = Prepared { correlations, lattice, stock: Stock::default() };
+        session::execute_with(channel, &job, aligned, &mut prepared, &mut |_| ())
     }
 
     fn party(

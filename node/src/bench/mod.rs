@@ -17,7 +17,7 @@ mod pair;
 mod party;
 mod peer;
 mod report;
-mod stock;
+mod transfers;
 
 use std::str::FromStr;
 

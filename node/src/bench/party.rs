@@ -10,11 +10,12 @@ use tacit_mpc::channel::Channel;
 use tacit_mpc::channel::noise::{Deadlines, Handshake, NoiseChannel, Role, StaticKey};
 use tacit_mpc::correlations::Correlations;
 use tacit_mpc::lattice::Lattice;
+use tacit_mpc::offline::{Kind, Maker, Ready, Stock};
 use tacit_mpc::ot::{Expected, Silent};
 use tacit_mpc::plan::Plan;
 use tacit_mpc::psi;
 use tacit_mpc::released::Cell;
-use tacit_mpc::session::{self, Aligned, JobInput, OutputShares, Progress};
+use tacit_mpc::session::{self, Aligned, JobInput, OutputShares, Prepared, Progress};
 use tacit_protocol::bench::BenchMode as Mode;
 use tacit_protocol::canonical::digest;
 use tacit_protocol::program::plain;
@@ -23,9 +24,9 @@ use tacit_protocol::{Digest, Failure, PartyId};
 use super::case::Case;
 use super::keys;
 use super::measure::{Counters, Mark, Spent, forget_peak, peak_memory};
-use super::messages::{self, Accuracy, Ended, PartyReport, Peer, Ready, Task, broken};
+use super::messages::{self, Accuracy, Ended, PartyReport, Peer, Task, broken};
 use super::operation::Operation;
-use super::stock::Stock;
+use super::transfers::Transfers;
 use crate::clock::system_rng;
 
 /// How long a party waits for the other, which may be busy with a long computation, and for everything.
@@ -58,7 +59,7 @@ fn connect(task: &Task, from: &mut impl BufRead, to: &mut impl Write) -> Result<
         Some(listener) => Some(listener.local_addr().map_err(socket_failed)?.port()),
         None => None,
     };
-    messages::write(to, &Ready { key: Digest::from_bytes(key.public()), port })?;
+    messages::write(to, &messages::Ready { key: Digest::from_bytes(key.public()), port })?;
     let peer: Peer = messages::read(from)?;
     let socket = match (&listener, peer.port) {
         (Some(listener), _) => listener.accept().map_err(socket_failed)?.0,
@@ -165,32 +166,69 @@ impl Bench<'_> {
 
     /// One set-up, one run that is not measured, then the measured ones.
     fn warm(&self, channel: &mut dyn Channel, work: &Work<'_>, rng: &mut dyn CryptoRng) -> Result<Measured, Failure> {
-        let (correlations, mut lattice, setup) = self.establish(channel, work, 0, rng)?;
-        let ahead = self.task.mode == Mode::OfflineReady;
-        let mut correlations = Stock::new(correlations);
-        correlations.record(ahead);
-        let (_, mut shares) = self.execute(channel, work, &mut correlations, &mut lattice)?;
-        correlations.record(false);
-        let (mut offline, mut runs) = (Vec::new(), Vec::new());
+        if self.task.mode == Mode::OfflineReady {
+            return self.ahead(channel, work, rng);
+        }
+        let (mut prepared, setup) = self.establish(channel, work, 0, rng)?;
+        let (_, mut shares) = self.execute(channel, work, &mut prepared)?;
+        let mut runs = Vec::new();
         for _ in 0..self.task.runs {
-            if ahead {
-                meet(channel)?;
-                let start = Mark::now(&self.counters);
-                correlations.fill(channel)?;
-                offline.push(start.until(Mark::now(&self.counters)));
-            }
-            let (spent, next) = self.execute(channel, work, &mut correlations, &mut lattice)?;
+            let (spent, next) = self.execute(channel, work, &mut prepared)?;
             runs.push(spent);
             shares = next;
         }
-        Ok(Measured { setup, offline: ahead.then(|| mean(&offline)), runs, shares })
+        Ok(Measured { setup, offline: None, runs, shares })
+    }
+
+    /// The same where what can be made before a run is, as idle nodes do.
+    fn ahead(&self, channel: &mut dyn Channel, work: &Work<'_>, rng: &mut dyn CryptoRng) -> Result<Measured, Failure> {
+        let plan = work.plan()?;
+        let wants: Vec<(Kind, u64)> =
+            plan.wants()?.iter().map(|(kind, count)| (kind, count.div_ceil(kind.chunk()))).collect();
+        let runs = u64::from(self.task.runs) + 1;
+        let chunks: Vec<(Kind, u64)> = wants.iter().map(|(kind, count)| (*kind, count.saturating_mul(runs))).collect();
+        let ready = wants.iter().map(|(kind, count)| (*kind, count * kind.chunk())).collect();
+        let plan = plan.with_ready(Ready::Counted(ready));
+        let session = digest("tacit/bench/idle/1", &self.task.session);
+        meet(channel)?;
+        let start = Mark::now(&self.counters);
+        let mut maker = Maker::establish(channel, self.party, *session.as_bytes(), &chunks, plan.pace, rng)?;
+        let made = start.until(Mark::now(&self.counters));
+        let (prepared, setup) = self.set_up(channel, &plan, 0, rng)?;
+        let setup = setup.plus(made);
+        let Prepared { correlations, lattice, .. } = prepared;
+        let mut prepared = Prepared { correlations: Transfers::new(correlations), lattice, stock: Stock::default() };
+        let mut fill = |channel: &mut dyn Channel, prepared: &mut Prepared<Transfers<_>>| -> Result<Spent, Failure> {
+            meet(channel)?;
+            let start = Mark::now(&self.counters);
+            for (kind, count) in &wants {
+                for _ in 0..*count {
+                    prepared.stock.add(*kind, &maker.chunk(channel, *kind, rng)?)?;
+                }
+            }
+            prepared.correlations.fill(channel)?;
+            Ok(start.until(Mark::now(&self.counters)))
+        };
+        fill(channel, &mut prepared)?;
+        // The first run tells what transfers one like it asks for.
+        prepared.correlations.record(true);
+        let (_, mut shares) = self.execute(channel, work, &mut prepared)?;
+        prepared.correlations.record(false);
+        let (mut offline, mut runs) = (Vec::new(), Vec::new());
+        for _ in 0..self.task.runs {
+            offline.push(fill(channel, &mut prepared)?);
+            let (spent, next) = self.execute(channel, work, &mut prepared)?;
+            runs.push(spent);
+            shares = next;
+        }
+        Ok(Measured { setup, offline: Some(mean(&offline)), runs, shares })
     }
 
     /// Every run sets up for itself.
     fn cold(&self, channel: &mut dyn Channel, work: &Work<'_>, rng: &mut dyn CryptoRng) -> Result<Measured, Failure> {
         let mut once = |run: u32| -> Result<_, Failure> {
-            let (mut correlations, mut lattice, setup) = self.establish(channel, work, run, rng)?;
-            let (spent, shares) = self.execute(channel, work, &mut correlations, &mut lattice)?;
+            let (mut prepared, setup) = self.establish(channel, work, run, rng)?;
+            let (spent, shares) = self.execute(channel, work, &mut prepared)?;
             Ok((setup, setup.plus(spent), shares))
         };
         let (first, spent, mut shares) = once(0)?;
@@ -212,8 +250,18 @@ impl Bench<'_> {
         work: &Work<'_>,
         run: u32,
         rng: &mut dyn CryptoRng,
-    ) -> Result<(Silent, Lattice, Spent), Failure> {
-        let plan = Plan::lower(work.job.program, work.job.release, work.aligned.sizes())?.between(work.job.profiles);
+    ) -> Result<(Prepared<Silent>, Spent), Failure> {
+        self.set_up(channel, &work.plan()?, run, rng)
+    }
+
+    /// The same for a plan.
+    fn set_up(
+        &self,
+        channel: &mut dyn Channel,
+        plan: &Plan,
+        run: u32,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Prepared<Silent>, Spent), Failure> {
         let runs = if self.task.mode == Mode::Cold { 1 } else { u64::from(self.task.runs) + 1 };
         let costs = plan.costs()?;
         let expected = Expected { offered: costs.expected.offered.map(|offered| offered.saturating_mul(runs)) };
@@ -222,7 +270,8 @@ impl Bench<'_> {
         let start = Mark::now(&self.counters);
         let correlations = Silent::establish(channel, self.party, *session.as_bytes(), expected, true, rng)?;
         let lattice = Lattice::establish(channel, self.party, costs.key_sizes, rng)?;
-        Ok((correlations, lattice, start.until(Mark::now(&self.counters))))
+        let prepared = Prepared { correlations, lattice, stock: Stock::default() };
+        Ok((prepared, start.until(Mark::now(&self.counters))))
     }
 
     /// One run of the operation, as a job computes it. What is measured begins when the inputs are in place: a job's
@@ -231,8 +280,7 @@ impl Bench<'_> {
         &self,
         channel: &mut dyn Channel,
         work: &Work<'_>,
-        correlations: &mut C,
-        lattice: &mut Lattice,
+        prepared: &mut Prepared<C>,
     ) -> Result<(Spent, OutputShares), Failure> {
         let (mut start, mut end) = (None, None);
         let mut observer = |progress: Progress| {
@@ -244,7 +292,7 @@ impl Bench<'_> {
                 end = Some(Mark::now(&self.counters));
             }
         };
-        let shares = session::execute_with(channel, &work.job, work.aligned, correlations, lattice, &mut observer)?;
+        let shares = session::execute_with(channel, &work.job, work.aligned, prepared, &mut observer)?;
         let (Some(start), Some(end)) = (start, end) else {
             return Err(broken(&"a plan without inputs or without an end"));
         };
@@ -298,6 +346,14 @@ struct Work<'a> {
     aligned: &'a Aligned,
     /// How many steps of the plan make the inputs.
     inputs: usize,
+}
+
+impl Work<'_> {
+    /// The plan of a run on nothing that was made before.
+    fn plan(&self) -> Result<Plan, Failure> {
+        let plan = Plan::lower(self.job.program, self.job.release, self.aligned.sizes())?;
+        Ok(plan.between(self.job.profiles))
+    }
 }
 
 /// A byte each way, so that what is measured next begins at both parties together.

@@ -207,6 +207,8 @@ pub(super) fn job(job: &JobDetail) -> String {
             run.rounds
         );
         run.phases.iter().for_each(|phase| text += &format!("  {:10} {:.3} s\n", phase.name, phase.seconds));
+        let before = run.made_before.iter();
+        before.for_each(|(kind, items)| text += &format!("  took {items} {kind} that were made in idle time\n"));
     }
     text.trim_end().into()
 }

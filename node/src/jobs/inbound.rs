@@ -39,7 +39,8 @@ impl Jobs {
             | Request::Pair(_)
             | Request::Catalogue
             | Request::Bench(_)
-            | Request::BenchEnd { .. } => return None,
+            | Request::BenchEnd { .. }
+            | Request::Idle(_) => return None,
         };
         Some(answer.unwrap_or_else(|failure| {
             tracing::info!(peer = %from.short(), code = %failure.code, "message refused: {failure}");

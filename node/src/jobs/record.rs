@@ -11,7 +11,7 @@ use tacit_protocol::receipt::{PartyAccount, SignedReceipt};
 use tacit_protocol::terms::Proposal;
 use tacit_protocol::{Code, Failure, PartyId};
 
-use crate::store::Record;
+use crate::store::{Record, RecordTree};
 
 /// This node's part in a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -100,6 +100,18 @@ pub struct Figures {
     pub received: u64,
     /// Rounds.
     pub rounds: u64,
+}
+
+/// What jobs took of what was made in idle time, by job id.
+pub(super) const TAKEN: RecordTree<Taken> = RecordTree::new("job-taken");
+
+/// Items of each kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Taken(pub(super) Vec<(String, u64)>);
+
+impl Record for Taken {
+    const NAME: &'static str = "job's use of correlations";
+    const VERSION: u8 = 1;
 }
 
 impl JobRecord {

@@ -21,12 +21,13 @@ use tacit_protocol::{Code, Failure, PartyId};
 use tokio_util::sync::CancellationToken;
 
 use super::negotiate::{self, Derived};
-use super::record::{Figures, JobRecord};
+use super::record::{Figures, JobRecord, TAKEN, Taken};
 use super::result::StoredResult;
 use super::{Jobs, is_of_the_disk, is_passing};
 use crate::clock::system_rng;
 use crate::context::{Context, OutputKind};
 use crate::data_plane::{Route, Session, listening_party};
+use crate::offline::reserve::PeerSupply;
 
 /// The lane of the first, and in this version only, connection of a run.
 const LANE: u16 = 0;
@@ -167,7 +168,13 @@ impl Jobs {
             }
         };
         let mut barrier = |shares: &OutputShares| self.release_barrier(job, shares).map_err(keep);
-        let mut hooks = Hooks { observer: &mut observer, clock: &|| begun.elapsed(), release_barrier: &mut barrier };
+        let mut supply = PeerSupply::new(self.context.reserve.clone(), job.peer);
+        let mut hooks = Hooks {
+            observer: &mut observer,
+            clock: &|| begun.elapsed(),
+            release_barrier: &mut barrier,
+            supply: &mut supply,
+        };
         let ran = session::run(&mut channel, &input, &mut system_rng(), &mut hooks);
         if let Some(failure) = own.take() {
             return Err(failure);
@@ -228,6 +235,10 @@ impl Jobs {
             received: total(|phase| phase.traffic.received),
             rounds: total(|phase| phase.traffic.rounds),
         };
+        let taken: Vec<(String, u64)> = outcome.taken.iter().map(|(kind, count)| (kind.name(), count)).collect();
+        if !taken.is_empty() {
+            TAKEN.put(&*self.context.store, job.id.as_bytes(), &Taken(taken))?;
+        }
         self.keep_result(job, &outcome.released, figures, started)
     }
 

@@ -1,5 +1,6 @@
 //! Jobs as the API shows them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tacit_protocol::api::{JobDetail, JobResult, JobSummary, Learned, Phase, Plan
 use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::{Code, PartyId};
 
-use super::record::{JobRecord, Role};
+use super::record::{JobRecord, Role, TAKEN};
 use super::result::StoredResult;
 use super::{Jobs, negotiate, run};
 use crate::context::OutputKind;
@@ -63,8 +64,15 @@ impl Jobs {
                 bytes_sent: figures.sent,
                 bytes_received: figures.received,
                 rounds: figures.rounds,
+                made_before: self.taken(job),
             }),
         }
+    }
+
+    /// What it took of what was made in idle time. A fault of the store leaves it out.
+    fn taken(&self, job: &JobRecord) -> BTreeMap<String, u64> {
+        let taken = TAKEN.get(&*self.context.store, job.id.as_bytes()).ok().flatten();
+        taken.map(|taken| taken.0.into_iter().collect()).unwrap_or_default()
     }
 
     /// The program as text, and its plan once the terms are known.

@@ -44,11 +44,13 @@
 mod error;
 mod kind;
 mod ledger;
+pub(crate) mod reserve;
 mod shelf;
 mod statement;
 mod store;
 #[cfg(test)]
 mod tests;
+pub(crate) mod work;
 
 pub use error::OfflineError;
 pub use kind::{Kind, MAX_KIND_CHARS};

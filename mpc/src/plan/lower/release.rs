@@ -13,6 +13,7 @@ use super::lattice::{Ratio, Rounding, Step};
 use super::normal::Site;
 use super::{Array, Lowered, Lowering};
 use crate::error::Result;
+use crate::offline::Ready;
 use crate::plan::build::Finished;
 use crate::plan::step::ValueId;
 use crate::plan::{Plan, PlannedOutput};
@@ -79,8 +80,8 @@ fn lower_choosing(
     };
     let Finished { steps, errors, notes, roots: results } = lowering.build.finish(&results);
     let checked = in_range.is_some();
-    let (sizes, pace) = (sizes.clone(), Pace::default());
-    Ok((Plan { word_bits, steps, errors, notes, results, checked, outputs, sizes, pace }, lowering.sites))
+    let (sizes, pace, ready) = (sizes.clone(), Pace::default(), Ready::default());
+    Ok((Plan { word_bits, steps, errors, notes, results, checked, outputs, sizes, pace, ready }, lowering.sites))
 }
 
 impl Lowering<'_> {

@@ -1,4 +1,4 @@
-//! Correlations made before a run, as idle nodes would: what a run will ask for is known from one like it, because it
+//! Transfers made before a run, as idle nodes would: what a run will ask for is known from one like it, because it
 //! follows from the plan alone.
 
 use tacit_mpc::channel::Channel;
@@ -7,7 +7,7 @@ use tacit_mpc::error::Result;
 use zeroize::Zeroizing;
 
 /// A source of correlations that can be asked in advance.
-pub(super) struct Stock<C> {
+pub(super) struct Transfers<C> {
     source: C,
     /// The requests of a run, in order: what this party sends or receives, and how many.
     requests: Vec<(Side, usize)>,
@@ -48,7 +48,7 @@ impl Made {
     }
 }
 
-impl<C: Correlations> Stock<C> {
+impl<C: Correlations> Transfers<C> {
     /// Nothing in stock; what is asked of it is passed on to `source`.
     pub(super) fn new(source: C) -> Self {
         let (sending, receiving) = Default::default();
@@ -91,7 +91,7 @@ impl<C: Correlations> Stock<C> {
     }
 }
 
-impl<C: Correlations> Correlations for Stock<C> {
+impl<C: Correlations> Correlations for Transfers<C> {
     fn offset(&self) -> u128 {
         self.source.offset()
     }
