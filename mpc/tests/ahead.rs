@@ -5,6 +5,7 @@ mod common;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use common::columns::Columns;
 use common::{Case, agreement};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -13,46 +14,19 @@ use tacit_mpc::error::{Error, Result};
 use tacit_mpc::offline::{Counts, Kind, Maker, NoSupply, Ready, Supply};
 use tacit_mpc::plan::Plan;
 use tacit_mpc::session::{self, Hooks, JobInput, Outcome, Phase};
-use tacit_protocol::program::plain::{PlainData, PlainTable};
 use tacit_protocol::program::release::{ReleaseSpec, ReleasedOutput};
-use tacit_protocol::program::types::Dataset;
-use tacit_protocol::program::{Alignment, Binary, NodeId, Op, Output, Program, Reduction};
-use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
+use tacit_protocol::program::{Binary, NodeId, Op, Output, Program, Reduction};
 use tacit_protocol::{Code, PartyId};
 use zeroize::Zeroizing;
 
 const ROWS: u64 = 1_500;
+const COLUMNS: Columns = Columns { rows: ROWS, range: (-100, 100) };
 
 /// The sum of the squares, cubes and comparisons of a shared column.
 fn case() -> Case {
-    let column = |name: &str, element, range: Option<(i64, i64)>| ColumnSchema {
-        name: name.into(),
-        element,
-        range: range.map(|(lo, hi)| Range { lo: lo.into(), hi: hi.into() }),
-        nullable: false,
-    };
-    let dataset = |owner, name| {
-        let columns = vec![column("id", Element::Key, None), column(name, Element::Int64, Some((-100, 100)))];
-        Dataset { owner, schema: TableSchema { columns, rows: ROWS, unique_key: Some("id".into()) } }
-    };
-    let table = |name: &str, factor: i64| {
-        let keys = (0..ROWS).map(|row| row.to_le_bytes().to_vec()).collect();
-        let cells = (0..ROWS as i64).map(|row| row * factor % 201 - 100).collect();
-        let columns = [("id".into(), PlainData::Key(keys).into()), (name.into(), PlainData::Int64(cells).into())];
-        PlainTable { columns: columns.into() }
-    };
-    let datasets =
-        [("a/left".into(), dataset(PartyId::ZERO, "x")), ("b/right".into(), dataset(PartyId::ONE, "y"))].into();
-    let tables = [("a/left".into(), table("x", 7)), ("b/right".into(), table("y", 13))].into();
-
     let mut program = Program::new();
-    let left = program.push(Op::Load { dataset: "a/left".into() });
-    let right = program.push(Op::Load { dataset: "b/right".into() });
-    let (left_on, right_on) = ("id".into(), "id".into());
-    let joined = program.push(Op::Join { left, right, left_on, right_on, alignment: Alignment::Revealed });
-    let [x, y] = ["x", "y"].map(|column| program.push(Op::Column { table: joined, column: column.into() }));
+    let sum = Columns::push_sum(&mut program);
     let mut binary = |function, left, right| program.push(Op::Binary { function, left, right });
-    let sum = binary(Binary::Add, x, y);
     let square = binary(Binary::Multiply, sum, sum);
     let cube = binary(Binary::Multiply, square, sum);
     let less = binary(Binary::Less, square, cube);
@@ -65,11 +39,16 @@ fn case() -> Case {
     program.outputs.push(Output { name: "all".into(), value: all, receivers: vec![] });
     let receivers = vec![PartyId::ZERO, PartyId::ONE];
     let output = ReleasedOutput { name: "all".into(), value: all, receivers, gates: Vec::new(), grid: None };
-    Case::new(datasets, tables, &program, ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() })
+    Case::new(
+        COLUMNS.datasets(),
+        COLUMNS.tables(),
+        &program,
+        ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() },
+    )
 }
 
 fn exact() -> f64 {
-    let sums = (0..ROWS as i64).map(|row| row * 7 % 201 + row * 13 % 201 - 200);
+    let sums = (0..ROWS as i64).map(|row| COLUMNS.sum(row));
     sums.map(|sum| sum.pow(2) + sum.pow(3) + i64::from(sum.pow(2) < sum.pow(3))).sum::<i64>() as f64
 }
 

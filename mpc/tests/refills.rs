@@ -2,9 +2,10 @@
 
 mod common;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use common::columns::Columns;
 use common::{Case, agreement};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -13,13 +14,11 @@ use tacit_mpc::error::Result;
 use tacit_mpc::plan::{Plan, PlanCost};
 use tacit_mpc::session::{self, JobInput};
 use tacit_protocol::PartyId;
-use tacit_protocol::program::plain::{PlainData, PlainTable};
 use tacit_protocol::program::release::{ReleaseSpec, ReleasedOutput};
-use tacit_protocol::program::types::Dataset;
-use tacit_protocol::program::{Alignment, Binary, Dim, NodeId, Op, Output, Program, Reduction, SliceAxis};
-use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
+use tacit_protocol::program::{Binary, Dim, NodeId, Op, Output, Program, Reduction, SliceAxis};
 
 const ROWS: u64 = 54_000;
+const COLUMNS: Columns = Columns { rows: ROWS, range: (0, 100) };
 /// Rows of a product that is small enough to go together with others.
 const PART: u64 = 1_000;
 
@@ -68,42 +67,12 @@ impl<C: Channel> Layer<C> for Clock {
     }
 }
 
-fn datasets() -> BTreeMap<String, Dataset> {
-    let column = |name: &str, element, range: Option<(i64, i64)>| ColumnSchema {
-        name: name.into(),
-        element,
-        range: range.map(|(lo, hi)| Range { lo: lo.into(), hi: hi.into() }),
-        nullable: false,
-    };
-    let of = |owner, name| {
-        let columns = vec![column("id", Element::Key, None), column(name, Element::Int64, Some((0, 100)))];
-        let schema = TableSchema { columns, rows: ROWS, unique_key: Some("id".into()) };
-        Dataset { owner, schema }
-    };
-    BTreeMap::from([("a/left".into(), of(PartyId::ZERO, "x")), ("b/right".into(), of(PartyId::ONE, "y"))])
-}
-
-fn tables() -> BTreeMap<String, PlainTable> {
-    let of = |name: &str, factor: i64| {
-        let keys = (0..ROWS).map(|row| row.to_le_bytes().to_vec()).collect();
-        let cells = (0..ROWS as i64).map(|row| row * factor % 101).collect();
-        let columns = [("id".into(), PlainData::Key(keys).into()), (name.into(), PlainData::Int64(cells).into())];
-        PlainTable { columns: columns.into() }
-    };
-    BTreeMap::from([("a/left".into(), of("x", 7)), ("b/right".into(), of("y", 13))])
-}
-
 /// Products of a shared column: three of all rows, which go by encryption, and two behind each other of each part of
 /// them; and a comparison of all rows, within which transfers run out.
 fn case() -> Case {
     let mut program = Program::new();
-    let left = program.push(Op::Load { dataset: "a/left".into() });
-    let right = program.push(Op::Load { dataset: "b/right".into() });
-    let (left_on, right_on) = ("id".into(), "id".into());
-    let joined = program.push(Op::Join { left, right, left_on, right_on, alignment: Alignment::Revealed });
-    let [x, y] = ["x", "y"].map(|column| program.push(Op::Column { table: joined, column: column.into() }));
+    let sum = Columns::push_sum(&mut program);
     let binary = |program: &mut Program, function, left, right| program.push(Op::Binary { function, left, right });
-    let sum = binary(&mut program, Binary::Add, x, y);
     let square = binary(&mut program, Binary::Multiply, sum, sum);
     let cube = binary(&mut program, Binary::Multiply, square, sum);
     let fourth = binary(&mut program, Binary::Multiply, square, square);
@@ -127,7 +96,7 @@ fn case() -> Case {
     let receivers = vec![PartyId::ZERO, PartyId::ONE];
     let output = ReleasedOutput { name: "all".into(), value: all, receivers, gates: Vec::new(), grid: None };
     let release = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
-    Case::new(datasets(), tables(), &program, release)
+    Case::new(COLUMNS.datasets(), COLUMNS.tables(), &program, release)
 }
 
 #[test]
@@ -161,7 +130,7 @@ fn rounds_within_a_plan_are_counted_exactly() {
         let one = scope.spawn(|| run(PartyId::ONE, one));
         (run(PartyId::ZERO, zero), one.join().expect("no panic"))
     });
-    let sums = (0..ROWS as i64).map(|row| row * 7 % 101 + row * 13 % 101);
+    let sums = (0..ROWS as i64).map(|row| COLUMNS.sum(row));
     let exact: i64 = sums.map(|sum| 2 * sum.pow(3) + sum.pow(4) + i64::from(sum > 1)).sum();
     assert_eq!((result, other), (exact as f64, exact as f64));
     // Before the plan the parties compare its hashes and what they have in store, in one round.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
+pub mod columns;
 pub mod cover;
 pub mod draw;
 pub mod explain;

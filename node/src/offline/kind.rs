@@ -16,21 +16,6 @@ pub const MAX_KIND_CHARS: usize = 64;
 pub struct Kind(Cow<'static, str>);
 
 impl Kind {
-    /// Products modulo 2^64.
-    pub const TRIPLES_64: Self = Self(Cow::Borrowed("triples-64"));
-    /// Products modulo 2^128.
-    pub const TRIPLES_128: Self = Self(Cow::Borrowed("triples-128"));
-    /// Bits that are shared modulo 2 and in the ring.
-    pub const DABITS: Self = Self(Cow::Borrowed("dabits"));
-
-    /// Products of matrices of a shape, whose label the caller chooses: `matrix-triples-LABEL`.
-    ///
-    /// # Errors
-    /// [`OfflineError::Kind`] if that is no name.
-    pub fn matrix_triples(shape: &str) -> Result<Self, OfflineError> {
-        Self::named(&format!("matrix-triples-{shape}"))
-    }
-
     /// The kind of a name.
     ///
     /// # Errors
@@ -41,6 +26,14 @@ impl Kind {
         } else {
             Err(OfflineError::Kind { name: name.escape_debug().take(MAX_KIND_CHARS).collect() })
         }
+    }
+
+    /// The name of what the engine makes.
+    ///
+    /// # Errors
+    /// As [`Kind::named`]; none that this version's kinds have.
+    pub fn of(made: tacit_mpc::offline::Kind) -> Result<Self, OfflineError> {
+        Self::named(&made.name())
     }
 
     /// The name.
@@ -54,6 +47,13 @@ impl Kind {
             && name.bytes().all(allowed)
             && name.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
     }
+}
+
+/// Two that tests name.
+#[cfg(test)]
+impl Kind {
+    pub(super) const TRIPLES: Self = Self(Cow::Borrowed("triples-64"));
+    pub(super) const BITS: Self = Self(Cow::Borrowed("bits-64"));
 }
 
 impl fmt::Display for Kind {
@@ -89,14 +89,17 @@ mod tests {
         for name in ["", "-a", "1a", "A", "a/b", "..", "a.b", "a b", "a_b", "ä", "a\0", &"a".repeat(65)] {
             assert_eq!(Kind::named(name).expect_err(name).code().as_str(), "CORRELATION_KIND");
         }
-        assert_eq!(Kind::matrix_triples("8x8").expect("a name").as_str(), "matrix-triples-8x8");
-        assert!(Kind::matrix_triples("8 x 8").is_err());
     }
 
     #[test]
     fn the_kinds_of_this_version_have_names_that_are_allowed() {
-        for kind in [Kind::TRIPLES_64, Kind::TRIPLES_128, Kind::DABITS] {
-            assert_eq!(Kind::named(kind.as_str()).expect("a name"), kind);
+        use tacit_mpc::backend::MatrixShape;
+        use tacit_mpc::offline::Kind as Made;
+
+        let longest = MatrixShape { rows: 1, inner: 1, columns: 1 << 20 };
+        let made = [Made::triples(64), Made::triples(128), Made::Bits { word: 64 }, Made::Bits { word: 128 }];
+        for made in made.into_iter().chain(Made::matrix_triples(longest)) {
+            assert_eq!(Kind::of(made).expect("a name").as_str(), made.name());
         }
     }
 
@@ -107,7 +110,7 @@ mod tests {
             let bytes = bincode::encode_to_vec(name, config).expect("bytes");
             bincode::decode_from_slice::<Kind, _>(&bytes, config).map(|(kind, _)| kind)
         };
-        assert_eq!(decode("dabits").expect("a kind"), Kind::DABITS);
-        assert!(decode("../dabits").is_err());
+        assert_eq!(decode("bits-64").expect("a kind").as_str(), "bits-64");
+        assert!(decode("../bits-64").is_err());
     }
 }

@@ -273,13 +273,13 @@ mod tests {
         ledger.began(peer, EPOCH).expect("written");
         let mut longest = 0;
         for number in 0..40 {
-            ledger.claimed(peer, &Kind::DABITS, number).expect("written");
+            ledger.claimed(peer, &Kind::BITS, number).expect("written");
             longest = longest.max(fs::metadata(root.join(FILE)).expect("there").len());
-            assert_eq!(ledger.page(&peer).expect("live").claimed, BTreeMap::from([(Kind::DABITS, number)]));
+            assert_eq!(ledger.page(&peer).expect("live").claimed, BTreeMap::from([(Kind::BITS, number)]));
         }
         assert!(longest < 1_000, "{longest} bytes");
         drop(ledger);
-        let claimed = BTreeMap::from([(Kind::DABITS, 39)]);
+        let claimed = BTreeMap::from([(Kind::BITS, 39)]);
         assert_eq!(open(root).page(&peer), Some(&Page { epoch: EPOCH, claimed }));
     }
 
@@ -294,12 +294,12 @@ mod tests {
         }
         fs::copy(root.join(FILE), root.join(FRESH)).expect("copied");
         ledger.dropped(gone).expect("written");
-        ledger.claimed(peer, &Kind::DABITS, 7).expect("written");
+        ledger.claimed(peer, &Kind::BITS, 7).expect("written");
         ledger.long_bytes = 0;
-        ledger.claimed(peer, &Kind::DABITS, 9).expect("written");
+        ledger.claimed(peer, &Kind::BITS, 9).expect("written");
         drop(ledger);
         let ledger = open(root);
-        assert_eq!(ledger.page(&peer).expect("live").claimed, BTreeMap::from([(Kind::DABITS, 9)]));
+        assert_eq!(ledger.page(&peer).expect("live").claimed, BTreeMap::from([(Kind::BITS, 9)]));
         assert_eq!(ledger.page(&gone), None);
     }
 
@@ -310,9 +310,9 @@ mod tests {
         let mut ledger = open(dir.path());
         ledger.began(peer, EPOCH).expect("written");
         for number in [5, 3] {
-            ledger.claimed(peer, &Kind::DABITS, number).expect("written");
+            ledger.claimed(peer, &Kind::BITS, number).expect("written");
         }
-        assert_eq!(ledger.page(&peer).expect("live").claimed, BTreeMap::from([(Kind::DABITS, 5)]));
+        assert_eq!(ledger.page(&peer).expect("live").claimed, BTreeMap::from([(Kind::BITS, 5)]));
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Reserve {
     pub(crate) fn missing(&self, peer: &PeerId) -> bool {
         let statement = self.store.statement(peer);
         let ready = |kind: &Made| {
-            let kind = Kind::named(&kind.name()).ok()?;
+            let kind = Kind::of(*kind).ok()?;
             statement.ready.get(&kind).map(|numbers| numbers.len() as u64)
         };
         self.wants(peer).iter().any(|(kind, chunks)| ready(kind).unwrap_or(0) < *chunks)
@@ -235,7 +235,7 @@ impl Supply for PeerSupply {
         let numbers = ready.entry(kind).or_default();
         let taken = numbers.len().min(usize::try_from(chunks).unwrap_or(usize::MAX));
         let numbers: Vec<u64> = numbers.drain(..taken).collect();
-        let name = Kind::named(&kind.name()).map_err(refused)?;
+        let name = Kind::of(kind).map_err(refused)?;
         reserve.store.claim(&self.peer, epoch, &name, &numbers).map_err(refused)
     }
 

@@ -20,7 +20,7 @@ mod kill;
 
 const EPOCH: Epoch = Epoch::from_bytes([0xe1; 32]);
 const LATER: Epoch = Epoch::from_bytes([0xe2; 32]);
-const KIND: Kind = Kind::TRIPLES_64;
+const KIND: Kind = Kind::TRIPLES;
 const SIZE: u64 = 100;
 
 fn peer(number: u8) -> PeerId {
@@ -212,7 +212,7 @@ fn a_claim_that_is_refused_changes_nothing() {
     for wrong in [[0, 0].as_slice(), &[1, 0], &[0, 9], &[9]] {
         assert_eq!(code(claim(&store, wrong)), "CORRELATION_REUSE", "{wrong:?}");
     }
-    assert_eq!(code(store.claim(&peer(1), &EPOCH, &Kind::DABITS, &[0])), "CORRELATION_REUSE");
+    assert_eq!(code(store.claim(&peer(1), &EPOCH, &Kind::BITS, &[0])), "CORRELATION_REUSE");
     assert_eq!(claim(&store, &[]).expect("nothing"), Vec::<Vec<u8>>::new());
     assert_eq!((ready(&store), highest(&store)), (vec![0, 1, 2, 3], None));
     assert_eq!(claim(&store, &[0, 1, 2, 3]).expect("claimed").len(), 4);
@@ -330,7 +330,7 @@ fn a_file_that_was_changed_moved_or_renamed_ends_the_epoch_chk_603() {
     for (what, damage) in damages {
         let fill = |root: &Path| {
             let store = filled(root, 0..3);
-            store.put(&peer(1), &EPOCH, &Kind::DABITS, 1, &chunk(1)).expect("put");
+            store.put(&peer(1), &EPOCH, &Kind::BITS, 1, &chunk(1)).expect("put");
             store
         };
         // While the store is closed: found when the peers compare.
@@ -647,8 +647,8 @@ fn any_doubt_drops_everything_of_the_peer_and_of_no_other_chk_603() {
     // A claim in a kind that only one of them knows of.
     let dir = tempfile::tempdir().expect("a directory");
     let store = filled(dir.path(), 0..2);
-    let theirs = Statement { claimed: BTreeMap::from([(Kind::DABITS, 0)]), ..store.statement(&peer(1)) };
-    let doubt = Doubt::Claimed { kind: Kind::DABITS, ours: None, theirs: Some(0) };
+    let theirs = Statement { claimed: BTreeMap::from([(Kind::BITS, 0)]), ..store.statement(&peer(1)) };
+    let doubt = Doubt::Claimed { kind: Kind::BITS, ours: None, theirs: Some(0) };
     assert_eq!(store.reconcile(&peer(1), &theirs).expect("no fault"), Verdict::BeginAnew(doubt));
 }
 
@@ -763,7 +763,7 @@ proptest! {
         claimed in prop::array::uniform2(prop::collection::btree_map(0usize..2, 0u64..3, 0..2)),
         numbers in prop::array::uniform2(prop::collection::btree_map(0usize..2, prop::collection::btree_set(0u64..12, 0..6), 0..2)),
     ) {
-        let kinds = [KIND, Kind::DABITS];
+        let kinds = [KIND, Kind::BITS];
         let [one, other] = [0, 1].map(|at: usize| {
             let claimed: BTreeMap<Kind, u64> = claimed[at].iter().map(|(&kind, &number)| (kinds[kind].clone(), number)).collect();
             let ready = numbers[at].iter().map(|(&kind, numbers)| (kinds[kind].clone(), numbers.clone())).collect::<BTreeMap<_, _>>();

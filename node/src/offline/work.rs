@@ -329,7 +329,7 @@ fn fill(
     let none = std::collections::BTreeSet::new();
     let mut missing: Vec<(Made, Kind, u64, u64)> = Vec::new();
     for (made, count) in &agreed.chunks {
-        let kind = Kind::named(&made.name()).map_err(|error| failure(&error))?;
+        let kind = Kind::of(*made).map_err(|error| failure(&error))?;
         let ready = stock.ready.get(&kind).unwrap_or(&none).len() as u64;
         let next = stock.next.get(&kind).copied().unwrap_or(0);
         if ready < *count {
