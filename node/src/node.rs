@@ -72,10 +72,9 @@ impl Node {
         let jobs = Jobs::new(context.clone(), stop.clone());
         let (tasks, announced) = (TaskTracker::new(), Mutex::default());
         let measurements = Arc::new(Measurements::new(context.clone(), jobs.clone(), tasks.clone(), stop.clone()));
-        let idle = context
-            .reserve
-            .clone()
-            .map(|reserve| IdleWork::new(context.clone(), reserve, jobs.clone(), tasks.clone(), stop.clone()));
+        let idle = context.reserve.clone().map(|reserve| {
+            IdleWork::new(context.clone(), reserve, jobs.clone(), measurements.clone(), tasks.clone(), stop.clone())
+        });
         let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
         Arc::new(Self { context, files, jobs, measurements, idle, tasks, stop, announced, followers })
     }

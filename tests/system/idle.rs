@@ -4,10 +4,11 @@ use std::path::Path;
 
 use tacit_node::config::Config;
 use tacit_protocol::api::JobDetail;
+use tacit_protocol::bench::{BenchMode, BenchOffer, BenchTask};
 use tacit_protocol::canonical::Nonce;
 use tacit_protocol::contract::{ChannelKey, ChannelOffer};
 use tacit_protocol::idle::{IdleChunks, IdleOffer, MAX_KINDS};
-use tacit_protocol::messages::Request;
+use tacit_protocol::messages::{Request, Response};
 
 use crate::bench_peer::allowing;
 use crate::harness::{CUSTOMERS, Organisation, SHOP_POLICY, Two, cell, count_answer, count_question, until};
@@ -162,7 +163,7 @@ fn copy_all(from: &Path, to: &Path) {
 
 #[test]
 fn chk_407_a_peer_cannot_have_a_node_make_what_its_own_jobs_do_not_want() {
-    let mut two = Two::with_tables(SHOP_POLICY);
+    let mut two = allowing(Two::with_tables(SHOP_POLICY), |_, _| ());
     ask(&two);
     made(&two, 1);
     let rogue = Rogue::of(&mut two.banque, "maison");
@@ -180,8 +181,20 @@ fn chk_407_a_peer_cannot_have_a_node_make_what_its_own_jobs_do_not_want() {
     ] {
         assert_eq!(rogue.refusal(&offer(&kinds)), code, "{kinds:?}");
     }
+    // Nor does it while it measures; here it waits for the rogue to connect.
+    let measured = BenchOffer {
+        task: BenchTask { operation: "lt".into(), shape: vec![10], bits: None, runs: 1, mode: BenchMode::Warm },
+        nonce: Nonce::from_bytes([8; 16]),
+        channel: ChannelOffer { key: ChannelKey::from_bytes([3; 32]), addresses: Vec::new() },
+    };
+    assert!(matches!(rogue.ask(&Request::Bench(Box::new(measured))), Response::Bench(_)));
+    assert_eq!(rogue.refusal(&offer(&[("bits-64", 1)])), "PEER_BUSY");
+    until("it has given the measurement up", || {
+        let ended = |text: String| text.contains("a measurement failed").then_some(());
+        crate::bench_peer::logged(&two.maison).into_iter().find_map(ended)
+    });
     // What its jobs want it does, as far as they want it; the rogue that then stays away costs a moment.
-    let tacit_protocol::messages::Response::Idle(answer) = rogue.ask(&offer(&[("bits-64", u64::MAX)])) else {
+    let Response::Idle(answer) = rogue.ask(&offer(&[("bits-64", u64::MAX)])) else {
         panic!("the shop takes part");
     };
     assert_eq!(answer.chunks, [IdleChunks { kind: "bits-64".into(), count: 1 }]);

@@ -39,6 +39,8 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// How long an offer waits for the measurement before it to be put away, which the asker saw end a moment earlier.
 const AFTER_ANOTHER: Duration = Duration::from_secs(5);
 
+/// How often others look whether a measurement runs.
+const LOOK: Duration = Duration::from_millis(200);
 /// How long a node that ends a measurement waits for the peer to have heard of it, and one whose connection broke for
 /// the peer to say why.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -203,6 +205,18 @@ impl Measurements {
         let (tell, told) = watch::channel(None);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Begun { peer, nonce, tell });
         told
+    }
+
+    /// Whether one runs.
+    pub(crate) fn any_running(&self) -> bool {
+        self.place.available_permits() == 0
+    }
+
+    /// Waits until one runs.
+    pub(crate) async fn until_any_runs(&self) {
+        while !self.any_running() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The place of a measurement, while no job runs.

@@ -82,7 +82,7 @@ impl Reserve {
         known.filter_map(|want| Some((Made::named(&want.kind)?, want.chunks))).collect()
     }
 
-    /// How many chunks of each kind there are to use with a peer, as far as this node knows.
+    /// Whether there is less of anything than the largest job with a peer would take, as far as this node knows.
     pub(crate) fn missing(&self, peer: &PeerId) -> bool {
         let statement = self.store.statement(peer);
         let ready = |kind: &Made| {

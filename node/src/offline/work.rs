@@ -1,8 +1,8 @@
-//! Idle work: two paired nodes make correlations for the jobs to come, while none of either runs.
+//! Idle work: two paired nodes make correlations for the jobs to come, while no job and no measurement of either runs.
 //!
 //! The node with the lower id asks; the other takes part where its own jobs want the same. One session runs at a time,
-//! chunk by chunk: before each the two tell each other whether they go on, which neither does once a job of its own has
-//! begun, the node stops, or the reserve has no room. A chunk that only one of them could keep is dropped when they next
+//! chunk by chunk: before each the two tell each other whether they go on, which neither does once a job or a
+//! measurement of its own has begun, the node stops, or the reserve has no room. A chunk that only one of them could keep is dropped when they next
 //! compare what they have.
 //!
 //! *Security* (CHK-407): only paired nodes, only what this node's own jobs with the peer have wanted, within the operator's
@@ -32,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use super::reserve::{InUse, Reserve};
 use super::{Epoch, Kind, Verdict};
+use crate::bench::Measurements;
 use crate::clock::system_rng;
 use crate::context::Context;
 use crate::data_plane::{Route, Session, listening_party};
@@ -60,6 +61,7 @@ pub(crate) struct IdleWork {
     context: Arc<Context>,
     reserve: Arc<Reserve>,
     jobs: Arc<Jobs>,
+    measurements: Arc<Measurements>,
     place: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -92,10 +94,11 @@ impl IdleWork {
         context: Arc<Context>,
         reserve: Arc<Reserve>,
         jobs: Arc<Jobs>,
+        measurements: Arc<Measurements>,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        Arc::new(Self { context, reserve, jobs, place: Arc::new(Semaphore::new(1)), tasks, stop })
+        Arc::new(Self { context, reserve, jobs, measurements, place: Arc::new(Semaphore::new(1)), tasks, stop })
     }
 
     /// Asks peers whenever there is something to make and no job runs, until the node stops.
@@ -112,7 +115,7 @@ impl IdleWork {
                 // One of the two asks, so that they do not ask each other at once.
                 let asks = self.context.identity.peer() < peer && self.context.pairing.organisation_of(&peer).is_some();
                 let rests = rest.get(&peer).is_some_and(|until| now < *until);
-                if !asks || rests || self.jobs.any_running() {
+                if !asks || rests || self.busy() {
                     continue;
                 }
                 let reserve = Arc::clone(&self.reserve);
@@ -204,8 +207,8 @@ impl IdleWork {
     /// The place of a session, while no job runs and nothing else uses what there is of the peer.
     fn take_place(&self, peer: PeerId) -> Result<(OwnedSemaphorePermit, InUse), Failure> {
         let busy = |message| Failure::new(Code::new("PEER_BUSY"), message, "try again later.").at_step(STEP);
-        if self.jobs.any_running() {
-            return Err(busy("a job runs, and idle work does not disturb jobs"));
+        if self.busy() {
+            return Err(busy("a job or a measurement runs, and idle work does not disturb them"));
         }
         let place = Arc::clone(&self.place).try_acquire_owned().map_err(|_| busy("another session runs"))?;
         let used = self.reserve.begin_session(peer).ok_or_else(|| busy("the reserve is in use"))?;
@@ -220,11 +223,17 @@ impl IdleWork {
         (key, offer)
     }
 
-    /// Waits until there is something else to do: the node stops, or a job runs.
+    /// Whether there is something else to do.
+    fn busy(&self) -> bool {
+        self.jobs.any_running() || self.measurements.any_running()
+    }
+
+    /// Waits until there is something else to do, or the node stops.
     async fn given_up(&self) {
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = self.jobs.until_any_runs() => {}
+            () = self.measurements.until_any_runs() => {}
         }
     }
 
