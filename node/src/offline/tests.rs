@@ -323,7 +323,7 @@ fn a_file_that_was_changed_moved_or_renamed_ends_the_epoch_chk_603() {
             fs::copy(file(root, 2, "ready"), file(root, 1, "ready")).map(drop).expect("copied");
         }),
         ("another kind's", |root| {
-            let other = epoch_dir(root).join(format!("dabits-{:020}.ready", 1));
+            let other = epoch_dir(root).join(format!("{}-{:020}.ready", Kind::BITS, 1));
             fs::rename(other, file(root, 1, "ready")).expect("renamed");
         }),
     ];
