@@ -79,8 +79,8 @@ macro_rules! kernels {
             positive(words(x), m.word)
         }
 
-        /// The layers between the rows of `N` groups, side by side to have enough to do at once. Roots are those of a tree: entry 1 is that of the first layer, and the children of
-        /// entry `i` are `2 i` and `2 i + 1`.
+        /// The layers between the rows of `N` groups, side by side to have enough to do at once. Roots are those of a tree:
+        /// entry 1 is that of the first layer, and the children of entry `i` are `2 i` and `2 i + 1`.
         #[inline]
         #[target_feature(enable = $features)]
         fn rows_forward<const R: usize, const N: usize>(
