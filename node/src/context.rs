@@ -316,6 +316,13 @@ impl Context {
             .collect()
     }
 
+    /// A key that is made for one session with a peer besides jobs, and the offer of a channel on it.
+    pub(crate) fn new_channel(&self) -> (StaticKey, ChannelOffer) {
+        let key = StaticKey::generate(&mut system_rng());
+        let offer = ChannelOffer { key: ChannelKey::from_bytes(key.public()), addresses: self.data_addresses() };
+        (key, offer)
+    }
+
     /// Where peers reach this node's data plane, as multiaddresses.
     pub fn data_addresses(&self) -> Vec<String> {
         if let Some(announced) = &self.config.data_announce {

@@ -12,7 +12,7 @@ use serde_json::json;
 use tacit_mpc::channel::noise::StaticKey;
 use tacit_protocol::bench::{BenchOffer, BenchReport, BenchRequest, session};
 use tacit_protocol::canonical::Nonce;
-use tacit_protocol::contract::{ChannelKey, ChannelOffer};
+use tacit_protocol::contract::ChannelOffer;
 use tacit_protocol::identity::PeerId;
 use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{PeerFailure, Request, Response};
@@ -115,7 +115,7 @@ impl Measurements {
             Failure::new(Code::new("PEER_UNKNOWN"), message, "see `tacit peer list`; pair with `tacit peer invite`.")
         })?;
         let place = self.take_place().await?;
-        let (key, offered) = self.channel();
+        let (key, offered) = self.context.new_channel();
         let nonce = Nonce::random(&mut system_rng());
         let offer = BenchOffer { task: request.task.clone(), nonce, channel: offered.clone() };
         let told = self.listen_for_end(peer, nonce);
@@ -173,7 +173,7 @@ impl Measurements {
             let message = "too many measurements were asked for within an hour";
             return Err(Failure::new(Code::new("PEER_RATE"), message, "wait an hour."));
         }
-        let (key, channel) = self.channel();
+        let (key, channel) = self.context.new_channel();
         let parties = [peer, &self.context.identity.peer()];
         let task = Task { session: session(parties, offer, &channel), ..task };
         let theirs = offer.channel.clone();
@@ -228,14 +228,6 @@ impl Measurements {
         }
         let place = tokio::time::timeout(AFTER_ANOTHER, Arc::clone(&self.place).acquire_owned()).await;
         place.ok().and_then(Result::ok).ok_or_else(|| busy("another measurement runs"))
-    }
-
-    /// A key that is made for one measurement, and where this node listens.
-    fn channel(&self) -> (StaticKey, ChannelOffer) {
-        let key = StaticKey::generate(&mut system_rng());
-        let offer =
-            ChannelOffer { key: ChannelKey::from_bytes(key.public()), addresses: self.context.data_addresses() };
-        (key, offer)
     }
 
     /// Connects and measures, between two entries of the log. Ends early where a job begins, and tells the peer why.
@@ -307,12 +299,8 @@ impl Measurements {
     async fn connect_and_run(&self, agreed: &Agreed, threads: Option<u32>) -> Result<Figures, Failure> {
         let route = Route(*agreed.task.session.as_bytes());
         let deadline = tokio::time::Instant::now() + CONNECT;
-        let plane = &self.context.data_plane;
-        let connected = if agreed.listens {
-            plane.accept(route, LANE, deadline).await?
-        } else {
-            plane.dial(&agreed.theirs.addresses, route, LANE, deadline).await?
-        };
+        let (plane, theirs) = (&self.context.data_plane, &agreed.theirs.addresses);
+        let connected = plane.connect(agreed.listens, theirs, route, LANE, deadline).await?;
         let task = PeerTask {
             task: agreed.task.clone(),
             secret: **agreed.key.secret(),

@@ -186,6 +186,25 @@ impl DataPlane {
         }
     }
 
+    /// Waits for a connection of this route and lane, or makes one: what [`listening_party`] says of this node.
+    ///
+    /// # Errors
+    /// As [`DataPlane::accept`] and [`DataPlane::dial`].
+    pub async fn connect(
+        &self,
+        listens: bool,
+        addresses: &[String],
+        route: Route,
+        lane: Lane,
+        deadline: Instant,
+    ) -> Result<Session, DataPlaneError> {
+        if listens {
+            self.accept(route, lane, deadline).await
+        } else {
+            self.dial(addresses, route, lane, deadline).await
+        }
+    }
+
     /// Dials a lane of the peer, at each of its addresses in turn, until it is taken there or the deadline is over: the
     /// peer may not be ready yet.
     ///

@@ -125,12 +125,9 @@ impl Jobs {
         let deadline = tokio::time::Instant::now() + self.patience();
         let offered = |party: PartyId| !contract.channels[party.index()].addresses.is_empty();
         let listener = listening_party(offered(PartyId::ZERO), offered(PartyId::ONE));
-        let session = if listener == Some(job.party) {
-            self.context.data_plane.accept(route, LANE, deadline).await
-        } else {
-            let addresses = &contract.channels[job.party.other().index()].addresses;
-            self.context.data_plane.dial(addresses, route, LANE, deadline).await
-        };
+        let addresses = &contract.channels[job.party.other().index()].addresses;
+        let plane = &self.context.data_plane;
+        let session = plane.connect(listener == Some(job.party), addresses, route, LANE, deadline).await;
         session.map_err(|error| Failure::from(error).by_party(job.peer_name()))
     }
 

@@ -2,8 +2,8 @@
 //!
 //! The node with the lower id asks; the other takes part where its own jobs want the same. One session runs at a time,
 //! chunk by chunk: before each the two tell each other whether they go on, which neither does once a job or a
-//! measurement of its own has begun, the node stops, or the reserve has no room. A chunk that only one of them could keep is dropped when they next
-//! compare what they have.
+//! measurement of its own has begun, the node stops, or the reserve has no room. A chunk that only one of them could keep
+//! is dropped when they next compare what they have.
 //!
 //! *Security* (CHK-407): only paired nodes, only what this node's own jobs with the peer have wanted, within the operator's
 //! limits of disk, threads and traffic, on threads that give way to everything else. The channel's keys are made for the
@@ -21,7 +21,7 @@ use tacit_mpc::offline::{Kind as Made, Maker, STATEMENT_BYTES};
 use tacit_mpc::two_party::Pace;
 use tacit_protocol::canonical::{Nonce, digest};
 use tacit_protocol::codec::{decode, encode};
-use tacit_protocol::contract::{ChannelKey, ChannelOffer};
+use tacit_protocol::contract::ChannelOffer;
 use tacit_protocol::idle::{IdleAnswer, IdleChunks, IdleOffer, MAX_KINDS, session};
 use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{PeerFailure, Request, Response};
@@ -77,7 +77,7 @@ struct Agreed {
     peer: PeerId,
     name: String,
     chunks: Vec<(Made, u64)>,
-    used: InUse,
+    _used: InUse,
     _place: OwnedSemaphorePermit,
 }
 
@@ -134,7 +134,7 @@ impl IdleWork {
         let name = self.context.name_of(&peer).unwrap_or_default();
         let (place, used) = self.take_place(peer)?;
         let chunks = named(&self.wants(peer).await?);
-        let (key, channel) = self.channel();
+        let (key, channel) = self.context.new_channel();
         let offer = IdleOffer { nonce: Nonce::random(&mut system_rng()), channel: channel.clone(), chunks };
         let request = Request::Idle(Box::new(offer.clone()));
         let answered = tokio::select! {
@@ -156,7 +156,7 @@ impl IdleWork {
         let listener = listening_party(!answer.channel.addresses.is_empty(), !channel.addresses.is_empty());
         let listens = listener == Some(PartyId::ONE);
         let (party, theirs) = (PartyId::ZERO, answer.channel);
-        let agreed = Agreed { session, party, key, theirs, listens, peer, name, chunks, used, _place: place };
+        let agreed = Agreed { session, party, key, theirs, listens, peer, name, chunks, _used: used, _place: place };
         self.work(agreed).await
     }
 
@@ -183,13 +183,13 @@ impl IdleWork {
             return Err(Failure::new(Code::new("PEER_BUSY"), "there is nothing to make", "try again later."));
         }
         let name = self.context.name_of(&peer).unwrap_or_default();
-        let (key, channel) = self.channel();
+        let (key, channel) = self.context.new_channel();
         let answer = IdleAnswer { channel: channel.clone(), chunks: named(&chunks) };
         let session = session([&peer, &self.context.identity.peer()], offer, &answer);
         let theirs = offer.channel.clone();
         let listener = listening_party(!channel.addresses.is_empty(), !theirs.addresses.is_empty());
         let (listens, party) = (listener == Some(PartyId::ZERO), PartyId::ONE);
-        let agreed = Agreed { session, party, key, theirs, listens, peer, name, chunks, used, _place: place };
+        let agreed = Agreed { session, party, key, theirs, listens, peer, name, chunks, _used: used, _place: place };
         let this = Arc::clone(self);
         self.tasks.spawn(async move {
             if let Err(failure) = this.work(agreed).await {
@@ -215,14 +215,6 @@ impl IdleWork {
         Ok((place, used))
     }
 
-    /// A key that is made for one session, and where this node listens.
-    fn channel(&self) -> (StaticKey, ChannelOffer) {
-        let key = StaticKey::generate(&mut system_rng());
-        let offer =
-            ChannelOffer { key: ChannelKey::from_bytes(key.public()), addresses: self.context.data_addresses() };
-        (key, offer)
-    }
-
     /// Whether there is something else to do.
     fn busy(&self) -> bool {
         self.jobs.any_running() || self.measurements.any_running()
@@ -241,12 +233,7 @@ impl IdleWork {
     async fn work(&self, agreed: Agreed) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + CONNECT;
         let (plane, route) = (&self.context.data_plane, Route(*agreed.session.as_bytes()));
-        let connect = async {
-            match agreed.listens {
-                true => plane.accept(route, LANE, deadline).await,
-                false => plane.dial(&agreed.theirs.addresses, route, LANE, deadline).await,
-            }
-        };
+        let connect = plane.connect(agreed.listens, &agreed.theirs.addresses, route, LANE, deadline);
         let connected = tokio::select! {
             () = self.given_up() => return Ok(()),
             connected = connect => connected?,
@@ -319,7 +306,6 @@ fn make(
         );
         context.log(LogKind::Peer, &json!({ "peer": agreed.peer, "organisation": agreed.name, "text": text }))?;
     }
-    drop(agreed.used);
     Ok(())
 }
 
