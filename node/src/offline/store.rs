@@ -15,6 +15,7 @@ use super::ledger::{Ledger, Mark, sync_directory};
 use super::shelf::{Held, Shelf, State, Step, Steps, associated, remove_all};
 use super::{Doubt, Epoch, Kind, OfflineError, Statement, Stock, Verdict};
 use crate::keys::{NodeKey, SEAL_OVERHEAD_BYTES, Sealer};
+use crate::store::lock::try_lock;
 
 /// The most bytes of a chunk.
 pub const MAX_CHUNK_BYTES: usize = 64 << 20;
@@ -555,10 +556,9 @@ fn lock_directory(root: &Path) -> Result<(File, Mark), OfflineError> {
     let path = root.join("lock");
     let failed = |error| OfflineError::io(&path, "opened", error);
     let lock = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path).map_err(failed)?;
-    lock.try_lock().map_err(|error| match error {
-        fs::TryLockError::WouldBlock => OfflineError::Locked { path: root.into() },
-        fs::TryLockError::Error(error) => failed(error),
-    })?;
+    if !try_lock(&lock).map_err(failed)? {
+        return Err(OfflineError::Locked { path: root.into() });
+    }
     lock.sync_all().map_err(failed)?;
     let mark = Mark::of(&lock.metadata().map_err(failed)?);
     Ok((lock, mark))

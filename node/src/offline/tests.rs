@@ -41,22 +41,7 @@ fn try_open(root: &Path) -> Result<CorrelationStore, OfflineError> {
 }
 
 fn open(root: &Path) -> CorrelationStore {
-    unlocked(root, || try_open(root))
-}
-
-/// What `open` opens, once nobody holds a lock in the directory. A process that another test starts has the open files of
-/// this one for a moment, until it is executed, and with them the locks of what was closed here meanwhile.
-pub(super) fn unlocked<T>(root: &Path, open: impl Fn() -> Result<T, OfflineError>) -> T {
-    loop {
-        match open() {
-            Err(error) if error.code().as_str() == "STORE_LOCKED" => {
-                for name in ["lock", "claims.journal"] {
-                    fs::File::open(root.join(name)).and_then(|file| file.lock()).expect("locked, and free again");
-                }
-            }
-            other => return other.expect("opens"),
-        }
-    }
+    try_open(root).expect("opens")
 }
 
 /// A store whose peer says what the store says.
@@ -235,7 +220,7 @@ fn numbers_ascend_and_none_is_tried_twice() {
     drop(store);
     // Nor is it in the sum of all peers.
     let limits = Limits { total_bytes: 4 * SIZE, ..limits() };
-    let store = unlocked(dir.path(), || CorrelationStore::open(dir.path(), &key(1), limits, Box::new(system_rng())));
+    let store = CorrelationStore::open(dir.path(), &key(1), limits, Box::new(system_rng())).expect("opens");
     store.reconcile(&peer(1), &store.statement(&peer(1))).expect("no fault");
     for (number, way) in [(6, true), (7, true), (8, true), (9, false), (10, false)] {
         if way {
@@ -388,8 +373,7 @@ fn a_file_of_another_peer_epoch_or_key_does_not_open_chk_603() {
     // Another node's.
     let dir = tempfile::tempdir().expect("a directory");
     drop(filled(dir.path(), [0]));
-    let opened = || CorrelationStore::open(dir.path(), &key(2), limits(), Box::new(system_rng()));
-    let other = unlocked(dir.path(), opened);
+    let other = CorrelationStore::open(dir.path(), &key(2), limits(), Box::new(system_rng())).expect("opens");
     refused(dir.path(), &other);
 }
 
@@ -472,8 +456,7 @@ fn a_damaged_or_missing_journal_drops_everything() {
 fn limits_refuse_what_passes_them_and_nothing_else() {
     let dir = tempfile::tempdir().expect("a directory");
     let limits = Limits { peer_bytes: 2 * SIZE, total_bytes: 3 * SIZE, free_bytes: 0 };
-    let opened = || CorrelationStore::open(dir.path(), &key(1), limits, Box::new(system_rng()));
-    let open = || unlocked(dir.path(), opened);
+    let open = || CorrelationStore::open(dir.path(), &key(1), limits, Box::new(system_rng())).expect("opens");
     let store = open();
     for other in [1, 2] {
         store.begin(&peer(other), EPOCH).expect("begins");
@@ -546,7 +529,7 @@ fn a_disk_that_is_nearly_full_stops_puts_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     drop(filled(dir.path(), 0..2));
     let limits = Limits { free_bytes: u64::MAX, ..limits() };
-    let store = unlocked(dir.path(), || CorrelationStore::open(dir.path(), &key(1), limits, Box::new(system_rng())));
+    let store = CorrelationStore::open(dir.path(), &key(1), limits, Box::new(system_rng())).expect("opens");
     store.reconcile(&peer(1), &store.statement(&peer(1))).expect("no fault");
     let error = store.put(&peer(1), &EPOCH, &KIND, 2, b"x").expect_err("no room");
     assert_eq!(error.code().as_str(), "STORE_FULL");

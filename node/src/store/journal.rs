@@ -13,7 +13,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::StoreError;
+use super::{StoreError, lock};
 
 const MAGIC: &[u8; 8] = b"TACITJ01";
 const CHECK_BYTES: usize = 8;
@@ -70,10 +70,9 @@ impl Journal {
     /// [`StoreError::Locked`], [`StoreError::Corrupt`] if any but the last frame is damaged, others.
     pub fn open(path: &Path) -> Result<JournalStart, StoreError> {
         let mut file = open_private(path)?;
-        file.try_lock().map_err(|error| match error {
-            std::fs::TryLockError::WouldBlock => StoreError::Locked { path: path.to_owned() },
-            std::fs::TryLockError::Error(error) => error.into(),
-        })?;
+        if !lock::try_lock(&file)? {
+            return Err(StoreError::Locked { path: path.to_owned() });
+        }
         if file.metadata()?.len() > MAX_JOURNAL_BYTES {
             return Err(StoreError::Corrupt(format!("the journal {} is too long", path.display())));
         }

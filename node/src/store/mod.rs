@@ -7,6 +7,7 @@ mod error;
 #[cfg(test)]
 pub(crate) mod faulty;
 mod journal;
+pub(crate) mod lock;
 mod memory;
 mod record;
 mod sled;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use ::sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 use tokio_util::sync::CancellationToken;
 
+use super::lock::patiently;
 use super::{Batch, Entry, Store, StoreError, TreeName};
 
 /// Worst-case memory of sled's page cache.
@@ -52,7 +53,8 @@ impl SledStore {
     /// [`StoreError::Locked`] if another process has it open, [`StoreError::Corrupt`] if it is damaged beyond its
     /// snapshots, others.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let db = match open_db(path) {
+        let opened = patiently(|error| matches!(error, StoreError::Locked { .. }), || open_db(path));
+        let db = match opened {
             // sled can leave a snapshot that it cannot read after an unclean stop; the log holds everything in it.
             Err(StoreError::Corrupt(cause)) if move_snapshots_aside(path)? > 0 => {
                 tracing::warn!(cause, "the store's snapshot was damaged; rebuilding it from the log");

@@ -1,8 +1,6 @@
 //! The process is killed after each step of what the store does, and the store is opened again.
 //!
-//! The tests of [`everywhere`] run this executable again and again, with [`CHILD`] set, which only
-//! [`a_process_that_is_killed`] reads. They do so in a process of their own, in which nothing else happens: what is
-//! started beside other tests has their locks until it is executed.
+//! The tests run this executable again and again, with [`CHILD`] set, which only [`a_process_that_is_killed`] reads.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -21,7 +19,7 @@ const STEPS: &str = "steps";
 const RETURNED: &str = "returned";
 
 #[test]
-#[ignore = "the tests of everywhere run it in a process of its own"]
+#[ignore = "the tests of this module run it in a process of its own"]
 fn a_process_that_is_killed() {
     let said = std::env::var(CHILD).expect("the tests of this module set it");
     let mut parts = said.splitn(3, '|');
@@ -89,73 +87,52 @@ fn kill_everywhere(operation: &str, look: impl Fn(&Path, &[String], bool)) -> Ve
 }
 
 #[test]
-fn killed_operations_leave_nothing_that_is_used_twice() {
-    let ran = Command::new(std::env::current_exe().expect("a path"))
-        .args(["offline::tests::kill::everywhere::", "--ignored", "--test-threads=1"])
-        .output()
-        .expect("runs");
-    let said = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success() && said.contains("3 passed"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+fn a_put_that_is_killed_leaves_a_whole_chunk_or_none() {
+    let steps = kill_everywhere("put", |root, steps, _| {
+        let named = steps.iter().any(|step| step == "Renamed");
+        let store = confirmed(root);
+        let expected: &[u64] = if named { &[0, 1, 2, 3] } else { &[0, 1, 2] };
+        assert_eq!(ready(&store), expected, "{steps:?}");
+        assert_eq!(names(&epoch_dir(root)).len(), expected.len(), "{steps:?}: nothing temporary stays");
+        let chunks: Vec<Vec<u8>> = expected.iter().map(|&number| chunk(number)).collect();
+        assert_eq!(claim(&store, expected).expect("claimed"), chunks, "{steps:?}");
+    });
+    assert_eq!(steps, ["Created", "Written", "Synced", "Renamed", "DirectorySynced"]);
 }
 
-mod everywhere {
-    use super::*;
+#[test]
+fn a_claim_that_is_killed_leaves_a_chunk_that_was_not_read_or_none_chk_603() {
+    let steps = kill_everywhere("claim", |root, steps, returned| {
+        let marked = steps.iter().filter(|step| *step == "Renamed").count() as u64;
+        let was_read = steps.iter().any(|step| step == "Read");
+        let store = confirmed(root);
+        // What was marked is gone for ever, whether it was read or not; what was not is ready and was not read.
+        let left: Vec<u64> = (marked..3).collect();
+        assert_eq!(ready(&store), left, "{steps:?}");
+        assert_eq!(highest(&store), marked.checked_sub(1), "{steps:?}: the number of a spent file is used up");
+        assert!(!(was_read || returned) || marked == 2, "{steps:?}: nothing is read before all are marked");
+        for used in 0..marked {
+            assert_eq!(code(claim(&store, &[used])), "CORRELATION_REUSE", "{steps:?}");
+            assert_eq!(code(store.put(&peer(1), &EPOCH, &KIND, used, b"again")), "CORRELATION_REUSE", "{steps:?}");
+        }
+        let chunks: Vec<Vec<u8>> = left.iter().map(|&number| chunk(number)).collect();
+        assert_eq!(claim(&store, &left).expect("claimed"), chunks, "{steps:?}");
+        assert_eq!(names(&epoch_dir(root)), Vec::<String>::new(), "{steps:?}");
+        drop(store);
+        let store = confirmed(root);
+        assert_eq!((ready(&store), highest(&store)), (Vec::new(), Some(2)), "{steps:?}: also after another start");
+    });
+    let all = ["Renamed", "Renamed", "DirectorySynced", "Recorded", "Read", "Read", "Removed", "Removed"];
+    assert_eq!(steps, all);
+}
 
-    #[test]
-    #[ignore = "killed_operations_leave_nothing_that_is_used_twice runs it"]
-    fn a_put_that_is_killed_leaves_a_whole_chunk_or_none() {
-        let steps = kill_everywhere("put", |root, steps, _| {
-            let named = steps.iter().any(|step| step == "Renamed");
-            let store = confirmed(root);
-            let expected: &[u64] = if named { &[0, 1, 2, 3] } else { &[0, 1, 2] };
-            assert_eq!(ready(&store), expected, "{steps:?}");
-            assert_eq!(names(&epoch_dir(root)).len(), expected.len(), "{steps:?}: nothing temporary stays");
-            let chunks: Vec<Vec<u8>> = expected.iter().map(|&number| chunk(number)).collect();
-            assert_eq!(claim(&store, expected).expect("claimed"), chunks, "{steps:?}");
-        });
-        assert_eq!(steps, ["Created", "Written", "Synced", "Renamed", "DirectorySynced"]);
-    }
-
-    #[test]
-    #[ignore = "killed_operations_leave_nothing_that_is_used_twice runs it"]
-    fn a_claim_that_is_killed_leaves_a_chunk_that_was_not_read_or_none_chk_603() {
-        let steps = kill_everywhere("claim", |root, steps, returned| {
-            let marked = steps.iter().filter(|step| *step == "Renamed").count() as u64;
-            let was_read = steps.iter().any(|step| step == "Read");
-            let store = confirmed(root);
-            // What was marked is gone for ever, whether it was read or not; what was not is ready and was not read.
-            let left: Vec<u64> = (marked..3).collect();
-            assert_eq!(ready(&store), left, "{steps:?}");
-            assert_eq!(highest(&store), marked.checked_sub(1), "{steps:?}: the number of a spent file is used up");
-            assert!(!(was_read || returned) || marked == 2, "{steps:?}: nothing is read before all are marked");
-            for used in 0..marked {
-                assert_eq!(code(claim(&store, &[used])), "CORRELATION_REUSE", "{steps:?}");
-                assert_eq!(code(store.put(&peer(1), &EPOCH, &KIND, used, b"again")), "CORRELATION_REUSE", "{steps:?}");
-            }
-            let chunks: Vec<Vec<u8>> = left.iter().map(|&number| chunk(number)).collect();
-            assert_eq!(claim(&store, &left).expect("claimed"), chunks, "{steps:?}");
-            assert_eq!(names(&epoch_dir(root)), Vec::<String>::new(), "{steps:?}");
-            drop(store);
-            let store = confirmed(root);
-            assert_eq!((ready(&store), highest(&store)), (Vec::new(), Some(2)), "{steps:?}: also after another start");
-        });
-        let all = ["Renamed", "Renamed", "DirectorySynced", "Recorded", "Read", "Read", "Removed", "Removed"];
-        assert_eq!(steps, all);
-    }
-
-    #[test]
-    #[ignore = "killed_operations_leave_nothing_that_is_used_twice runs it"]
-    fn an_epoch_whose_beginning_is_killed_has_nothing_of_the_one_before() {
-        let steps = kill_everywhere("begin", |root, steps, _| {
-            let store = confirmed(root);
-            assert_eq!(
-                store.statement(&peer(1)),
-                Statement { epoch: Some(LATER), ..Statement::default() },
-                "{steps:?}"
-            );
-            assert!(!epoch_dir(root).exists(), "{steps:?}");
-            assert_eq!(store.usage(), BTreeMap::from([(peer(1), 0)]), "{steps:?}");
-        });
-        assert_eq!(steps, ["Recorded", "Removed"]);
-    }
+#[test]
+fn an_epoch_whose_beginning_is_killed_has_nothing_of_the_one_before() {
+    let steps = kill_everywhere("begin", |root, steps, _| {
+        let store = confirmed(root);
+        assert_eq!(store.statement(&peer(1)), Statement { epoch: Some(LATER), ..Statement::default() }, "{steps:?}");
+        assert!(!epoch_dir(root).exists(), "{steps:?}");
+        assert_eq!(store.usage(), BTreeMap::from([(peer(1), 0)]), "{steps:?}");
+    });
+    assert_eq!(steps, ["Recorded", "Removed"]);
 }
