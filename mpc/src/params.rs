@@ -133,16 +133,15 @@ pub const LATTICE_LIMBS: [u64; 9] = [
 /// Limbs that ciphertexts of matrix products may have; the other two are the special ones of packing keys.
 pub const MATRIX_LIMBS: usize = 7;
 
-/// Matrix products are taken modulo `2^MATRIX_LEAST_WIDTH` at least, so that the noise of packing keys stays small.
-pub const MATRIX_LEAST_WIDTH: u32 = 40;
-
 /// Matrix products of wider words go by transfers.
-pub const MATRIX_MOST_WIDTH: u32 = 64;
+pub const MATRIX_MOST_WIDTH: u32 = 124;
 
 /// Limbs of the ciphertexts of a matrix product modulo `2^width` whose coefficients are sums of so many products: the flood
-/// fits that hides errors of so many terms.
+/// fits that hides errors of so many terms, and those of key switches.
 pub const fn matrix_limbs(width: u32, terms: usize) -> usize {
-    let bits = 2 * width + 64 + terms.next_power_of_two().ilog2().div_ceil(2);
+    let errors = 2 * width + 64 + terms.next_power_of_two().ilog2().div_ceil(2);
+    let switched = width + 84;
+    let bits = if errors > switched { errors } else { switched };
     bits.div_ceil(LATTICE_LIMB_BITS) as usize
 }
 
@@ -375,13 +374,13 @@ mod tests {
     fn floods_of_matrix_products_hide_the_noise() {
         let n = f64::from(1 << LATTICE_LOG2);
         let sigma = f64::from(LATTICE_ERROR_BITS).sqrt() / 2f64.sqrt();
-        for width in MATRIX_LEAST_WIDTH..=MATRIX_MOST_WIDTH {
+        for width in 1..=MATRIX_MOST_WIDTH {
             for terms_log2 in 0..=14 {
                 let terms = f64::from(terms_log2).exp2();
                 let limbs = matrix_limbs(width, 1 << terms_log2);
                 assert!(limbs <= MATRIX_LIMBS);
                 let flood = f64::from(matrix_flood_bits(width, limbs));
-                // As noise, that is in units of the plaintext modulus: of errors by factors of half the modulus ...
+                // Errors by factors of half the plaintext modulus ...
                 let half = f64::from(width - 1);
                 let errors = half + (sigma * terms.sqrt()).log2();
                 let hidden = flood - (1.1 * n).log2() - errors;
@@ -389,9 +388,8 @@ mod tests {
                 // ... and of messages by factors, at their worst.
                 let messages = half - 1.0 + terms.log2();
                 assert!(flood - n.log2() - messages >= STATISTICAL_SECURITY as f64, "{width} bits, {terms} terms");
-                // Key switches add what a digit of two limbs leaves over two special ones, under keys whose noise is a
-                // multiple of 2^64; a doubling a level at most.
-                let switched = f64::from(64 - width) + 14.0 + 12.0;
+                // Key switches add what a digit of two limbs leaves over two special ones; a doubling a level at most.
+                let switched = 14.0 + 12.0;
                 assert!(flood - n.log2() - switched >= STATISTICAL_SECURITY as f64, "{width} bits: 2^{switched}");
             }
         }

@@ -9,7 +9,7 @@ use super::keys::{KeySize, SEED_BYTES};
 use super::packing;
 use super::ring::{LIMB_BYTES, SLOTS};
 use crate::backend::MatrixShape;
-use crate::params::{MATRIX_LEAST_WIDTH, MATRIX_LIMBS, MATRIX_MOST_WIDTH, matrix_limbs};
+use crate::params::{MATRIX_LIMBS, MATRIX_MOST_WIDTH, matrix_limbs};
 
 /// Bits of an answer's coefficients beyond those of the product.
 pub(super) const ANSWER_BITS: u32 = 11;
@@ -17,7 +17,7 @@ pub(super) const ANSWER_BITS: u32 = 11;
 /// Ciphertexts of an encrypted factor at most: bounds memory. Larger products go piece by piece.
 const MOST_BLOCKS: usize = 256;
 
-/// The layout of one product, modulo `2^width` or more, whose left factor multiplies and whose right one is encrypted.
+/// The layout of one product modulo `2^width` whose left factor multiplies and whose right one is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     /// The factors.
@@ -39,7 +39,6 @@ impl Layout {
         if width > MATRIX_MOST_WIDTH || shape.rows == 0 || shape.inner == 0 || shape.columns == 0 {
             return None;
         }
-        let width = width.max(MATRIX_LEAST_WIDTH);
         let most = |n: usize| n.next_power_of_two().min(SLOTS);
         let powers = |most: usize| (0..=most.ilog2()).map(|log2| 1_usize << log2);
         let layouts = powers(most(shape.inner)).flat_map(|inner| {

@@ -1,8 +1,9 @@
 //! The three steps of a matrix product modulo `2^width`: what the encryptor sends, what the evaluator answers, what the
 //! encryptor reads.
 //!
-//! *Source*: coefficient packing ([`super::layout`]) with packed outputs ([`super::packing`]). The answer is rescaled to
-//! `2^(width + 11)`, a power of two, as in BFV: that takes fewer bytes than whole limbs. *Security*: that of
+//! *Source*: coefficient packing ([`super::layout`]) with packed outputs ([`super::packing`]). A ciphertext has its message
+//! in the lowest bits until it was multiplied, and in the uppermost from then on, as in BFV: it is divided by the plaintext
+//! modulus, modulo its own. The answer is rescaled to `2^(width + 11)`, which takes fewer bytes than whole limbs. *Security*: that of
 //! [`crate::lattice`]; the mask is uniform, so that the shares are exactly. *Cost*: [`Layout::sent_up`],
 //! [`Layout::sent_down`]. *Shapes and units*: row-major; of the words, `width` bits count.
 
@@ -19,8 +20,9 @@ use super::product::{Operand, inputs, shares};
 use super::ring::{Encryption, Residues, Ring, SLOTS, read_encryption, signed, write};
 use super::sample::{Secret, digits, errors, ternary, uniform};
 use super::tables::DIGIT;
+use super::wide::Wide;
 use crate::error::Result;
-use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, matrix_flood_bits};
+use crate::params::{LATTICE_LIMB_BITS, LATTICE_LIMBS, LATTICE_LOG2, matrix_flood_bits};
 use crate::prg::Prg;
 use crate::ring::Ring as Word;
 
@@ -28,10 +30,10 @@ use crate::ring::Ring as Word;
 const TERMS: usize = 16;
 
 /// Digits of a word at most.
-const DIGITS: usize = u64::BITS.div_ceil(DIGIT) as usize;
+const DIGITS: usize = u128::BITS.div_ceil(DIGIT) as usize;
 
-/// Bits of the lower part of an answer's coefficient, as it is packed.
-const LOW_BITS: u32 = 32;
+/// Bits of a piece of an answer's coefficient, as it is packed: of the lower pieces.
+const PIECE_BITS: u32 = 45;
 
 impl Layout {
     /// Block `(inner, column)` of the encrypted factor, as coefficients.
@@ -84,6 +86,12 @@ impl Layout {
     /// The bits of an answer's coefficients.
     fn answer_bits(&self) -> u32 {
         self.width + ANSWER_BITS
+    }
+
+    /// The pieces of an answer's coefficients: from which bit on each is, and how many it has.
+    fn pieces(&self) -> impl Iterator<Item = (u32, u32)> + use<> {
+        let bits = self.answer_bits();
+        (0..bits).step_by(PIECE_BITS as usize).map(move |from| (from, PIECE_BITS.min(bits - from)))
     }
 }
 
@@ -232,10 +240,10 @@ fn products(
             }
         }
     }
-    let halvings = halvings(layout.levels(), prime);
+    let factor = multiply(halvings(layout.levels(), prime), invert(plain_modulo(layout, prime), prime), prime);
     for sum in sums.iter_mut().flatten() {
         transform.backward(sum);
-        *sum = unshifted(sum, layout.inner - 1, halvings, i);
+        *sum = unshifted(sum, layout.inner - 1, factor, i);
     }
     sums
 }
@@ -247,9 +255,9 @@ fn hidden(layout: &Layout, key: &PublicKey, random: &mut Prg, mask: &[Secret], p
     let mut hidden: Ciphertext = Default::default();
     for i in 0..layout.limbs {
         let (transform, prime) = (&Ring::get().limbs[i], LATTICE_LIMBS[i]);
-        let (modulus, plain) = (transform.modulus(), plain_modulo(layout, prime));
+        let (modulus, scale) = (transform.modulus(), invert(plain_modulo(layout, prime), prime));
         let mut turned = Zeroizing::new(Residues::any(SLOTS));
-        modulus.combine(&[&selector], &[plain], &mut turned);
+        modulus.combine(&[&selector], &[1], &mut turned);
         transform.forward(&mut turned);
         let zero = |part: usize| {
             let mut zero = Residues::zeroed(SLOTS);
@@ -267,108 +275,112 @@ fn hidden(layout: &Layout, key: &PublicKey, random: &mut Prg, mask: &[Secret], p
             hidden[part].push(sum);
         };
         let noise: Vec<&[i64]> = inputs(mask).into_iter().chain(inputs(&flood)).collect();
-        let counts = (0..flood.len() as u64)
-            .map(|place| multiply(power(2, place * u64::from(LATTICE_LIMB_BITS), prime), plain, prime));
-        sum(0, &noise, digit_factors(mask.len(), prime).into_iter().chain(counts).collect());
-        sum(1, &[&error], vec![plain]);
+        let mask_factors = digit_factors(mask.len(), prime).into_iter().map(|factor| multiply(factor, scale, prime));
+        let flood_factors = (0..flood.len() as u64).map(|place| power(2, place * u64::from(LATTICE_LIMB_BITS), prime));
+        sum(0, &noise, mask_factors.chain(flood_factors).collect());
+        sum(1, &[&error], vec![1]);
     }
     hidden
 }
 
-/// The nearest numbers to `2^answer_bits` times what is over the plaintext modulus, over the limbs' product, modulo
-/// `2^answer_bits`: a part of a ciphertext that has its message in the uppermost bits.
-fn rescaled(layout: &Layout, limbs: &[Residues]) -> Vec<u128> {
-    /// Bits of precision of what is added up.
-    const PRECISION: u32 = 124;
+/// The nearest numbers to `2^answer_bits` times what is over the limbs' product, modulo `2^answer_bits`: a part of a
+/// ciphertext that has its message in the uppermost bits. They are the upper bits of what comes.
+fn rescaled(layout: &Layout, limbs: &[Residues]) -> Vec<Wide> {
     let primes = &LATTICE_LIMBS[..layout.limbs];
-    let bits = layout.answer_bits();
-    let scaled: Vec<(Residues, u128)> = (limbs.iter().zip(primes).zip(&Ring::get().limbs))
+    let scaled: Vec<(Residues, Wide)> = (limbs.iter().zip(primes).zip(&Ring::get().limbs))
         .map(|((limb, prime), transform)| {
-            let part = multiply(product_modulo(primes, Some(*prime), *prime), plain_modulo(layout, *prime), *prime);
+            let scale = invert(product_modulo(primes, Some(*prime), *prime), *prime);
             let mut scaled = Residues::any(SLOTS);
-            transform.modulus().combine(&[signed(limb)], &[invert(part, *prime)], &mut scaled);
-            (scaled, (1 << PRECISION) / u128::from(*prime))
+            transform.modulus().combine(&[signed(limb)], &[scale], &mut scaled);
+            (scaled, Wide::reciprocal(*prime))
         })
         .collect();
-    let coefficient = |place: usize| {
-        // Whole multiples of the limbs' product fall off with what is beyond the answer's bits.
-        let sum = scaled.iter().fold(1 << (PRECISION - bits - 1), |sum: u128, (scaled, factor)| {
-            sum.wrapping_add(u128::from(scaled[place]).wrapping_mul(*factor))
-        });
-        sum >> (PRECISION - bits) & ((1 << bits) - 1)
-    };
+    let half = Wide::power_of_two(Wide::BITS - layout.answer_bits() - 1);
+    // Whole multiples of the limbs' product fall off with what is beyond the number's bits.
+    let coefficient = |place: usize| scaled.iter().fold(half, |sum, (limb, factor)| sum.plus(*factor, limb[place]));
     (0..SLOTS).map(coefficient).collect()
 }
 
-/// Appends a part of an answer: the lower bits of all coefficients, then the upper ones.
-fn write_answer(layout: &Layout, part: &[u128], into: &mut Vec<u8>) {
-    for (bits, shift) in [(LOW_BITS, 0), (layout.answer_bits() - LOW_BITS, LOW_BITS)] {
-        let words: Vec<u64> = part.iter().map(|number| (number >> shift) as u64 & ((1 << bits) - 1)).collect();
+/// Appends a part of an answer, piece by piece of all coefficients.
+fn write_answer(layout: &Layout, part: &[Wide], into: &mut Vec<u8>) {
+    let below = Wide::BITS - layout.answer_bits();
+    for (from, bits) in layout.pieces() {
+        let piece = |number: &Wide| number.from_bit(below + from) as u64 & ((1 << bits) - 1);
+        let words: Vec<u64> = part.iter().map(piece).collect();
         let start = into.len();
         into.resize(start + SLOTS * bits as usize / 8, 0);
         pack(Level::detect(), bits, &words, &mut into[start..]);
     }
 }
 
-/// Takes a part of an answer: the lower and the upper bits of all coefficients.
-fn read_answer(layout: &Layout, from: &mut &[u8]) -> [Residues; 2] {
-    [LOW_BITS, layout.answer_bits() - LOW_BITS].map(|bits| {
+/// Takes a part of an answer: the pieces of all coefficients.
+fn read_answer(layout: &Layout, from: &mut &[u8]) -> Vec<Residues> {
+    let piece = |(_, bits): (u32, u32)| {
         let (packed, rest) = from.split_at(SLOTS * bits as usize / 8);
         *from = rest;
         let mut words = Residues::any(SLOTS);
         unpack(Level::detect(), bits, packed, &mut words);
         words
-    })
+    };
+    layout.pieces().map(piece).collect()
 }
 
 /// The encryptor's share, from the answer.
 pub(crate) fn decrypt_matrix<R: Word>(layout: &Layout, key: &SecretKey, mut answer: &[u8]) -> Vec<R> {
-    /// Limbs whose product is above any coefficient of a product with the secret.
-    const LIMBS: usize = 2;
-    let (bits, primes) = (layout.answer_bits(), &LATTICE_LIMBS[..LIMBS]);
     // The message was multiplied by the inverse of the limbs' product, with its sign turned.
     let undo = LATTICE_LIMBS[..layout.limbs].iter().fold(1_u128, |product, limb| product.wrapping_mul((*limb).into()));
     let undo = undo.wrapping_neg();
+    let half = Wide::power_of_two(ANSWER_BITS - 1);
+    let places: Vec<Wide> = layout.pieces().map(|(from, _)| Wide::power_of_two(from)).collect();
     let mut share = vec![R::ZERO; layout.shape.rows * layout.shape.columns];
     for number in 0..layout.packed() {
-        let [low, high] = read_answer(layout, &mut answer);
-        let [uniform_low, mut uniform_high] = read_answer(layout, &mut answer);
-        // The part that meets the secret as numbers of least size.
-        for high in uniform_high.iter_mut() {
-            let spare = 64 - (bits - LOW_BITS);
-            *high = ((*high << spare) as i64 >> spare) as u64;
-        }
-        let scaled: Zeroizing<Vec<Residues>> = Zeroizing::new(
-            (primes.iter().enumerate())
-                .map(|(i, prime)| {
-                    let transform = &Ring::get().limbs[i];
-                    let mut values = Residues::any(SLOTS);
-                    let numbers = [signed(&uniform_low), signed(&uniform_high)];
-                    transform.modulus().combine(&numbers, &[1, power(2, LOW_BITS.into(), *prime)], &mut values);
-                    transform.forward(&mut values);
-                    let mut product = Zeroizing::new(Residues::zeroed(SLOTS));
-                    transform.modulus().add_products(&[(&values, &key.values[i])], &mut product);
-                    transform.backward(&mut product);
-                    let scale = invert(product_modulo(primes, Some(*prime), *prime), *prime);
-                    transform.modulus().combine(&[signed(&product)], &[scale], &mut values);
-                    values
-                })
-                .collect(),
-        );
-        let mut times = Zeroizing::new(Buffer::any(SLOTS));
-        let views: Vec<&[u64]> = scaled.iter().map(|limb| &limb[..]).collect();
-        quotients(Level::detect(), &views, &reciprocals(primes), &mut times);
-        let [first, second] = [primes[0], primes[1]].map(u128::from);
+        let hiding = read_answer(layout, &mut answer);
+        let product = by_secret(layout, key, read_answer(layout, &mut answer));
         let coefficient = |place: usize| {
-            let product = (u128::from(scaled[0][place]) * second)
-                .wrapping_add(u128::from(scaled[1][place]) * first)
-                .wrapping_sub((times[place] as i128 as u128).wrapping_mul(first * second));
-            let phase = (u128::from(low[place]) | u128::from(high[place]) << LOW_BITS).wrapping_add(product);
-            let message = phase.wrapping_add(1 << (ANSWER_BITS - 1)) >> ANSWER_BITS;
-            R::from_u128(message.wrapping_mul(undo))
+            let start = half.plus(product[place], 1);
+            let phase = hiding.iter().zip(&places).fold(start, |sum, (piece, by)| sum.plus(*by, piece[place]));
+            R::from_u128(phase.from_bit(ANSWER_BITS).wrapping_mul(undo))
         };
         let coefficients: Vec<R> = (0..SLOTS).map(coefficient).collect();
         layout.place(number, &coefficients, &mut share);
     }
     share
+}
+
+/// The part of an answer that meets the secret, given by its pieces, times the secret.
+fn by_secret(layout: &Layout, key: &SecretKey, mut pieces: Vec<Residues>) -> Zeroizing<Vec<Wide>> {
+    // Coefficients of the product are below those of the part times their number; that and a bit to spare is what limbs
+    // are for.
+    let limbs = (layout.answer_bits() + LATTICE_LOG2 + 2).div_ceil(LATTICE_LIMB_BITS) as usize;
+    let primes = &LATTICE_LIMBS[..limbs];
+    // As numbers of least size.
+    if let (Some(uppermost), Some((_, bits))) = (pieces.last_mut(), layout.pieces().last()) {
+        uppermost.iter_mut().for_each(|piece| *piece = ((*piece << (64 - bits)) as i64 >> (64 - bits)) as u64);
+    }
+    let inputs: Vec<&[i64]> = pieces.iter().map(|piece| signed(piece)).collect();
+    let limb = |(i, prime): (usize, &u64)| {
+        let transform = &Ring::get().limbs[i];
+        let factors: Vec<u64> = layout.pieces().map(|(from, _)| power(2, from.into(), *prime)).collect();
+        let mut values = Residues::any(SLOTS);
+        transform.modulus().combine(&inputs, &factors, &mut values);
+        transform.forward(&mut values);
+        let mut product = Zeroizing::new(Residues::zeroed(SLOTS));
+        transform.modulus().add_products(&[(&values, &key.values[i])], &mut product);
+        transform.backward(&mut product);
+        let scale = invert(product_modulo(primes, Some(*prime), *prime), *prime);
+        transform.modulus().combine(&[signed(&product)], &[scale], &mut values);
+        values
+    };
+    let scaled: Zeroizing<Vec<Residues>> = Zeroizing::new(primes.iter().enumerate().map(limb).collect());
+    let mut times = Zeroizing::new(Buffer::any(SLOTS));
+    let views: Vec<&[u64]> = scaled.iter().map(|limb| &limb[..]).collect();
+    quotients(Level::detect(), &views, &reciprocals(primes), &mut times);
+    let without = |prime: &u64| Wide::product(primes.iter().copied().filter(|other| other != prime));
+    let factors: Vec<Wide> = primes.iter().map(without).collect();
+    let modulus = Wide::product(primes.iter().copied()).negated();
+    let coefficient = |place: usize| {
+        let above = Wide::default().plus(modulus, times[place] as u64);
+        scaled.iter().zip(&factors).fold(above, |sum, (limb, factor)| sum.plus(*factor, limb[place]))
+    };
+    Zeroizing::new((0..SLOTS).map(coefficient).collect())
 }

@@ -28,6 +28,7 @@ mod sample;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
+mod wide;
 
 pub(crate) use cost::Size;
 pub use keys::{KeySize, KeySizes, Lattice};

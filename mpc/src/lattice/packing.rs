@@ -3,7 +3,8 @@
 //!
 //! *Source*: the merge tree of Chen, Dai, Kim and Song (ePrint 2020/015), of whole ciphertexts as BumbleBee (2023/1678) has
 //! it: one key switch a merge, each with digits of two limbs and two special ones. Coefficients of no worth cancel, and
-//! the doubling of the others is undone beforehand, modulo the ciphertext.
+//! the doubling of the others is undone beforehand, modulo the ciphertext. Messages are in the uppermost bits: the keys
+//! are the same for every plaintext modulus.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -29,9 +30,6 @@ const DIGIT: usize = 2;
 /// The special limbs: those that no ciphertext has.
 const SPECIAL: Range<usize> = MATRIX_LIMBS..LATTICE_LIMBS.len();
 
-/// What the noise of the keys is a multiple of, as a power of two: the largest plaintext modulus.
-const PLAIN_BITS: u64 = 64;
-
 /// A ciphertext as coefficients: the part that hides and the other one, limb by limb.
 pub(super) type Ciphertext = Encryption;
 
@@ -50,10 +48,6 @@ pub(super) const fn polynomials(limbs: usize) -> usize {
 /// The primes of ciphertexts of so many limbs, and then the special ones, by place.
 fn places(limbs: usize) -> impl Iterator<Item = usize> + Clone {
     (0..limbs).chain(SPECIAL)
-}
-
-fn plain_modulo(limb: u64) -> u64 {
-    super::modular::power(2, PLAIN_BITS, limb)
 }
 
 /// The automorphism of a level takes `x` to this power: it turns the sign of odd multiples of `2^level`, and leaves the
@@ -93,7 +87,7 @@ pub(super) fn write_keys(
                 let special = product_modulo(&LATTICE_LIMBS[SPECIAL], None, prime);
                 let counts = if (digit..digit + DIGIT).contains(&place) && place < limbs { special } else { 0 };
                 let mut values = Residues::any(SLOTS);
-                transform.modulus().combine(&[&error, &turned], &[plain_modulo(prime), counts], &mut values);
+                transform.modulus().combine(&[&error, &turned], &[1, counts], &mut values);
                 transform.forward(&mut values);
                 transform.modulus().add_products(&[(&uniform(public, prime), &negated[place])], &mut values);
                 write(&values, message);
@@ -245,7 +239,7 @@ impl Switch {
         static SWITCHES: [OnceLock<Switch>; MATRIX_LIMBS + 1] = [const { OnceLock::new() }; MATRIX_LIMBS + 1];
         SWITCHES[limbs].get_or_init(|| Self {
             digits: (0..limbs).step_by(DIGIT).map(|start| Digit::new(start..limbs.min(start + DIGIT), limbs)).collect(),
-            drop: Drop::new(&LATTICE_LIMBS[..limbs], &LATTICE_LIMBS[SPECIAL], plain_modulo),
+            drop: Drop::new(&LATTICE_LIMBS[..limbs], &LATTICE_LIMBS[SPECIAL], |_| 1),
         })
     }
 }

@@ -106,31 +106,38 @@ fn a_short_batch_of_one_product_of_two_widths_is_right_too() {
     }
 }
 
+/// A product by encryption of words of which `width` bits count.
+fn matrix_product_of_one_width<R: Ring>(keys: &mut [Lattice; 2], shape: MatrixShape, width: u32) {
+    let layout = Layout::cheapest(shape, width, 5000).expect("small enough");
+    let needed = layout.key_size();
+    assert!(needed.levels <= 8 && needed.limbs <= 7, "{layout:?}");
+    let (a, b) = (words::<R>(8), words::<R>(9));
+    let cut = |words: &[R], n: usize| words.iter().cycle().take(n).copied().collect::<Vec<R>>();
+    let (a, b) = (cut(&a, shape.rows * shape.inner), cut(&b[100..], shape.inner * shape.columns));
+    let [zero, one] = keys;
+    let random = zero.random();
+    let message = encrypt_matrix(&layout, zero.secret(), random, &b);
+    assert_eq!(message.len(), layout.sent_up());
+    let random = one.random();
+    let (answer, share) = evaluate_matrix(&layout, one.peer(), random, &message, &a).expect("ciphertexts");
+    assert_eq!(answer.len(), layout.sent_down());
+    let other: Vec<R> = decrypt_matrix(&layout, zero.secret(), &answer);
+    let expected = local_matrix_product(&a, &b, shape);
+    for (i, expected) in expected.iter().enumerate() {
+        assert_eq!(share[i].add(other[i]).low(width), expected.low(width), "{layout:?}, entry {i}");
+    }
+}
+
 #[test]
 fn matrix_products_are_those_of_the_ring_at_every_shape_and_width() {
-    let size = KeySize { limbs: 5, packed_limbs: 5, levels: 8 };
-    let mut keys = session_of(size, 3);
+    let mut keys = session_of(KeySize { limbs: 7, packed_limbs: 7, levels: 8 }, 3);
     let shape = |rows, inner, columns| MatrixShape { rows, inner, columns };
-    let shapes = [(shape(1, 1, 1), 64), (shape(300, 100, 1), 52), (shape(7, 33, 129), 64), (shape(40, 200, 3), 20)];
-    for (shape, width) in shapes {
-        let layout = Layout::cheapest(shape, width, 5000).expect("small enough");
-        let needed = layout.key_size();
-        assert!(needed.levels <= 8 && needed.limbs <= 5, "{layout:?}");
-        let (a, b) = (words::<u64>(8), words::<u64>(9));
-        let cut = |words: &[u64], n: usize| words.iter().cycle().take(n).copied().collect::<Vec<u64>>();
-        let (a, b) = (cut(&a, shape.rows * shape.inner), cut(&b[100..], shape.inner * shape.columns));
-        let [zero, one] = &mut keys;
-        let random = zero.random();
-        let message = encrypt_matrix(&layout, zero.secret(), random, &b);
-        assert_eq!(message.len(), layout.sent_up());
-        let random = one.random();
-        let (answer, share) = evaluate_matrix(&layout, one.peer(), random, &message, &a).expect("ciphertexts");
-        assert_eq!(answer.len(), layout.sent_down());
-        let other: Vec<u64> = decrypt_matrix(&layout, zero.secret(), &answer);
-        let expected = local_matrix_product(&a, &b, shape);
-        for (i, expected) in expected.iter().enumerate() {
-            assert_eq!(share[i].wrapping_add(other[i]).low(width), expected.low(width), "{layout:?}, entry {i}");
-        }
+    let shapes = [shape(1, 1, 1), shape(300, 100, 1), shape(7, 33, 129), shape(40, 200, 3)];
+    for (shape, width) in shapes.into_iter().zip([64, 52, 1, 20]) {
+        matrix_product_of_one_width::<u64>(&mut keys, shape, width);
+    }
+    for (shape, width) in shapes.into_iter().zip([124, 65, 90, 34]) {
+        matrix_product_of_one_width::<u128>(&mut keys, shape, width);
     }
 }
 
@@ -145,7 +152,7 @@ fn assert_uniform_bytes(bytes: &[u8], what: &str) {
 
 #[test]
 fn messages_are_uniform_whatever_the_operands_are() {
-    let mut keys = session_of(KeySize { limbs: 9, packed_limbs: 4, levels: 5 }, 4);
+    let mut keys = session_of(KeySize { limbs: 9, packed_limbs: 7, levels: 5 }, 4);
     let [zero, one] = &mut keys;
     for value in [0, 1, u64::MAX] {
         let words = vec![value; SLOTS];
@@ -158,14 +165,17 @@ fn messages_are_uniform_whatever_the_operands_are() {
         let (answer, _) = evaluate(&carrier, one.peer(), random, &message, &operand).expect("ciphertexts");
         assert_uniform_bytes(&answer, "answers");
 
-        let layout =
-            Layout::cheapest(MatrixShape { rows: 32, inner: 32, columns: 32 }, 50, 5000).expect("small enough");
-        let random = zero.random();
-        let message = encrypt_matrix(&layout, zero.secret(), random, &words[..1024]);
-        assert_uniform_bytes(&message, "encrypted matrices");
-        let random = one.random();
-        let (answer, _) = evaluate_matrix(&layout, one.peer(), random, &message, &words[..1024]).expect("ciphertexts");
-        assert_uniform_bytes(&answer, "answers of matrix products");
+        for width in [50, 110] {
+            let shape = MatrixShape { rows: 32, inner: 32, columns: 32 };
+            let layout = Layout::cheapest(shape, width, 5000).expect("small enough");
+            let words: Vec<u128> = words[..1024].iter().map(|word| i128::from(*word as i64) as u128).collect();
+            let random = zero.random();
+            let message = encrypt_matrix(&layout, zero.secret(), random, &words);
+            assert_uniform_bytes(&message, "encrypted matrices");
+            let random = one.random();
+            let (answer, _) = evaluate_matrix(&layout, one.peer(), random, &message, &words).expect("ciphertexts");
+            assert_uniform_bytes(&answer, "answers of matrix products");
+        }
     }
 }
 
