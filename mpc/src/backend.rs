@@ -1,6 +1,7 @@
 //! The operations that cost communication. Everything else that the engine computes is local, or is written once
 //! over this trait, so that the ring interpreter and the two-party engine differ in nothing but this.
 
+use bincode::Encode;
 use serde::{Deserialize, Serialize};
 use tacit_protocol::PartyId;
 
@@ -70,6 +71,20 @@ pub trait Backend<R: Ring>: Seat {
     fn matrix_multiply(&mut self, a: &Arith<R>, b: &Arith<R>, shape: MatrixShape, bits: (u32, u32))
     -> Result<Arith<R>>;
 
+    /// [`Backend::matrix_multiply`] with a factor that other products of the run have as well. An implementation may keep
+    /// what it made of it.
+    fn matrix_multiply_again(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        shape: MatrixShape,
+        bits: (u32, u32),
+        repeat: Repeat,
+    ) -> Result<Arith<R>> {
+        let _ = repeat;
+        self.matrix_multiply(a, b, shape, bits)
+    }
+
     /// Whether `x < 0`.
     fn is_negative(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits>;
 
@@ -99,6 +114,17 @@ pub struct Needs {
     pub offered: [u64; 2],
     /// What was made before the run.
     pub counts: Counts,
+}
+
+/// A factor that several matrix products of a run have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode)]
+pub struct Repeat {
+    /// What tells it from the other factors of the run.
+    pub factor: u32,
+    /// Whether it is the left one.
+    pub left: bool,
+    /// How many products have it on that side, in that shape and width; two at least.
+    pub products: u32,
 }
 
 /// An operation on a backend that leaves its result where the closure puts it.

@@ -300,9 +300,13 @@ fn run_step<R: Ring, B: Backend<R> + ?Sized>(
         RingOp::Multiply { factors: [a, b], bits } => {
             Value::Words(backend.multiply(words(values, *a), words(values, *b), bits[0], bits[1])?)
         }
-        RingOp::MatrixMultiply { factors: [a, b], bits, shape: [rows, inner, columns] } => {
+        RingOp::MatrixMultiply { factors: [a, b], bits, shape: [rows, inner, columns], repeat } => {
             let shape = MatrixShape { rows: *rows, inner: *inner, columns: *columns };
-            Value::Words(backend.matrix_multiply(words(values, *a), words(values, *b), shape, (bits[0], bits[1]))?)
+            let (a, b, bits) = (words(values, *a), words(values, *b), (bits[0], bits[1]));
+            Value::Words(match repeat {
+                Some(repeat) => backend.matrix_multiply_again(a, b, shape, bits, *repeat)?,
+                None => backend.matrix_multiply(a, b, shape, bits)?,
+            })
         }
         RingOp::IsNegative { value, bits } => Value::Bits(backend.is_negative(words(values, *value), *bits)?),
         RingOp::IsZero { value, bits } => Value::Bits(backend.is_zero(words(values, *value), *bits)?),

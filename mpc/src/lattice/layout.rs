@@ -33,9 +33,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The cheapest where a transform weighs so many bytes; none where the product is too large for one, or its words too
-    /// wide.
-    pub(crate) fn cheapest(shape: MatrixShape, width: u32, transform_bytes: u64) -> Option<Self> {
+    /// The cheapest where a transform weighs so many bytes, for so many products of one encrypted factor; none where the
+    /// product is too large for one, or its words too wide.
+    pub(crate) fn cheapest(shape: MatrixShape, width: u32, transform_bytes: u64, products: u32) -> Option<Self> {
         if width > MATRIX_MOST_WIDTH || shape.rows == 0 || shape.inner == 0 || shape.columns == 0 {
             return None;
         }
@@ -46,7 +46,7 @@ impl Layout {
             powers(most(shape.columns).min(SLOTS / inner)).map(of)
         });
         let fits = |layout: &Self| layout.limbs <= MATRIX_LIMBS && layout.encrypted() <= MOST_BLOCKS;
-        layouts.filter(fits).min_by_key(|layout| (layout.weight(transform_bytes), layout.inner))
+        layouts.filter(fits).min_by_key(|layout| (layout.weight(transform_bytes, products), layout.inner))
     }
 
     fn new(shape: MatrixShape, width: u32, inner: usize, columns: usize) -> Self {
@@ -66,7 +66,7 @@ impl Layout {
     }
 
     /// Ciphertexts of the encrypted factor.
-    pub(super) fn encrypted(&self) -> usize {
+    pub(crate) fn encrypted(&self) -> usize {
         self.inner_blocks() * self.column_blocks()
     }
 
@@ -107,27 +107,35 @@ impl Layout {
         (self.packed() - 1) * of(self.inner) + of(last)
     }
 
-    /// What it takes, in bytes: those sent, the transforms, and a share of the keys, which are sent once.
-    fn weight(&self, transform_bytes: u64) -> u64 {
+    /// What a product takes, in bytes: those sent, the transforms, and a share of the keys, which are sent once.
+    fn weight(&self, transform_bytes: u64, products: u32) -> u64 {
         let keys = self.levels() * packing::polynomials(self.limbs) * LIMB_BYTES / 16;
-        (self.sent_up() + self.sent_down() + keys) as u64 + self.transforms().saturating_mul(transform_bytes)
+        let of = |bytes: usize, transforms: u64| bytes as u64 + transforms.saturating_mul(transform_bytes);
+        of(self.sent_up(), self.transforms_up()) / u64::from(products)
+            + of(self.sent_down() + keys, self.transforms_down())
     }
 
-    /// The work, in batches of element-wise products, which take five milliseconds of each party.
-    pub(crate) fn batches(&self) -> u64 {
-        self.transforms().div_ceil(80)
+    /// The work, in batches of element-wise products, which take five milliseconds of each party: with that of encryption
+    /// or without.
+    pub(crate) fn batches(&self, encrypts: bool) -> u64 {
+        let up = if encrypts { self.transforms_up() } else { 0 };
+        (up + self.transforms_down()).div_ceil(80)
     }
 
-    /// About how many transforms both parties make.
-    fn transforms(&self) -> u64 {
+    /// About how many transforms the ciphertexts of a factor take.
+    fn transforms_up(&self) -> u64 {
+        (2 * self.encrypted() * self.limbs) as u64
+    }
+
+    /// About how many transforms both parties make for an answer.
+    fn transforms_down(&self) -> u64 {
         let limbs = self.limbs;
         // A polynomial of few coefficients takes about the share of the layers that it needs.
         let short = (self.inner * self.columns * (self.rows - 1) + self.inner).next_power_of_two();
         let layers = |n: usize| u64::from(n.max(64).ilog2());
         let factors = (self.results() * self.inner_blocks() * limbs) as u64 * (layers(short) + 6) / 16;
-        let encrypted = 2 * self.encrypted() * limbs;
         let merges = self.merges() * (packing::polynomials(limbs) + 2 * (limbs + 2));
         let rest = 2 * limbs * self.results() + 4 * limbs * self.packed();
-        factors + (encrypted + merges + rest) as u64
+        factors + (merges + rest) as u64
     }
 }

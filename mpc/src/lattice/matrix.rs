@@ -137,20 +137,27 @@ fn plain_modulo(layout: &Layout, prime: u64) -> u64 {
     power(2, u64::from(layout.width), prime)
 }
 
-/// The evaluator's answer: its message, and its share of the product of its multiplier with the encrypted factor.
+/// A factor that the peer encrypted. It may be multiplied any number of times.
+pub(crate) struct EncryptedMatrix(Vec<Encryption>);
+
+/// The encrypted factor, from its message.
 ///
 /// # Errors
 /// `PROTOCOL_CIPHERTEXT` if what came is no ciphertext (CHK-602).
+pub(crate) fn read_matrix(layout: &Layout, mut message: &[u8]) -> Result<EncryptedMatrix> {
+    let mut public = read_seed(&mut message);
+    let read = |_| read_encryption(&mut message, &mut public, 0..layout.limbs);
+    Ok(EncryptedMatrix((0..layout.encrypted()).map(read).collect::<Result<_>>()?))
+}
+
+/// The evaluator's answer: its message, and its share of the product of its multiplier with the encrypted factor.
 pub(crate) fn evaluate_matrix<R: Word>(
     layout: &Layout,
     key: &PublicKey,
     mut random: Prg,
-    mut message: &[u8],
+    encrypted: &EncryptedMatrix,
     multiplier: &[R],
-) -> Result<(Vec<u8>, Vec<R>)> {
-    let mut public = read_seed(&mut message);
-    let read = |_| read_encryption(&mut message, &mut public, 0..layout.limbs);
-    let encrypted: Vec<Encryption> = (0..layout.encrypted()).map(read).collect::<Result<_>>()?;
+) -> (Vec<u8>, Vec<R>) {
     let mut answer = Vec::with_capacity(layout.sent_down());
     let mut share = vec![R::ZERO; layout.shape.rows * layout.shape.columns];
     for number in 0..layout.packed() {
@@ -158,7 +165,7 @@ pub(crate) fn evaluate_matrix<R: Word>(
         let count = layout.inner.min(layout.results() - first);
         let results = |numbers: &[usize]| {
             let numbers: Vec<usize> = numbers.iter().map(|number| first + number).collect();
-            results(layout, &encrypted, multiplier, &numbers)
+            results(layout, &encrypted.0, multiplier, &numbers)
         };
         let packed = key.packing().pack(layout.levels(), count, &results);
         let mask = digits(&mut random, layout.width, DIGIT);
@@ -167,7 +174,7 @@ pub(crate) fn evaluate_matrix<R: Word>(
         }
         layout.place(number, &shares::<R>(&mask), &mut share);
     }
-    Ok((answer, share))
+    (answer, share)
 }
 
 /// Blocks of the product, over the doublings of their packing, with their entries at multiples of the inner dimension's
@@ -305,7 +312,7 @@ fn rescaled(layout: &Layout, limbs: &[Residues]) -> Vec<Wide> {
 fn write_answer(layout: &Layout, part: &[Wide], into: &mut Vec<u8>) {
     let below = Wide::BITS - layout.answer_bits();
     for (from, bits) in layout.pieces() {
-        let piece = |number: &Wide| number.from_bit(below + from) as u64 & ((1 << bits) - 1);
+        let piece = |number: &Wide| number.bits_from(below + from) as u64 & ((1 << bits) - 1);
         let words: Vec<u64> = part.iter().map(piece).collect();
         let start = into.len();
         into.resize(start + SLOTS * bits as usize / 8, 0);
@@ -339,7 +346,7 @@ pub(crate) fn decrypt_matrix<R: Word>(layout: &Layout, key: &SecretKey, mut answ
         let coefficient = |place: usize| {
             let start = half.plus(product[place], 1);
             let phase = hiding.iter().zip(&places).fold(start, |sum, (piece, by)| sum.plus(*by, piece[place]));
-            R::from_u128(phase.from_bit(ANSWER_BITS).wrapping_mul(undo))
+            R::from_u128(phase.bits_from(ANSWER_BITS).wrapping_mul(undo))
         };
         let coefficients: Vec<R> = (0..SLOTS).map(coefficient).collect();
         layout.place(number, &coefficients, &mut share);

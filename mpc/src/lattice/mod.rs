@@ -33,7 +33,7 @@ mod wide;
 pub(crate) use cost::Size;
 pub use keys::{KeySize, KeySizes, Lattice};
 pub(crate) use layout::Layout;
-pub(crate) use matrix::{decrypt_matrix, encrypt_matrix, evaluate_matrix};
+pub(crate) use matrix::{EncryptedMatrix, decrypt_matrix, encrypt_matrix, evaluate_matrix, read_matrix};
 pub(crate) use product::{Operand, decrypt, encrypt, evaluate};
 pub(crate) use ring::SLOTS;
 pub(crate) use tables::Carrier;

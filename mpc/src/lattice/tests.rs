@@ -9,7 +9,7 @@ use tacit_protocol::PartyId;
 use super::product::fractions;
 use super::{
     Carrier, KeySize, KeySizes, Lattice, Layout, Operand, SLOTS, Size, decrypt, decrypt_matrix, encrypt,
-    encrypt_matrix, evaluate, evaluate_matrix,
+    encrypt_matrix, evaluate, evaluate_matrix, read_matrix,
 };
 use crate::backend::MatrixShape;
 use crate::channel::{Channel, pair};
@@ -108,7 +108,7 @@ fn a_short_batch_of_one_product_of_two_widths_is_right_too() {
 
 /// A product by encryption of words of which `width` bits count.
 fn matrix_product_of_one_width<R: Ring>(keys: &mut [Lattice; 2], shape: MatrixShape, width: u32) {
-    let layout = Layout::cheapest(shape, width, 5000).expect("small enough");
+    let layout = Layout::cheapest(shape, width, 5000, 1).expect("small enough");
     let needed = layout.key_size();
     assert!(needed.levels <= 8 && needed.limbs <= 7, "{layout:?}");
     let (a, b) = (words::<R>(8), words::<R>(9));
@@ -119,7 +119,8 @@ fn matrix_product_of_one_width<R: Ring>(keys: &mut [Lattice; 2], shape: MatrixSh
     let message = encrypt_matrix(&layout, zero.secret(), random, &b);
     assert_eq!(message.len(), layout.sent_up());
     let random = one.random();
-    let (answer, share) = evaluate_matrix(&layout, one.peer(), random, &message, &a).expect("ciphertexts");
+    let encrypted = read_matrix(&layout, &message).expect("ciphertexts");
+    let (answer, share) = evaluate_matrix(&layout, one.peer(), random, &encrypted, &a);
     assert_eq!(answer.len(), layout.sent_down());
     let other: Vec<R> = decrypt_matrix(&layout, zero.secret(), &answer);
     let expected = local_matrix_product(&a, &b, shape);
@@ -167,13 +168,14 @@ fn messages_are_uniform_whatever_the_operands_are() {
 
         for width in [50, 110] {
             let shape = MatrixShape { rows: 32, inner: 32, columns: 32 };
-            let layout = Layout::cheapest(shape, width, 5000).expect("small enough");
+            let layout = Layout::cheapest(shape, width, 5000, 1).expect("small enough");
             let words: Vec<u128> = words[..1024].iter().map(|word| i128::from(*word as i64) as u128).collect();
             let random = zero.random();
             let message = encrypt_matrix(&layout, zero.secret(), random, &words);
             assert_uniform_bytes(&message, "encrypted matrices");
             let random = one.random();
-            let (answer, _) = evaluate_matrix(&layout, one.peer(), random, &message, &words).expect("ciphertexts");
+            let encrypted = read_matrix(&layout, &message).expect("ciphertexts");
+            let (answer, _) = evaluate_matrix(&layout, one.peer(), random, &encrypted, &words);
             assert_uniform_bytes(&answer, "answers of matrix products");
         }
     }
@@ -254,11 +256,10 @@ fn what_is_no_ciphertext_is_refused_chk_602() {
     for at in [0, answer.len() - 512] {
         refused(decrypt::<u64>(&carrier, zero.secret(), &spoiled(&answer, at)).err());
     }
-    let layout = Layout::cheapest(MatrixShape { rows: 32, inner: 32, columns: 32 }, 50, 5000).expect("small enough");
+    let layout = Layout::cheapest(MatrixShape { rows: 32, inner: 32, columns: 32 }, 50, 5000, 1).expect("small enough");
     let random = zero.random();
     let message = encrypt_matrix(&layout, zero.secret(), random, &words[..1024]);
-    let random = one.random();
-    refused(evaluate_matrix(&layout, one.peer(), random, &spoiled(&message, 16), &words[..1024]).err());
+    refused(read_matrix(&layout, &spoiled(&message, 16)).err());
     // A key.
     let (mut honest, mut rogue) = pair();
     let size = KeySize { limbs: 7, packed_limbs: 4, levels: 1 };

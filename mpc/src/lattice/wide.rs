@@ -46,7 +46,7 @@ impl Wide {
 
     /// The bits from a place on, the lowest 128 of them.
     #[inline]
-    pub(super) fn from_bit(self, place: u32) -> u128 {
+    pub(super) fn bits_from(self, place: u32) -> u128 {
         match place {
             0 => self.1 << 64 | u128::from(self.0),
             1..64 => self.1 << (64 - place) | u128::from(self.0 >> place),
@@ -66,12 +66,12 @@ mod tests {
         fn sums_products_and_parts_are_those_of_numbers_of_128_bits(a: u64, b: u64, c: u64, place in 0..120_u32) {
             let product = Wide::product([a, b]);
             let expected = u128::from(a) * u128::from(b);
-            prop_assert_eq!(product.from_bit(0), expected);
+            prop_assert_eq!(product.bits_from(0), expected);
             let sum = product.plus(Wide::product([c]), 1);
             let carried = expected.checked_add(c.into());
-            prop_assert_eq!(sum.from_bit(64), (expected >> 64) + u128::from((expected as u64).checked_add(c).is_none()));
+            prop_assert_eq!(sum.bits_from(64), (expected >> 64) + u128::from((expected as u64).checked_add(c).is_none()));
             if let Some(carried) = carried {
-                prop_assert_eq!(sum.from_bit(place), carried >> place);
+                prop_assert_eq!(sum.bits_from(place), carried >> place);
             }
             prop_assert_eq!(product.negated().plus(product, 1), Wide::default());
         }
@@ -80,8 +80,8 @@ mod tests {
         fn a_reciprocal_misses_a_whole_by_less_than_the_divisor(divisor in 3..u64::MAX) {
             prop_assume!(!divisor.is_power_of_two());
             let rest = Wide::default().plus(Wide::reciprocal(divisor), divisor).negated();
-            prop_assert_eq!(rest.from_bit(64), 0);
-            prop_assert!(rest.from_bit(0) < divisor.into());
+            prop_assert_eq!(rest.bits_from(64), 0);
+            prop_assert!(rest.bits_from(0) < divisor.into());
         }
     }
 
@@ -89,8 +89,8 @@ mod tests {
     fn powers_of_two_are_where_they_are_looked_for() {
         for exponent in 0..Wide::BITS {
             let power = Wide::power_of_two(exponent);
-            assert_eq!(power.from_bit(exponent), 1, "2^{exponent}");
-            assert_eq!(Wide::default().plus(power, 2).from_bit(exponent), if exponent == 191 { 0 } else { 2 });
+            assert_eq!(power.bits_from(exponent), 1, "2^{exponent}");
+            assert_eq!(Wide::default().plus(power, 2).bits_from(exponent), if exponent == 191 { 0 } else { 2 });
         }
     }
 }

@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use tacit_protocol::PartyId;
 use zeroize::Zeroizing;
 
-use super::{Kind, Ready};
+use super::Kind;
 use crate::backend::Backend;
 use crate::channel::Channel;
 use crate::error::Result;
@@ -24,7 +24,7 @@ pub fn expected(kinds: &[Kind], pace: Pace) -> Result<Cost> {
 }
 
 fn cost(kind: Kind, pace: Pace) -> Result<Cost> {
-    let mut counter = Counter { cost: Cost::default(), means: Means::new(pace, Ready::default()) };
+    let mut counter = Counter { cost: Cost::default(), means: Means::at(pace) };
     let mut zeros = Zeros;
     match kind {
         Kind::Triples { word: 64 } | Kind::MatrixTriples(_) => drop(items::<u64, _>(kind, &mut counter, &mut zeros)?),
@@ -96,7 +96,7 @@ impl Maker {
         channel.enter("idle work");
         let mut engine = TwoParty::<R, _>::new(self.party, channel, &mut self.transfers)
             .with_lattice(&mut self.lattice)
-            .with(Means::new(self.pace, Ready::default()));
+            .with(Means::at(self.pace));
         let vectors = items::<R, _>(kind, &mut engine, &mut Drawn(rng))?;
         let mut chunk = Zeroizing::new(Vec::with_capacity(kind.chunk_bytes()));
         vectors.iter().for_each(|vector| chunk.extend_from_slice(bytemuck::cast_slice(vector)));

@@ -82,7 +82,9 @@ impl Bounds {
             | RingOp::Largest { value, place: true, .. } => self.decided(&[*value]),
             RingOp::Select { condition, value } => self.select(*condition, *value),
             RingOp::Multiply { factors, bits } => self.product(*factors, *bits),
-            RingOp::MatrixMultiply { factors, bits, shape } => Some(self.product(*factors, *bits)? * shape[1] as f64),
+            RingOp::MatrixMultiply { factors, bits, shape, .. } => {
+                Some(self.product(*factors, *bits)? * shape[1] as f64)
+            }
             // The floor or one less.
             RingOp::Truncate { value, shift } => Some(self.of(*value)? * 0.5_f64.powi(*shift as i32) + 2.0),
             RingOp::FloorShift { value, shift, .. } => Some(self.of(*value)? * 0.5_f64.powi(*shift as i32) + 1.0),

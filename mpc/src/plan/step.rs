@@ -6,6 +6,7 @@
 use bincode::Encode;
 use tacit_protocol::program::NodeId;
 
+use crate::backend::Repeat;
 use crate::share::Placement;
 
 /// The place of a step in its plan, and so the value that it makes.
@@ -127,6 +128,8 @@ pub enum RingOp {
         bits: [u32; 2],
         /// Rows and columns of the left factor, columns of the right.
         shape: [usize; 3],
+        /// The factor that other products have as well.
+        repeat: Option<Repeat>,
     },
     /// Whether a value of at most `bits` bits is below 0.
     IsNegative {

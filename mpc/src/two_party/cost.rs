@@ -15,7 +15,7 @@ use super::means::Means;
 use super::multiply::{Products, offered_from};
 use super::reveal::gives;
 use super::transfers::offerer;
-use crate::backend::MatrixShape;
+use crate::backend::{MatrixShape, Repeat};
 use crate::lattice::KeySize;
 use crate::ring::Ring;
 use crate::share::{Arith, Placement};
@@ -162,15 +162,16 @@ pub fn truncate_within(n: usize, shift: u32, width: u32, wanted: u32, x: Placeme
     if x == Placement::Shared { wrap(n, (wanted + shift).saturating_sub(width)) } else { Cost::default() }
 }
 
-/// [`Backend::matrix_multiply`](crate::backend::Backend::matrix_multiply).
+/// [`Backend::matrix_multiply`](crate::backend::Backend::matrix_multiply), or of a factor that others have as well.
 pub fn matrix_multiply<R: Ring>(
     shape: MatrixShape,
     a: Placement,
     b: Placement,
     bits: (u32, u32),
+    repeat: Option<Repeat>,
     means: &mut Means,
 ) -> Cost {
-    MatrixProduct::cheapest(shape, R::BITS, (a, b), bits, means).cost(R::BITS)
+    MatrixProduct::cheapest(shape, R::BITS, (a, b), bits, repeat, means).cost(R::BITS)
 }
 
 /// [`Backend::is_negative`](crate::backend::Backend::is_negative) of `n` values.

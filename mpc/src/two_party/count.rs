@@ -6,7 +6,7 @@ use tacit_protocol::PartyId;
 
 use super::cost::{self, Cost, Factors};
 use super::means::Means;
-use crate::backend::{Backend, Job, MatrixShape, Needs};
+use crate::backend::{Backend, Job, MatrixShape, Needs, Repeat};
 use crate::clear::columns;
 use crate::error::Result;
 use crate::ring::Ring;
@@ -111,7 +111,19 @@ impl<R: Ring> Backend<R> for Counter {
         shape: MatrixShape,
         bits: (u32, u32),
     ) -> Result<Arith<R>> {
-        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits, &mut self.means);
+        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits, None, &mut self.means);
+        Ok(words(a.placement.join(b.placement), shape.rows * shape.columns))
+    }
+
+    fn matrix_multiply_again(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        shape: MatrixShape,
+        bits: (u32, u32),
+        repeat: Repeat,
+    ) -> Result<Arith<R>> {
+        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits, Some(repeat), &mut self.means);
         Ok(words(a.placement.join(b.placement), shape.rows * shape.columns))
     }
 

@@ -3,9 +3,14 @@
 //! *Source*: [`crate::lattice`]; Gilboa with a transfer for each bit of each entry of the factor that chooses, its message a
 //! whole row of the other factor. *Security*: that of [`super::slots`] and [`super::cross`].
 //!
-//! *Cost*: [`super::cost::matrix_multiply`]; by encryption two exchanges a piece.
+//! A factor that many products have, such as the table in every trip of a loop, is encrypted once, and its ciphertexts are
+//! kept by the peer, where that costs least over all of them.
+//!
+//! *Cost*: [`super::cost::matrix_multiply`]; by encryption two exchanges a piece, one where the ciphertexts were kept.
 //!
 //! *Shapes and units*: row-major; widths are of values.
+
+use std::collections::HashMap;
 
 use super::beaver;
 use super::cost::{Cost, cross_words, wrap};
@@ -13,11 +18,11 @@ use super::cross::{Choosers, WordCross, choosers};
 use super::multiply::{Orientation, orient};
 use super::pace::Pace;
 use super::{Means, TwoParty};
-use crate::backend::MatrixShape;
+use crate::backend::{MatrixShape, Repeat};
 use crate::clear::local_matrix_product;
 use crate::correlations::Correlations;
 use crate::error::Result;
-use crate::lattice::{Layout, decrypt_matrix, encrypt_matrix, evaluate_matrix};
+use crate::lattice::{EncryptedMatrix, Layout, decrypt_matrix, encrypt_matrix, evaluate_matrix, read_matrix};
 use crate::offline::Kind;
 use crate::params::MATRIX_MOST_WIDTH;
 use crate::ring::Ring;
@@ -29,6 +34,12 @@ const COLUMNS: usize = 4096;
 /// Entries of the encrypted factor of a piece at most: bounds memory.
 const PIECE: usize = 1 << 21;
 
+/// Ciphertexts of a factor that are kept at most: bounds memory, to some 100 MB.
+const KEPT_BLOCKS: usize = 64;
+
+/// The ciphertexts of factors that are kept for further products, piece by piece.
+pub(super) type Kept = HashMap<u32, Vec<EncryptedMatrix>>;
+
 /// How a matrix product is made.
 pub(super) struct MatrixProduct {
     shape: MatrixShape,
@@ -38,12 +49,22 @@ pub(super) struct MatrixProduct {
 }
 
 enum Way {
-    /// By encryption modulo `2^width`, piece by piece; the left factor is the encrypted one if `transposed`.
-    Encryption { width: u32, transposed: bool, pace: Pace },
+    /// By encryption modulo `2^width`, piece by piece; the left factor is the encrypted one if `transposed`. Its
+    /// ciphertexts serve `keeping`, if there is one.
+    Encryption { width: u32, transposed: bool, pace: Pace, keeping: Option<Keeping> },
     /// By transfers, of which the left factor chooses, or of the transposed product.
     Transfers(Orientation),
     /// With a triple, modulo `2^width`.
     Triple { kind: Kind, width: u32 },
+}
+
+/// Ciphertexts that serve several products.
+#[derive(Clone, Copy)]
+struct Keeping {
+    factor: u32,
+    products: u32,
+    /// Whether the peer has them.
+    kept: bool,
 }
 
 /// A piece of a product by encryption: the multiplier's columns and those of the encrypted factor.
@@ -60,6 +81,7 @@ impl MatrixProduct {
         word: u32,
         (a, b): (Placement, Placement),
         bits: (u32, u32),
+        repeat: Option<Repeat>,
         means: &mut Means,
     ) -> Self {
         let pace = means.pace;
@@ -71,16 +93,50 @@ impl MatrixProduct {
             return transfers;
         }
         let choosers = transfers.choosers;
-        let encrypted = [false, true].map(|transposed| Way::Encryption { width, transposed, pace });
-        let ways = encrypted.map(|way| Self { shape, choosers, way }).into_iter().filter(|way| way.pieces().is_some());
+        let encrypted = |transposed, keeping| Way::Encryption { width, transposed, pace, keeping };
+        let keeping = repeat.filter(|repeat| means.has_kept(repeat.factor) || means.may_keep()).map(|repeat| {
+            let Repeat { factor, left, products } = repeat;
+            encrypted(left, Some(Keeping { factor, products, kept: means.has_kept(factor) }))
+        });
+        let encrypted = [false, true].map(|transposed| encrypted(transposed, None)).into_iter().chain(keeping);
+        let ways = encrypted.map(|way| Self { shape, choosers, way }).filter(Self::is_possible);
         let triple = Kind::matrix_triples(shape).filter(|kind| width <= 64 && means.has(*kind, 1));
         let triple = triple.map(|kind| Self { shape, choosers, way: Way::Triple { kind, width } });
         let ways = [transfers].into_iter().chain(ways).chain(triple);
-        let fastest = ways.min_by_key(|way| pace.nanoseconds(&way.cost(word))).expect("transfers can do all");
-        if let Way::Triple { kind, .. } = fastest.way {
-            means.take(kind, 1);
+        let fastest = ways.min_by_key(|way| way.nanoseconds(word, &pace)).expect("transfers can do all");
+        match fastest.way {
+            Way::Triple { kind, .. } => means.take(kind, 1),
+            Way::Encryption { keeping: Some(keeping), .. } => means.keep(keeping.factor),
+            _ => {}
         }
         fastest
+    }
+
+    /// Whether a way by encryption can be taken.
+    fn is_possible(&self) -> bool {
+        let Some(pieces) = self.pieces() else { return false };
+        self.keeping().is_none() || pieces.iter().map(|piece| piece.layout.encrypted()).sum::<usize>() <= KEPT_BLOCKS
+    }
+
+    fn keeping(&self) -> Option<Keeping> {
+        if let Way::Encryption { keeping, .. } = self.way { keeping } else { None }
+    }
+
+    /// Whether a factor is to be encrypted.
+    fn encrypts(&self) -> bool {
+        !self.keeping().is_some_and(|keeping| keeping.kept)
+    }
+
+    /// How long it takes; of products that share ciphertexts, each its part.
+    fn nanoseconds(&self, word: u32, pace: &Pace) -> u64 {
+        let time = |encrypts| pace.nanoseconds(&self.cost_of(word, encrypts));
+        match self.keeping() {
+            Some(Keeping { kept: false, products, .. }) => {
+                let further = time(false);
+                further + time(true).saturating_sub(further) / u64::from(products)
+            }
+            _ => time(self.encrypts()),
+        }
     }
 
     /// The shape as the encryption sees it: the multiplier on the left.
@@ -94,7 +150,8 @@ impl MatrixProduct {
 
     /// The pieces of a product by encryption, which add up to it.
     fn pieces(&self) -> Option<Vec<Piece>> {
-        let Way::Encryption { width, pace, .. } = self.way else { return None };
+        let Way::Encryption { width, pace, keeping, .. } = self.way else { return None };
+        let products = keeping.map_or(1, |keeping| keeping.products);
         let MatrixShape { rows, inner, columns } = self.oriented();
         let columns_each = (PIECE / inner.clamp(1, PIECE)).clamp(1, columns.max(1));
         let inner_each = (PIECE / columns_each).min(inner.max(1));
@@ -104,7 +161,7 @@ impl MatrixProduct {
             for columns in ranges(columns, columns_each) {
                 let shape = MatrixShape { rows, inner: inner.len(), columns: columns.len() };
                 pieces.push(Piece {
-                    layout: Layout::cheapest(shape, width, pace.transform_bytes())?,
+                    layout: Layout::cheapest(shape, width, pace.transform_bytes(), products)?,
                     inner: inner.clone(),
                     columns,
                 });
@@ -120,6 +177,11 @@ impl MatrixProduct {
 
     /// What it costs, in words of so many bits.
     pub(super) fn cost(&self, word: u32) -> Cost {
+        self.cost_of(word, self.encrypts())
+    }
+
+    /// The same, with the encryption or without.
+    fn cost_of(&self, word: u32, encrypts: bool) -> Cost {
         if let Way::Triple { width, .. } = self.way {
             let opened = beaver::matrix_cost(self.shape, width);
             return opened + wrap(self.shape.rows * self.shape.columns, word - width);
@@ -131,12 +193,12 @@ impl MatrixProduct {
         for Piece { layout, .. } in &pieces {
             for holder in (0..2).filter(|holder| self.choosers[*holder]) {
                 let encryptor = self.encryptor(holder);
-                cost.sent[encryptor] += layout.sent_up() as u64;
+                cost.sent[encryptor] += if encrypts { layout.sent_up() as u64 } else { 0 };
                 cost.sent[1 - encryptor] += layout.sent_down() as u64;
                 cost.key_sizes[encryptor] = cost.key_sizes[encryptor].max(layout.key_size());
-                cost.batches += layout.batches();
+                cost.batches += layout.batches(encrypts);
             }
-            cost.rounds += 2;
+            cost.rounds += 1 + u64::from(encrypts);
         }
         cost + wrap(self.shape.rows * self.shape.columns, word - width)
     }
@@ -165,10 +227,12 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         b: &Arith<R>,
         shape: MatrixShape,
         bits: (u32, u32),
+        repeat: Option<Repeat>,
     ) -> Result<Arith<R>> {
         let placement = a.placement.join(b.placement);
         let MatrixShape { rows, inner, columns } = shape;
-        let product = MatrixProduct::cheapest(shape, R::BITS, (a.placement, b.placement), bits, &mut self.means);
+        let product =
+            MatrixProduct::cheapest(shape, R::BITS, (a.placement, b.placement), bits, repeat, &mut self.means);
         if let Way::Triple { kind, width } = product.way {
             let words = self.matrix_product_of_triple(kind, &a.words, &b.words, shape, width)?;
             let whole = Arith { placement, words };
@@ -213,12 +277,13 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let terms = |encrypts: bool| {
             (0..2).any(|holder| product.choosers[holder] && (product.encryptor(holder) == me) == encrypts)
         };
-        for piece in product.pieces().unwrap_or_default() {
+        let (encrypts, keeping) = (product.encrypts(), product.keeping());
+        for (number, piece) in product.pieces().unwrap_or_default().into_iter().enumerate() {
             let mut random = [(); 2].map(|()| self.lattice.as_mut().map(|lattice| lattice.random()));
             let mut random = || random.iter_mut().find_map(Option::take).expect("a plan of such products sets keys up");
             let lattice = self.lattice.as_deref().expect("a plan of such products sets keys up");
             let layout = &piece.layout;
-            if terms(true) {
+            if terms(true) && encrypts {
                 let factor: Vec<R> = (piece.inner.clone())
                     .flat_map(|row| &right[row * columns..][piece.columns.clone()])
                     .copied()
@@ -233,11 +298,20 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
                 }
             };
             if terms(false) {
-                let mut message = vec![0; layout.sent_up()];
-                self.channel.receive(&mut message)?;
+                let encrypted = match keeping {
+                    Some(keeping) => self.kept.entry(keeping.factor).or_default(),
+                    None => &mut Vec::new(),
+                };
+                if encrypts {
+                    let mut message = vec![0; layout.sent_up()];
+                    self.channel.receive(&mut message)?;
+                    encrypted.push(read_matrix(layout, &message)?);
+                }
+                let place = if encrypts { encrypted.len() - 1 } else { number };
+                let encrypted = &encrypted[place];
                 let multiplier: Vec<R> =
                     (0..rows).flat_map(|row| &left[row * inner..][piece.inner.clone()]).copied().collect();
-                let (answer, share) = evaluate_matrix(layout, lattice.peer(), random(), &message, &multiplier)?;
+                let (answer, share) = evaluate_matrix(layout, lattice.peer(), random(), encrypted, &multiplier);
                 self.channel.send(&answer)?;
                 self.channel.flush()?;
                 add(share);

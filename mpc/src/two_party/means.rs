@@ -1,7 +1,12 @@
 //! What the choice between ways of computing one thing goes by.
 
+use std::collections::BTreeSet;
+
 use super::pace::Pace;
 use crate::offline::{Counts, Kind, Ready};
+
+/// Factors whose ciphertexts are kept at most: bounds memory.
+const KEPT: usize = 4;
 
 /// How fast the parties are, and what they have made in advance. The engine and the count of its costs make their choices on
 /// equal means, in the same order.
@@ -13,12 +18,14 @@ pub struct Means {
     ready: Ready,
     /// What was taken.
     taken: Counts,
+    /// The factors of matrix products whose ciphertexts the peers have kept.
+    kept: BTreeSet<u32>,
 }
 
 impl Means {
     /// At a pace, with something to take.
     pub fn new(pace: Pace, ready: Ready) -> Self {
-        Self { pace, ready, taken: Counts::default() }
+        Self { pace, ready, taken: Counts::default(), kept: BTreeSet::new() }
     }
 
     /// At a pace, with nothing to take.
@@ -35,6 +42,26 @@ impl Means {
     #[must_use]
     pub(crate) fn anew(self) -> Self {
         Self { taken: Counts::default(), ..self }
+    }
+
+    /// The same with other things to take.
+    pub(super) fn allowing(&self, counts: &Counts) -> Self {
+        Self { ready: Ready::Counted(counts.clone()), taken: Counts::default(), ..self.clone() }
+    }
+
+    /// Whether the ciphertexts of a factor were kept.
+    pub(super) fn has_kept(&self, factor: u32) -> bool {
+        self.kept.contains(&factor)
+    }
+
+    /// Whether those of one more factor may be kept.
+    pub(super) fn may_keep(&self) -> bool {
+        self.kept.len() < KEPT
+    }
+
+    /// Notes that the ciphertexts of a factor are kept.
+    pub(super) fn keep(&mut self, factor: u32) {
+        self.kept.insert(factor);
     }
 
     /// Whether there are so many items.

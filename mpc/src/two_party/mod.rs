@@ -51,13 +51,13 @@ use std::marker::PhantomData;
 
 use tacit_protocol::PartyId;
 
-use crate::backend::{Backend, Job, MatrixShape, Needs};
+use crate::backend::{Backend, Job, MatrixShape, Needs, Repeat};
 use crate::channel::Channel;
 use crate::clear::{each, floor};
 use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::lattice::Lattice;
-use crate::offline::{Counts, Ready, Stock};
+use crate::offline::{Counts, Stock};
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
 use cross::choosers;
@@ -70,6 +70,7 @@ pub struct TwoParty<'c, R, C> {
     lattice: Option<&'c mut Lattice>,
     means: Means,
     stock: Stock,
+    kept: matrices::Kept,
     tweak: u128,
     word: PhantomData<R>,
 }
@@ -78,8 +79,8 @@ impl<'c, R: Ring, C: Correlations> TwoParty<'c, R, C> {
     /// The side of `party`, which must be zero or one, over a channel to the other.
     pub fn new(party: PartyId, channel: &'c mut dyn Channel, correlations: C) -> Self {
         assert!(party.0 < 2, "two parties");
-        let (means, stock) = Default::default();
-        Self { party, channel, correlations, lattice: None, means, stock, tweak: 0, word: PhantomData }
+        let (means, stock, kept) = Default::default();
+        Self { party, channel, correlations, lattice: None, means, stock, kept, tweak: 0, word: PhantomData }
     }
 
     /// With the keys that a plan of many products takes.
@@ -136,7 +137,7 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
     }
 
     fn allow(&mut self, counts: &Counts) {
-        self.means = Means::new(self.means.pace, Ready::Counted(counts.clone()));
+        self.means = self.means.allowing(counts);
     }
 
     fn and(&mut self, a: &Bits, b: &Bits) -> Result<Bits> {
@@ -200,7 +201,18 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
         shape: MatrixShape,
         bits: (u32, u32),
     ) -> Result<Arith<R>> {
-        self.matrix_product(a, b, shape, bits)
+        self.matrix_product(a, b, shape, bits, None)
+    }
+
+    fn matrix_multiply_again(
+        &mut self,
+        a: &Arith<R>,
+        b: &Arith<R>,
+        shape: MatrixShape,
+        bits: (u32, u32),
+        repeat: Repeat,
+    ) -> Result<Arith<R>> {
+        self.matrix_product(a, b, shape, bits, Some(repeat))
     }
 
     fn is_negative(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits> {

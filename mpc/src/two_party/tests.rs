@@ -13,7 +13,7 @@ use tacit_protocol::contract::Profile;
 use super::cost::{self, Cost, Factors};
 use super::ideal::Ideal;
 use super::{Means, Pace, TwoParty};
-use crate::backend::{Backend, Job, MatrixShape, Needs};
+use crate::backend::{Backend, Job, MatrixShape, Needs, Repeat};
 use crate::channel::{Channel, Event, Recorder, Traffic, pair};
 use crate::clear::Clear;
 use crate::lattice::tests as lattice;
@@ -274,7 +274,7 @@ fn matrices<R: Ring>(shape: MatrixShape, p: Placement, q: Placement, bits: (u32,
     let (a, b) = (Arith { placement: p, words: a }, Arith { placement: q, words: b });
     let expected = Clear.matrix_multiply(&a, &b, shape, bits).expect("matrix product");
     assert_eq!(join(&[&run.results[0], &run.results[1]]), expected.words, "{shape:?} {p:?} {q:?}");
-    assert_cost(&run, cost::matrix_multiply::<R>(shape, p, q, bits, &mut Means::default()), "matrix product");
+    assert_cost(&run, cost::matrix_multiply::<R>(shape, p, q, bits, None, &mut Means::default()), "matrix product");
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn matrix_products_are_those_of_the_interpreter_whichever_factor_chooses() {
     }
     // Too wide for encryption, and more columns than go together.
     let shape = MatrixShape { rows: 1, inner: 2, columns: 5000 };
-    matrices::<u128>(shape, Placement::Shared, Placement::Shared, (30, 40));
+    matrices::<u128>(shape, Placement::Shared, Placement::Shared, (60, 64));
 }
 
 #[test]
@@ -647,34 +647,73 @@ fn squares_and_short_products_of_many_elements_cost_less_and_are_right() {
     assert_eq!((square.batches, square.offered), (3, [0; 2]), "the rest is large enough for a batch");
 }
 
+/// The keys of matrix products by encryption in this test.
+const MATRIX_KEYS: KeySize = KeySize { limbs: 7, packed_limbs: 7, levels: 14 };
+
+/// Whether the run cost what was counted, of a cost by encryption whose keys were there.
+fn assert_cost_by_encryption<T>(run: &Run<T>, cost: Cost, what: &str) {
+    assert!(cost.batches > 0, "{what} goes by encryption");
+    let needed = cost.key_sizes[0].max(cost.key_sizes[1]);
+    assert_eq!(needed.max(MATRIX_KEYS), MATRIX_KEYS, "{what} finds the keys that it needs");
+    let [zero, one] = run.traffic;
+    assert_eq!([zero.sent, one.sent], cost.sent, "bytes of {what}");
+    assert_eq!(run.used, cost.offered, "transfers of {what}");
+}
+
 #[test]
 fn matrix_products_by_encryption_are_those_of_the_interpreter_and_cost_what_was_counted() {
-    let size = KeySize { limbs: 5, packed_limbs: 5, levels: 14 };
-    let mut keys = lattice::session_of(size, 4);
-    let (shared, private) = (Placement::Shared, Placement::Private(PartyId::ZERO));
-    let cases = [
-        ((300, 100, 1), shared, shared, (21, 21)),
-        ((16, 5000, 16), shared, private, (25, 30)),
-        ((64, 64, 64), Placement::Private(PartyId::ONE), private, (21, 21)),
-        ((20, 700, 30), shared, shared, (32, 32)),
-    ];
-    for ((rows, inner, columns), p, q, bits) in cases {
+    fn check<R: Ring>(keys: &mut [Lattice; 2], shape: [usize; 3], p: Placement, q: Placement, bits: (u32, u32)) {
+        let [rows, inner, columns] = shape;
         let shape = MatrixShape { rows, inner, columns };
-        let (a, b) = (values::<u64>(rows * inner, bits.0, 3), values::<u64>(inner * columns, bits.1, 4));
+        let (a, b) = (values::<R>(rows * inner, bits.0, 3), values::<R>(inner * columns, bits.1, 4));
         let expected = crate::clear::local_matrix_product(&a, &b, shape);
-        let run = run_with(&mut keys, 5, |engine| {
+        let run = run_with(keys, 5, |engine| {
             let (a, b) = (part(engine, p, &a, 1), part(engine, q, &b, 2));
             engine.matrix_multiply(&a, &b, shape, bits).expect("the peer is honest")
         });
         assert!(join(&[&run.results[0], &run.results[1]]) == expected, "{shape:?}");
-        let cost = cost::matrix_multiply::<u64>(shape, p, q, bits, &mut Means::default());
-        assert!(cost.batches > 0, "{shape:?} goes by encryption");
-        let needed = cost.key_sizes[0].max(cost.key_sizes[1]);
-        assert_eq!(needed.max(size), size, "{shape:?} finds the keys that it needs");
-        let [zero, one] = run.traffic;
-        assert_eq!([zero.sent, one.sent], cost.sent, "bytes of {shape:?}");
-        assert_eq!(run.used, cost.offered, "transfers of {shape:?}");
+        let cost = cost::matrix_multiply::<R>(shape, p, q, bits, None, &mut Means::default());
+        assert_cost_by_encryption(&run, cost, &format!("{shape:?}"));
     }
+    let mut keys = lattice::session_of(MATRIX_KEYS, 4);
+    let (shared, private) = (Placement::Shared, Placement::Private(PartyId::ZERO));
+    check::<u64>(&mut keys, [300, 100, 1], shared, shared, (21, 21));
+    check::<u64>(&mut keys, [16, 5000, 16], shared, private, (25, 30));
+    check::<u64>(&mut keys, [64, 64, 64], Placement::Private(PartyId::ONE), private, (21, 21));
+    check::<u64>(&mut keys, [20, 700, 30], shared, shared, (32, 32));
+    check::<u128>(&mut keys, [64, 64, 64], shared, shared, (45, 45));
+    check::<u128>(&mut keys, [300, 100, 1], shared, private, (60, 55));
+}
+
+#[test]
+fn a_factor_of_many_products_is_encrypted_once() {
+    const PRODUCTS: u32 = 5;
+    fn check<R: Ring>(keys: &mut [Lattice; 2], shape: MatrixShape, bits: u32, left: bool) {
+        let MatrixShape { rows, inner, columns } = shape;
+        let shared = Placement::Shared;
+        let (a, b) = (values::<R>(rows * inner, bits, 3), values::<R>(inner * columns, bits, 4));
+        let expected = crate::clear::local_matrix_product(&a, &b, shape);
+        let repeat = Repeat { factor: 7, left, products: PRODUCTS };
+        let run = run_with(keys, 6, |engine| {
+            let (a, b) = (part(engine, shared, &a, 1), part(engine, shared, &b, 2));
+            let mut product = |_| engine.matrix_multiply_again(&a, &b, shape, (bits, bits), repeat);
+            (0..PRODUCTS).map(|i| product(i).expect("the peer is honest")).collect::<Vec<_>>()
+        });
+        for (zero, one) in run.results[0].iter().zip(&run.results[1]) {
+            assert!(join(&[zero, one]) == expected, "{shape:?}");
+        }
+        let mut means = Means::default();
+        let mut count = |repeat| cost::matrix_multiply::<R>(shape, shared, shared, (bits, bits), repeat, &mut means);
+        let alone = count(None);
+        let costs: Vec<Cost> = (0..PRODUCTS).map(|_| count(Some(repeat))).collect();
+        assert!(costs[1].bytes() < alone.bytes() && costs[1].rounds <= alone.rounds, "{:?} {alone:?}", costs[1]);
+        assert!(costs[0].bytes() > costs[1].bytes() && costs[2..].iter().all(|cost| *cost == costs[1]));
+        assert_cost_by_encryption(&run, costs.into_iter().sum(), &format!("{PRODUCTS} of {shape:?}"));
+    }
+    let mut keys = lattice::session_of(MATRIX_KEYS, 8);
+    check::<u64>(&mut keys, MatrixShape { rows: 3000, inner: 10, columns: 1 }, 28, true);
+    check::<u64>(&mut keys, MatrixShape { rows: 1, inner: 3000, columns: 10 }, 25, false);
+    check::<u128>(&mut keys, MatrixShape { rows: 2000, inner: 12, columns: 1 }, 45, true);
 }
 
 /// Products by encryption of each kind; the results are on `engine`'s side.
@@ -683,7 +722,11 @@ fn products_by_encryption(engine: &mut TwoParty<'_, u64, Ideal>, x: &[u64]) -> V
     let private = part(engine, Placement::Private(PartyId::ONE), x, 2);
     let shape = MatrixShape { rows: x.len() / 64, inner: 64, columns: 1 };
     let (narrow, wide) = (Arith { placement: Placement::Shared, words: private.words[..64].to_vec() }, (32, 32));
+    let repeat = Repeat { factor: 1, left: true, products: 9 };
+    let mut again = || engine.matrix_multiply_again(&shared, &narrow, shape, wide, repeat).expect("matrix_multiply");
     vec![
+        ("matrix products whose factor is kept", again()),
+        ("matrix products whose factor was kept", again()),
         ("products", engine.multiply(&shared, &private, 64, 64).expect("multiply")),
         ("squares", engine.multiply(&shared, &shared, 64, 64).expect("multiply")),
         ("matrix products", engine.matrix_multiply(&shared, &narrow, shape, wide).expect("matrix_multiply")),
@@ -693,7 +736,7 @@ fn products_by_encryption(engine: &mut TwoParty<'_, u64, Ideal>, x: &[u64]) -> V
 
 #[test]
 fn transcripts_and_shares_of_products_by_encryption_do_not_depend_on_secrets() {
-    let size = KeySize { limbs: 9, packed_limbs: 5, levels: 14 };
+    let size = KeySize { limbs: 9, packed_limbs: 7, levels: 14 };
     let mut keys = lattice::session_of(size, 5);
     let n = 2 * SLOTS;
     let mut run = |x: Vec<u64>| run_with(&mut keys, 60, |engine| products_by_encryption(engine, &x));
@@ -820,7 +863,7 @@ fn matrix_products_with_a_triple_are_those_of_the_interpreter_and_cost_what_was_
             engine.matrix_multiply(&a, &b, shape, bits).expect("the peer is honest")
         });
         assert!(join(&[&run.results[0], &run.results[1]]) == crate::clear::local_matrix_product(&a, &b, shape));
-        let cost = cost::matrix_multiply::<R>(shape, p, q, bits, &mut stocked(&kinds));
+        let cost = cost::matrix_multiply::<R>(shape, p, q, bits, None, &mut stocked(&kinds));
         assert_cost(&run, cost, "matrix products with triples");
         assert_eq!(left[0].of(kinds[0]), 5);
     }

@@ -18,12 +18,11 @@ use std::thread;
 
 use zeroize::Zeroizing;
 
-use super::{Means, TwoParty};
+use super::TwoParty;
 use crate::backend::{Job, Needs};
 use crate::channel::{Channel, Traffic};
 use crate::correlations::{Correlations, Pads};
 use crate::error::{Error, Result};
-use crate::offline::Ready;
 use crate::ring::Ring;
 
 /// Tweaks of expanded pads that a lane may use.
@@ -197,7 +196,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let mut reserved = Vec::with_capacity(jobs.len());
         for Needs { offered, counts } in needs {
             let transfers = offered.map(|n| usize::try_from(n).expect("the caller bounds transfers"));
-            let means = Means::new(self.means.pace, Ready::Counted(counts.clone()));
+            let means = self.means.allowing(counts);
             reserved.push((self.reserve(transfers)?, means, self.stock.split(counts)));
         }
         let (party, step) = (self.party, self.channel.step());
