@@ -5,6 +5,7 @@ use bincode::Encode;
 use serde::{Deserialize, Serialize};
 use tacit_protocol::PartyId;
 
+use crate::arithmetic::{self, Sorting};
 use crate::error::Result;
 use crate::offline::Counts;
 use crate::ring::Ring;
@@ -84,6 +85,14 @@ pub trait Backend<R: Ring>: Seat {
         let _ = repeat;
         self.matrix_multiply(a, b, shape, bits)
     }
+
+    /// Words seen as `[columns, groups, n]`, sorted within each group by the first column, whose words are distinct there.
+    fn sort(&mut self, x: &Arith<R>, sorting: &Sorting) -> Result<Arith<R>> {
+        arithmetic::sort(self, x, sorting)
+    }
+
+    /// Words seen as `[columns, groups, n]`, each group in an order that nobody knows, its columns in the same.
+    fn shuffle(&mut self, x: &Arith<R>, columns: usize, groups: usize) -> Result<Arith<R>>;
 
     /// Whether `x < 0`.
     fn is_negative(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits>;

@@ -245,7 +245,7 @@ fn the_messages_of_a_program_do_not_depend_on_the_cells() {
 /// the tests above would pass over what it does not reach.
 #[test]
 fn generated_programs_reach_everything_and_are_computed() {
-    const CASES: u64 = 800;
+    const CASES: u64 = 1000;
     let mut cover = Cover::default();
     let mut refused: BTreeMap<String, u64> = BTreeMap::new();
     let mut computed = 0;

@@ -204,6 +204,54 @@ impl Array {
         self.builder.array(Op::Slice { value: self.id(), axes })
     }
 
+    /// The cells along an axis in ascending order.
+    pub fn sort(&self, axis: u8) -> Self {
+        self.builder.array(Op::Sort { value: self.id(), axis })
+    }
+
+    /// The places along an axis that sorted cells come from; equal cells stay in their order.
+    pub fn argsort(&self, axis: u8) -> Self {
+        self.builder.array(Op::Argsort { value: self.id(), axis })
+    }
+
+    /// The cells along an axis in the opposite order.
+    pub fn flip(&self, axis: u8) -> Self {
+        self.builder.array(Op::Flip { value: self.id(), axis })
+    }
+
+    /// The cells of public places along an axis, in their order.
+    pub fn take(&self, axis: u8, places: impl IntoIterator<Item = u32>) -> Self {
+        self.builder.array(Op::Take { value: self.id(), axis, places: places.into_iter().collect() })
+    }
+
+    /// The sums of the cells along an axis up to each.
+    pub fn cumsum(&self, axis: u8) -> Self {
+        self.builder.array(Op::Cumsum { value: self.id(), axis })
+    }
+
+    /// All windows of `size` places along an axis; the places within a window are a new last axis.
+    pub fn windows(&self, axis: u8, size: u32) -> Self {
+        self.builder.array(Op::Windows { value: self.id(), axis, size })
+    }
+
+    /// The sums of products of a one-dimensional array with a kernel of `size` places, at each place where the kernel
+    /// fits, as `numpy.correlate(self, kernel, "valid")`. A convolution is that with the kernel turned round.
+    ///
+    /// It is a matrix product of the windows: where the kernel is the encrypted factor, it takes no more bytes than a
+    /// product of polynomials would.
+    pub fn correlate(&self, kernel: &Self, size: u32) -> Self {
+        self.windows(0, size).matmul(kernel)
+    }
+
+    /// The same in two dimensions: of an image of `shape` with a kernel of `size`, rows and columns.
+    pub fn correlate_2d(&self, kernel: &Self, shape: [u64; 2], size: [u32; 2]) -> Self {
+        let left = [0, 1].map(|axis| (shape[axis] + 1).saturating_sub(u64::from(size[axis])));
+        let places = u64::from(size[0]) * u64::from(size[1]);
+        let windows = self.windows(0, size[0]).windows(1, size[1]);
+        let windows = windows.reshape(vec![Dim::fixed(left[0] * left[1]), Dim::fixed(places)]);
+        windows.matmul(&kernel.reshape(vec![Dim::fixed(places)])).reshape(left.map(Dim::fixed).to_vec())
+    }
+
     /// The value in another type.
     pub fn cast(&self, element: Element) -> Self {
         self.builder.array(Op::Cast { value: self.id(), element })

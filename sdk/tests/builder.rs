@@ -1,7 +1,11 @@
 //! The builder makes the programs that its expressions say.
 
+use std::collections::BTreeMap;
+
 use tacit_protocol::Number;
-use tacit_protocol::program::{Binary, Op, Reduction};
+use tacit_protocol::program::plain::evaluate;
+use tacit_protocol::program::{Binary, Dim, Op, Reduction, infer};
+use tacit_protocol::schema::Element;
 use tacit_sdk::ProgramBuilder;
 
 #[test]
@@ -41,4 +45,27 @@ fn a_loop_body_may_not_read_an_outer_array_that_it_did_not_capture() {
     let start = builder.constant(1);
     let outer = builder.constant(2);
     builder.repeat(3, &[(&start, Number::ZERO, 100.into())], &[], |carried, _, _| vec![&carried[0] + &outer]);
+}
+
+#[test]
+fn correlations_are_those_of_the_definition() {
+    let builder = ProgramBuilder::new();
+    let numbers = |values: &[i64]| builder.vector(Element::Int64, values.iter().map(|value| Number::from(*value)));
+    let (signal, kernel) = (numbers(&[1, 2, -3, 5, 8]), numbers(&[2, 0, -1]));
+    builder.release("line", &signal.correlate(&kernel, 3));
+    let image: Vec<i64> = (0..20).map(|i| i * i % 7 - 3).collect();
+    let patch = [1, -2, 3, 0, 4, 1];
+    let shaped = numbers(&image).reshape(vec![Dim::fixed(4), Dim::fixed(5)]);
+    builder.release("plane", &shaped.correlate_2d(&numbers(&patch), [4, 5], [2, 3]));
+    let typed = infer(&builder.build(), &BTreeMap::new()).expect("well typed");
+    let outputs = evaluate(&typed, &BTreeMap::new()).expect("evaluates");
+
+    let cells = |at: usize| outputs[at].as_f64().into_iter().map(|cell| cell.expect("all valid")).collect::<Vec<f64>>();
+    assert_eq!(cells(0), [5.0, -1.0, -14.0]);
+    let cell = |row: usize, column: usize| -> f64 {
+        let product = |at: usize| image[(row + at / 3) * 5 + column + at % 3] * patch[at];
+        (0..6).map(product).sum::<i64>() as f64
+    };
+    assert_eq!(cells(1), (0..9).map(|at| cell(at / 3, at % 3)).collect::<Vec<_>>());
+    assert_eq!(outputs[1].shape(), [3, 3]);
 }

@@ -37,6 +37,7 @@ CASES = [
     ("where", [100_000], None, None),
     ("max", [100_000], 40, None),
     ("argmax", [100_000], 40, None),
+    ("sort", [10_000], 40, None),
     ("mul", [100_000], None, None),
     ("mul", [1_000_000], None, None),
     ("div", [100_000], None, None),
@@ -65,6 +66,7 @@ LARGE = [
     ("sum", [10_000_000], None, None),
     ("where", [10_000_000], None, None),
     ("mul", [10_000_000], None, None),
+    ("sort", [1_000_000], 40, None),
 ]
 
 

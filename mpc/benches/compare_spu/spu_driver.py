@@ -41,7 +41,7 @@ def inputs(case):
         return [even(n, -50, 50), even(n, 0.5, 100)]
     if op == "where":
         return [random.random(n) < 0.5, even(n, -50, 50), even(n, -50, 50)]
-    count = 1 if op in ("sum", "max", "argmax") else 2
+    count = 1 if op in ("sum", "max", "argmax", "sort") else 2
     return [even(n, -50, 50) for _ in range(count)]
 
 
@@ -92,6 +92,7 @@ def functions(case):
         "matmul": (lambda a, b: jnp.matmul(a, b), lambda a, b: a @ b),
         "max": (lambda a: jnp.max(a), lambda a: a.max()),
         "argmax": (lambda a: jnp.argmax(a), lambda a: a.argmax()),
+        "sort": (lambda a: jnp.sort(a), lambda a: np.sort(a)),
         "where": (lambda c, a, b: jnp.where(c, a, b), lambda c, a, b: np.where(c, a, b)),
         "sum": (lambda a: jnp.sum(a), lambda a: a.sum()),
     }

@@ -94,8 +94,9 @@ fn places(view: &View, mut each: impl FnMut(usize)) {
     let outer = view.shape.len().saturating_sub(1);
     let mut index = vec![0; outer];
     loop {
-        let start = view.offset + index.iter().zip(&view.strides).map(|(i, stride)| i * stride).sum::<usize>();
-        (0..inner_size).for_each(|i| each(start + i * inner_stride));
+        let step = |place: usize, (i, stride): (usize, usize)| place.wrapping_add(i.wrapping_mul(stride));
+        let start = index.iter().copied().zip(view.strides.iter().copied()).fold(view.offset, step);
+        (0..inner_size).for_each(|i| each(step(start, (i, inner_stride))));
         let Some(axis) = (0..outer).rev().find(|axis| index[*axis] + 1 < view.shape[*axis]) else { return };
         index[axis] += 1;
         index[axis + 1..].fill(0);
@@ -193,6 +194,19 @@ pub(super) fn sum<R: Ring>(value: &Arith<R>, groups: usize) -> Arith<R> {
     let words = (0..groups)
         .map(|group| value.words[group * size..(group + 1) * size].iter().fold(R::ZERO, |sum, word| sum.add(*word)))
         .collect();
+    Arith { placement: value.placement, words }
+}
+
+/// Words seen as `[groups, size]`, each with all before it along the second axis added.
+pub(super) fn cumsum<R: Ring>(value: &Arith<R>, groups: usize) -> Arith<R> {
+    let mut words = value.words.clone();
+    for row in words.chunks_mut((value.words.len() / groups.max(1)).max(1)) {
+        let mut sum = R::ZERO;
+        row.iter_mut().for_each(|word| {
+            sum = sum.add(*word);
+            *word = sum;
+        });
+    }
     Arith { placement: value.placement, words }
 }
 

@@ -9,7 +9,7 @@ mod local;
 use tacit_protocol::program::NodeId;
 use zeroize::Zeroize;
 
-use crate::arithmetic::{self, Axis, Division, Extreme};
+use crate::arithmetic::{self, Axis, Division, Extreme, Sorting};
 use crate::backend::{Backend, Job, MatrixShape, Needs};
 use crate::error::Result;
 use crate::offline::Counts;
@@ -292,6 +292,7 @@ fn run_step<R: Ring, B: Backend<R> + ?Sized>(
         }
         RingOp::Xor(a, b) => Value::Bits(local::xor(step, bits(values, *a), bits(values, *b), holds)),
         RingOp::Sum { value, groups } => Value::Words(local::sum(words(values, *value), *groups)),
+        RingOp::Cumsum { value, groups } => Value::Words(local::cumsum(words(values, *value), *groups)),
         RingOp::And(a, b) => Value::Bits(backend.and(bits(values, *a), bits(values, *b))?),
         RingOp::ToArith(value) => Value::Words(backend.to_arith(bits(values, *value))?),
         RingOp::Select { condition, value } => {
@@ -332,6 +333,10 @@ fn run_step<R: Ring, B: Backend<R> + ?Sized>(
             Value::Quotient(_, defined) => Value::Bits(defined.clone()),
             Value::Words(_) | Value::Bits(_) => unreachable!("only quotients are defined or not"),
         },
+        RingOp::Sort { value, columns, groups, bits } => {
+            let sorting = Sorting { columns: *columns, groups: *groups, bits: *bits };
+            Value::Words(backend.sort(words(values, *value), &sorting)?)
+        }
         RingOp::Largest { value, groups, bits, place } => {
             let value = words(values, *value);
             let axis = Axis { outer: *groups, length: value.len() / groups.max(&1), inner: 1 };

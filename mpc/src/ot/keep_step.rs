@@ -9,12 +9,12 @@ use crate::channel::Channel;
 use crate::error::Result;
 
 /// Sends the byte.
-pub(super) fn send(channel: &mut dyn Channel) -> Result<()> {
+pub(crate) fn send(channel: &mut dyn Channel) -> Result<()> {
     channel.send(&[0])?;
     channel.flush()
 }
 
 /// Takes the peer's, whatever it is.
-pub(super) fn receive(channel: &mut dyn Channel) -> Result<()> {
+pub(crate) fn receive(channel: &mut dyn Channel) -> Result<()> {
     channel.receive(&mut [0])
 }

@@ -3,7 +3,7 @@
 pub mod base;
 pub mod cost;
 mod ferret;
-mod keep_step;
+pub(crate) mod keep_step;
 mod silent;
 pub mod softspoken;
 

@@ -67,6 +67,7 @@ impl Bounds {
             RingOp::Align { value, .. }
             | RingOp::View(value, _)
             | RingOp::ToArith(value)
+            | RingOp::Sort { value, .. }
             | RingOp::Largest { value, place: false, .. } => self.of(*value),
             RingOp::Concatenate { values, .. } => self.widest(values),
             RingOp::Linear { terms, .. } => terms.iter().try_fold(0.0, |sum, (value, coefficient)| {
@@ -76,6 +77,7 @@ impl Bounds {
                 let size = steps[value.index()].len / len.max(1);
                 Some(self.of(*value)? * size as f64)
             }
+            RingOp::Cumsum { value, groups } => Some(self.of(*value)? * (len / (*groups).max(1)) as f64),
             RingOp::Xor(a, b) | RingOp::And(a, b) => self.decided(&[*a, *b]),
             RingOp::IsNegative { value, .. }
             | RingOp::IsZero { value, .. }

@@ -366,6 +366,14 @@ impl Builder {
         }
     }
 
+    pub(super) fn cumsum(&mut self, value: ValueId, groups: usize) -> ValueId {
+        let len = self.len(value);
+        if len <= groups {
+            return value;
+        }
+        self.emit_from(RingOp::Cumsum { value, groups }, Kind::Words, len)
+    }
+
     pub(super) fn is_negative(&mut self, value: ValueId, bits: u32) -> ValueId {
         let len = self.len(value);
         match self.as_fill(value) {
@@ -421,6 +429,15 @@ impl Builder {
         };
         let quotient = self.emit_from(op, Kind::Words, len);
         (quotient, self.emit_from(RingOp::Defined(quotient), Kind::Bits, len))
+    }
+
+    /// Words seen as `[columns, groups, n]`, sorted within each group.
+    pub(super) fn sort(&mut self, value: ValueId, columns: usize, groups: usize, bits: u32) -> ValueId {
+        let len = self.len(value);
+        if len <= columns * groups {
+            return value;
+        }
+        self.emit_from(RingOp::Sort { value, columns, groups, bits }, Kind::Words, len)
     }
 
     /// The largest of each group of words seen as `[groups, size]`, or its place.

@@ -130,6 +130,7 @@ fn width(step: &Step, word_bits: u32) -> u32 {
         | RingOp::IsZero { bits, .. }
         | RingOp::FloorShift { bits, .. }
         | RingOp::DivideFloor { bits, .. }
+        | RingOp::Sort { bits, .. }
         | RingOp::Largest { bits, .. } => *bits,
         RingOp::Multiply { bits, .. } | RingOp::MatrixMultiply { bits, .. } => bits[0].max(bits[1]),
         RingOp::Divide { bits, .. } => bits[0].max(bits[1]).max(bits[2]),

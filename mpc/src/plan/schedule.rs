@@ -5,6 +5,7 @@
 //! do not pile up. The schedule is a function of the plan alone.
 
 use super::Plan;
+use super::step::RingOp;
 use crate::error::Result;
 use crate::executor;
 use crate::offline::Counts;
@@ -67,7 +68,12 @@ impl Plan {
         };
         let small: Vec<bool> = costs
             .iter()
-            .map(|cost| cost.rounds > 0 && cost.batches == 0 && cost.offered.into_iter().all(|n| n <= SMALL))
+            .zip(&self.steps)
+            .map(|(cost, step)| {
+                let few = cost.offered.into_iter().all(|n| n <= SMALL);
+                // What a sort takes is known only within a bound, and what goes together is set apart exactly.
+                few && cost.rounds > 0 && cost.batches == 0 && !matches!(step.op, RingOp::Sort { .. })
+            })
             .collect();
         // How many small steps lie before each, one behind the other.
         let mut depth = vec![0_usize; self.steps.len()];

@@ -46,7 +46,7 @@ pub struct View {
     pub offset: usize,
     /// The sizes of the result's axes.
     pub shape: Vec<usize>,
-    /// What one step along each axis adds to the operand's place.
+    /// What one step along each axis adds to the operand's place, modulo the word: a step back is `usize::MAX`.
     pub strides: Vec<usize>,
 }
 
@@ -100,6 +100,13 @@ pub enum RingOp {
         /// The words.
         value: ValueId,
         /// How many sums.
+        groups: usize,
+    },
+    /// Words seen as `[groups, size]`, each with all before it along the second axis added.
+    Cumsum {
+        /// The words.
+        value: ValueId,
+        /// How many rows of sums.
         groups: usize,
     },
     /// `a & b`.
@@ -185,6 +192,17 @@ pub enum RingOp {
     },
     /// Whether the divisor of a [`RingOp::Divide`] is not 0.
     Defined(ValueId),
+    /// Words seen as `[columns, groups, n]`, each group in ascending order of its first column, whose words are distinct.
+    Sort {
+        /// The words.
+        value: ValueId,
+        /// How many columns.
+        columns: usize,
+        /// How many groups.
+        groups: usize,
+        /// The width of differences of the first column's words.
+        bits: u32,
+    },
     /// The largest of each group, of words seen as `[groups, size]`, or its place, the first of equals.
     Largest {
         /// The words.
@@ -214,6 +232,7 @@ impl RingOp {
                 | Self::Linear { .. }
                 | Self::Xor(..)
                 | Self::Sum { .. }
+                | Self::Cumsum { .. }
         )
     }
 
@@ -224,6 +243,7 @@ impl RingOp {
             Self::Align { value, .. }
             | Self::View(value, _)
             | Self::Sum { value, .. }
+            | Self::Cumsum { value, .. }
             | Self::ToArith(value)
             | Self::IsNegative { value, .. }
             | Self::IsZero { value, .. }
@@ -231,6 +251,7 @@ impl RingOp {
             | Self::FloorShift { value, .. }
             | Self::DivideFloor { value, .. }
             | Self::Defined(value)
+            | Self::Sort { value, .. }
             | Self::Largest { value, .. } => vec![*value],
             Self::Concatenate { values, .. } => values.clone(),
             Self::Linear { terms, .. } => terms.iter().map(|(value, _)| *value).collect(),
@@ -249,6 +270,7 @@ impl RingOp {
             Self::Align { value, .. }
             | Self::View(value, _)
             | Self::Sum { value, .. }
+            | Self::Cumsum { value, .. }
             | Self::ToArith(value)
             | Self::IsNegative { value, .. }
             | Self::IsZero { value, .. }
@@ -256,6 +278,7 @@ impl RingOp {
             | Self::FloorShift { value, .. }
             | Self::DivideFloor { value, .. }
             | Self::Defined(value)
+            | Self::Sort { value, .. }
             | Self::Largest { value, .. } => *value = map(*value),
             Self::Concatenate { values, .. } => values.iter_mut().for_each(|value| *value = map(*value)),
             Self::Linear { terms, .. } => terms.iter_mut().for_each(|(value, _)| *value = map(*value)),
@@ -280,6 +303,7 @@ impl RingOp {
             Self::Linear { .. } => "linear",
             Self::Xor(..) => "xor",
             Self::Sum { .. } => "sum",
+            Self::Cumsum { .. } => "cumsum",
             Self::And(..) => "and",
             Self::ToArith(_) => "to_arith",
             Self::Select { .. } => "select",
@@ -292,6 +316,7 @@ impl RingOp {
             Self::DivideFloor { .. } => "divide_floor",
             Self::Divide { .. } => "divide",
             Self::Defined(_) => "defined",
+            Self::Sort { .. } => "sort",
             Self::Largest { place: false, .. } => "largest",
             Self::Largest { place: true, .. } => "place_of_largest",
         }

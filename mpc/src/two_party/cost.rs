@@ -15,6 +15,7 @@ use super::means::Means;
 use super::multiply::{Products, offered_from};
 use super::reveal::gives;
 use super::transfers::offerer;
+use crate::arithmetic::{self, Sorting};
 use crate::backend::{MatrixShape, Repeat};
 use crate::lattice::KeySize;
 use crate::ring::Ring;
@@ -172,6 +173,20 @@ pub fn matrix_multiply<R: Ring>(
     means: &mut Means,
 ) -> Cost {
     MatrixProduct::cheapest(shape, R::BITS, (a, b), bits, repeat, means).cost(R::BITS)
+}
+
+/// [`Backend::shuffle`](crate::backend::Backend::shuffle) of `n` words.
+pub fn shuffle<R: Ring>(n: usize, columns: usize, groups: usize) -> Cost {
+    super::shuffle::cost(n, columns, groups, R::BITS)
+}
+
+/// A sort by [`arithmetic::sort`](crate::arithmetic::sort()) of `n` shared words, at most.
+pub fn sort<R: Ring>(n: usize, sorting: &Sorting) -> Cost {
+    let Sorting { columns, groups, bits } = *sorting;
+    let both = [PartyId::ZERO, PartyId::ONE];
+    let batches = arithmetic::batches(groups, n / (columns * groups).max(1));
+    let batch = |n: usize| is_negative(n, bits, Placement::Shared) + reveal_bits(n, Placement::Shared, &both);
+    shuffle::<R>(n, columns, groups) + batches.into_iter().map(batch).sum::<Cost>()
 }
 
 /// [`Backend::is_negative`](crate::backend::Backend::is_negative) of `n` values.

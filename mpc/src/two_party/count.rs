@@ -6,6 +6,7 @@ use tacit_protocol::PartyId;
 
 use super::cost::{self, Cost, Factors};
 use super::means::Means;
+use crate::arithmetic::Sorting;
 use crate::backend::{Backend, Job, MatrixShape, Needs, Repeat};
 use crate::clear::columns;
 use crate::error::Result;
@@ -125,6 +126,18 @@ impl<R: Ring> Backend<R> for Counter {
     ) -> Result<Arith<R>> {
         self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits, Some(repeat), &mut self.means);
         Ok(words(a.placement.join(b.placement), shape.rows * shape.columns))
+    }
+
+    fn sort(&mut self, x: &Arith<R>, sorting: &Sorting) -> Result<Arith<R>> {
+        if x.placement == Placement::Shared {
+            self.cost += cost::sort::<R>(x.len(), sorting);
+        }
+        Ok(words(x.placement, x.len()))
+    }
+
+    fn shuffle(&mut self, x: &Arith<R>, columns: usize, groups: usize) -> Result<Arith<R>> {
+        self.cost += cost::shuffle::<R>(x.len(), columns, groups);
+        Ok(words(Placement::Shared, x.len()))
     }
 
     fn is_negative(&mut self, x: &Arith<R>, width: u32) -> Result<Bits> {

@@ -31,10 +31,12 @@ pub(crate) mod ideal;
 mod matrices;
 mod means;
 mod multiply;
+mod network;
 mod pace;
 mod pads;
 mod planes;
 mod reveal;
+mod shuffle;
 mod slots;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -213,6 +215,10 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
         repeat: Repeat,
     ) -> Result<Arith<R>> {
         self.matrix_product(a, b, shape, bits, Some(repeat))
+    }
+
+    fn shuffle(&mut self, x: &Arith<R>, columns: usize, groups: usize) -> Result<Arith<R>> {
+        self.shuffled(x, columns, groups)
     }
 
     fn is_negative(&mut self, x: &Arith<R>, bits: u32) -> Result<Bits> {

@@ -18,7 +18,7 @@ use super::Case;
 pub struct Cover(pub BTreeMap<String, usize>);
 
 /// Every operation of programs, by [`name`].
-pub const OPERATIONS: [&str; 40] = [
+pub const OPERATIONS: [&str; 46] = [
     "load",
     "join",
     "filter",
@@ -55,6 +55,12 @@ pub const OPERATIONS: [&str; 40] = [
     "transpose",
     "concatenate",
     "slice",
+    "windows",
+    "sort",
+    "argsort",
+    "flip",
+    "take",
+    "cumsum",
     "parameter",
     "loop",
     "item",
@@ -285,6 +291,12 @@ fn name(op: &Op) -> &'static str {
         Op::Transpose { .. } => "transpose",
         Op::Concatenate { .. } => "concatenate",
         Op::Slice { .. } => "slice",
+        Op::Windows { .. } => "windows",
+        Op::Sort { .. } => "sort",
+        Op::Argsort { .. } => "argsort",
+        Op::Flip { .. } => "flip",
+        Op::Take { .. } => "take",
+        Op::Cumsum { .. } => "cumsum",
         Op::Parameter { .. } => "parameter",
         Op::Loop { .. } => "loop",
         Op::Item { .. } => "item",

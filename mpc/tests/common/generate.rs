@@ -336,6 +336,10 @@ impl Generator {
                 }
                 next.push(Op::Transpose { value, axes });
             }
+            14 if self.draw.chance(2) => {
+                let op = self.along_an_axis()?;
+                next.push(op);
+            }
             14 => {
                 let value = self.any(|array| !array.shape.is_empty())?;
                 let axes = self.shape(value).iter().map(|size| self.part(size)).collect();
@@ -470,6 +474,39 @@ impl Generator {
     }
 
     /// A part of an axis that it has at these row counts; a wild program may miss it.
+    fn along_an_axis(&mut self) -> Option<Op> {
+        let which = self.draw.below(6);
+        let ordered = |array: &ArrayType| is_numeric(&array.element) || array.element == Element::Date;
+        let summed = |array: &ArrayType| is_numeric(&array.element) || array.element == Element::Bool;
+        let value = match which {
+            0 | 1 => self.any(|array| !array.shape.is_empty() && ordered(array))?,
+            2 => self.any(|array| !array.shape.is_empty() && summed(array))?,
+            _ => self.any(|array| !array.shape.is_empty())?,
+        };
+        let shape = self.shape(value);
+        let place = self.draw.below(shape.len());
+        let (axis, length) = (place as u8, self.size(&shape[place]).min(7) as usize);
+        Some(match which {
+            0 => Op::Sort { value, axis },
+            1 => Op::Argsort { value, axis },
+            2 => Op::Cumsum { value, axis },
+            3 => Op::Flip { value, axis },
+            4 => {
+                let places = 0..if length > 0 { self.draw.below(4) } else { 0 };
+                Op::Take { value, axis, places: places.map(|_| self.draw.below(length) as u32).collect() }
+            }
+            _ => return self.windows(value),
+        })
+    }
+
+    fn windows(&mut self, value: NodeId) -> Option<Op> {
+        let shape = self.shape(value);
+        let axis = self.draw.below(shape.len());
+        let most = usize::try_from(self.size(&shape[axis]).min(3)).ok().filter(|most| *most > 0)?;
+        let size = 1 + self.draw.below(most) as u32;
+        Some(Op::Windows { value, axis: axis as u8, size })
+    }
+
     fn part(&mut self, size: &Dim) -> SliceAxis {
         let now = self.size(size);
         let few = self.draw.below(4).min(now as usize) as u64;

@@ -134,7 +134,9 @@ impl Case {
             (Operation::Div, [n]) => {
                 vec![operand("a", *n, numbers), operand("b", *n, Kind::between(0.5, 100.0))]
             }
-            (Operation::Max | Operation::Argmax | Operation::Sum, [n]) => vec![operand("a", *n, numbers)],
+            (Operation::Max | Operation::Argmax | Operation::Sort | Operation::Sum, [n]) => {
+                vec![operand("a", *n, numbers)]
+            }
             (Operation::Where, [n]) => {
                 vec![operand("c", *n, Kind::Bools), operand("a", *n, numbers), operand("b", *n, numbers)]
             }
@@ -158,6 +160,7 @@ impl Case {
             (Operation::Matmul, [a, b]) => a.matmul(b),
             (Operation::Max, [a]) => a.max(),
             (Operation::Argmax, [a]) => a.argmax(),
+            (Operation::Sort, [a]) => a.sort(0),
             (Operation::Sum, [a]) => a.sum(),
             (Operation::Where, [c, a, b]) => c.choose(a, b),
             (Operation::Linreg, [x, y]) => regression(&program, x, y, shape)?,

@@ -42,7 +42,7 @@ pub struct Options {
     /// cells with --offline-ready), 20 runs and 8 minutes for each operation.
     #[arg(long, value_name = "NAME", conflicts_with = "wan")]
     peer: Option<String>,
-    /// The operations, by commas: mul, lt, eq, div, matmul, linreg, max, argmax, where, sum, psi. All of them by
+    /// The operations, by commas: mul, lt, eq, div, matmul, linreg, max, argmax, sort, where, sum, psi. All of them by
     /// default.
     #[arg(long = "op", value_name = "OP", value_delimiter = ',')]
     operations: Vec<String>,

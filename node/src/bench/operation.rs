@@ -17,20 +17,21 @@ pub(super) enum Operation {
     Linreg,
     Max,
     Argmax,
+    Sort,
     Where,
     Sum,
     Psi,
 }
 
 /// What the engine does not compute yet; asking for one says so.
-const NOT_YET: [&str; 6] = ["exp", "log", "sqrt", "sigmoid", "sort", "logreg"];
+const NOT_YET: [&str; 5] = ["exp", "log", "sqrt", "sigmoid", "logreg"];
 
 /// The width that comparisons are measured at unless `--bits` says otherwise.
 const DEFAULT_COMPARED_BITS: u32 = 40;
 
 impl Operation {
     /// All of them, in the order of the help text.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Mul,
         Self::Lt,
         Self::Eq,
@@ -39,6 +40,7 @@ impl Operation {
         Self::Linreg,
         Self::Max,
         Self::Argmax,
+        Self::Sort,
         Self::Where,
         Self::Sum,
         Self::Psi,
@@ -55,6 +57,7 @@ impl Operation {
             Self::Linreg => "linreg",
             Self::Max => "max",
             Self::Argmax => "argmax",
+            Self::Sort => "sort",
             Self::Where => "where",
             Self::Sum => "sum",
             Self::Psi => "psi",
@@ -77,7 +80,7 @@ impl Operation {
 
     /// Whether the numbers are compared, so that the width that counts is that of a difference.
     pub(super) fn compares(self) -> bool {
-        matches!(self, Self::Lt | Self::Eq | Self::Max | Self::Argmax)
+        matches!(self, Self::Lt | Self::Eq | Self::Max | Self::Argmax | Self::Sort)
     }
 
     /// The width that is asked for, or the operation's own default; none: that of the numbers drawn.

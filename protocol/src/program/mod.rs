@@ -302,6 +302,55 @@ pub enum Op {
         /// One entry an axis.
         axes: Vec<SliceAxis>,
     },
+    /// All windows of `size` places along an axis, as NumPy's `sliding_window_view`: the axis keeps the windows' first
+    /// places, and a new last axis has the places within a window. Times a kernel they make a convolution.
+    Windows {
+        /// The array.
+        value: NodeId,
+        /// The axis.
+        axis: u8,
+        /// The places of a window, at least 1 and no more than the axis has.
+        size: u32,
+    },
+    /// The cells along an axis in ascending order, numbers or dates. Invalid cells come last, and stay invalid.
+    Sort {
+        /// The array.
+        value: NodeId,
+        /// The axis.
+        axis: u8,
+    },
+    /// For each cell of a [`Op::Sort`], the place that it came from (int64); equal cells and invalid ones stay in their
+    /// order.
+    Argsort {
+        /// The array.
+        value: NodeId,
+        /// The axis.
+        axis: u8,
+    },
+    /// The cells along an axis in the opposite order.
+    Flip {
+        /// The array.
+        value: NodeId,
+        /// The axis.
+        axis: u8,
+    },
+    /// The cells of these places along an axis, in their order; a place may occur more than once.
+    Take {
+        /// The array.
+        value: NodeId,
+        /// The axis.
+        axis: u8,
+        /// The places, which are public.
+        places: Vec<u32>,
+    },
+    /// The sums of the cells along an axis up to each, numbers or bools (then int64). Invalid cells count as 0, so all
+    /// cells of the result are valid.
+    Cumsum {
+        /// The array.
+        value: NodeId,
+        /// The axis.
+        axis: u8,
+    },
     /// A parameter of a loop body: first the carried values, then the captured ones, then the trip number (int64,
     /// from 0).
     Parameter {
@@ -363,6 +412,12 @@ impl Op {
             | Self::Reshape { value, .. }
             | Self::Transpose { value, .. }
             | Self::Slice { value, .. }
+            | Self::Windows { value, .. }
+            | Self::Sort { value, .. }
+            | Self::Argsort { value, .. }
+            | Self::Flip { value, .. }
+            | Self::Take { value, .. }
+            | Self::Cumsum { value, .. }
             | Self::Assume { value, .. } => vec![*value],
             Self::Where { condition, then, otherwise } => vec![*condition, *then, *otherwise],
             Self::Reduce { value, mask, .. } => [Some(*value), *mask].into_iter().flatten().collect(),

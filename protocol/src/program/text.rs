@@ -92,6 +92,12 @@ fn operation(op: &Op) -> String {
             });
             format!("slice {value}[{}]", parts.collect::<Vec<_>>().join(", "))
         }
+        Op::Windows { value, axis, size } => format!("windows {value} of {size} along {axis}"),
+        Op::Sort { value, axis } => format!("sort {value} along {axis}"),
+        Op::Argsort { value, axis } => format!("argsort {value} along {axis}"),
+        Op::Flip { value, axis } => format!("flip {value} along {axis}"),
+        Op::Take { value, axis, places } => format!("take {places:?} of {value} along {axis}"),
+        Op::Cumsum { value, axis } => format!("cumsum {value} along {axis}"),
         Op::Parameter { index } => format!("parameter {index}"),
         Op::Loop { body, trips, carried, captured } => {
             let carried = carried.iter().map(|c| format!("{} in [{}, {}]", c.initial, c.lo, c.hi));

@@ -12,6 +12,7 @@ mod normal;
 mod reduce;
 mod release;
 mod shape;
+mod sort;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,6 +226,26 @@ impl<'a> Lowering<'a> {
             Op::Slice { value, axes } => {
                 let value = operand(self, 0, *value)?;
                 self.slice(&value, axes)?
+            }
+            Op::Sort { value, axis } | Op::Argsort { value, axis } => {
+                let (value, places) = (operand(self, 0, *value)?, matches!(&node.op, Op::Argsort { .. }));
+                self.sort(&value, usize::from(*axis), places)?
+            }
+            Op::Flip { value, axis } => {
+                let value = operand(self, 0, *value)?;
+                self.flip(&value, usize::from(*axis))?
+            }
+            Op::Take { value, axis, places } => {
+                let value = operand(self, 0, *value)?;
+                self.take(&value, usize::from(*axis), places)?
+            }
+            Op::Cumsum { value, axis } => {
+                let value = operand(self, 0, *value)?;
+                self.cumsum(&value, usize::from(*axis))?
+            }
+            Op::Windows { value, axis, size } => {
+                let value = operand(self, 0, *value)?;
+                self.windows(&value, usize::from(*axis), *size as usize)?
             }
             Op::Parameter { index } => match parameters.get(*index as usize) {
                 Some(parameter) => parameter.clone(),

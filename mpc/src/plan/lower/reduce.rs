@@ -107,6 +107,25 @@ impl Lowering<'_> {
         Ok(Array { data, shape: shape.clone(), range, error, ..value.clone() })
     }
 
+    /// The sums along an axis up to each cell.
+    pub(super) fn cumsum(&mut self, value: &Array, axis: usize) -> Result<Array> {
+        let Some(length) = value.shape.get(axis).copied() else {
+            return self.refuse("PROGRAM_TYPE", format!("{:?} has no axis {axis} to sum along", value.shape));
+        };
+        let numbers = if value.is_bool() { self.bool_to_integer(value) } else { value.clone() };
+        let (cells, least) = match numbers.valid {
+            Some(valid) => (self.build.select(valid, numbers.data), hull(numbers.range, ZERO)),
+            None => (numbers.data, numbers.range),
+        };
+        let Some(most) = lattice::scale(least, length.max(1) as i128) else { return self.too_wide() };
+        let range = hull(least, most);
+        self.width(range);
+        let lanes = self.lanes(&Array { data: cells, valid: None, range, numbers: None, ..numbers }, axis);
+        let data = self.build.cumsum(lanes.data, lanes.cells() / length.max(1));
+        let error = value.error.map(|error| error * length as f64);
+        Ok(self.unlaned(&Array { data, error, ..lanes }, &value.shape, axis))
+    }
+
     fn count(&mut self, of: &Grouped) -> Array {
         let count = self.participants(of);
         self.counted(count, of.size, of.shape.clone(), of.value.error.and(Some(0.0)))

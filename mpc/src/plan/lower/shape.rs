@@ -94,6 +94,53 @@ impl Lowering<'_> {
         Ok(self.rearranged(value, view))
     }
 
+    pub(super) fn windows(&mut self, value: &Array, axis: usize, size: usize) -> Result<Array> {
+        let (mut shape, mut strides) = (value.shape.clone(), row_major(&value.shape));
+        let Some(windows) = shape.get(axis).and_then(|length| (length + 1).checked_sub(size)).filter(|n| *n > 0) else {
+            return self.refuse("PROGRAM_TYPE", format!("{shape:?} has no windows of {size} along axis {axis}"));
+        };
+        shape[axis] = windows;
+        shape.push(size);
+        strides.push(strides[axis]);
+        Ok(self.rearranged(value, View { offset: 0, shape, strides }))
+    }
+
+    pub(super) fn flip(&mut self, value: &Array, axis: usize) -> Result<Array> {
+        let (shape, mut strides) = (value.shape.clone(), row_major(&value.shape));
+        let length = self.length(value, axis)?;
+        let offset = length.saturating_sub(1) * strides[axis];
+        strides[axis] = strides[axis].wrapping_neg();
+        Ok(self.rearranged(value, View { offset, shape, strides }))
+    }
+
+    /// Places along an axis, run by run of those that follow each other.
+    pub(super) fn take(&mut self, value: &Array, axis: usize, places: &[u32]) -> Result<Array> {
+        let length = self.length(value, axis)?;
+        if let Some(place) = places.iter().find(|place| **place as usize >= length) {
+            return self.refuse("PROGRAM_TYPE", format!("place {place} lies outside an axis of {length}"));
+        }
+        let strides = row_major(&value.shape);
+        let part = |lowering: &mut Self, first: usize, count: usize| {
+            let mut shape = value.shape.clone();
+            shape[axis] = count;
+            lowering.rearranged(value, View { offset: first * strides[axis], shape, strides: strides.clone() })
+        };
+        let runs = places.chunk_by(|a, b| a.checked_add(1) == Some(*b));
+        let parts: Vec<Array> = runs.map(|run| part(self, run[0] as usize, run.len())).collect();
+        match parts.is_empty() {
+            true => Ok(part(self, 0, 0)),
+            false => self.concatenate(&parts, u8::try_from(axis).expect("a program's axes are few")),
+        }
+    }
+
+    /// The places along an axis.
+    fn length(&self, value: &Array, axis: usize) -> Result<usize> {
+        match value.shape.get(axis) {
+            Some(length) => Ok(*length),
+            None => self.refuse("PROGRAM_TYPE", format!("{:?} has no axis {axis}", value.shape)),
+        }
+    }
+
     /// Arrays of one element, one after the other along an axis.
     pub(super) fn concatenate(&mut self, parts: &[Array], axis: u8) -> Result<Array> {
         let axis = usize::from(axis);

@@ -163,6 +163,12 @@ impl Labels<'_> {
             Op::Transpose { value, .. } => self.transpose(&mut label, *value),
             Op::Concatenate { values, axis } => self.concatenate(&mut label, node, values, usize::from(*axis)),
             Op::Slice { value, axes } => self.slice(&mut label, node, *value, axes),
+            Op::Sort { value, .. } | Op::Argsort { value, .. } => self.sorted(&mut label, node, *value),
+            Op::Flip { value, axis } | Op::Take { value, axis, .. } => {
+                self.windows(&mut label, node, *value, usize::from(*axis));
+            }
+            Op::Cumsum { value, axis } => self.cumulated(&mut label, node, *value, usize::from(*axis)),
+            Op::Windows { value, axis, .. } => self.windows(&mut label, node, *value, usize::from(*axis)),
             Op::Loop { body, carried, captured, .. } => {
                 let initial: Vec<NodeId> = carried.iter().map(|c| c.initial).collect();
                 self.repeat(&mut label, node, *body, &initial, captured);
@@ -297,6 +303,12 @@ impl Labels<'_> {
             Op::Transpose { axes, .. } => format!("transpose {axes:?}"),
             Op::Concatenate { axis, .. } => format!("concatenate {axis}"),
             Op::Slice { axes, .. } => format!("slice {:?}", axes.iter().map(|a| a.step).collect::<Vec<_>>()),
+            Op::Windows { axis, size, .. } => format!("windows {size} {axis}"),
+            Op::Sort { axis, .. } => format!("sort {axis}"),
+            Op::Argsort { axis, .. } => format!("argsort {axis}"),
+            Op::Flip { axis, .. } => format!("flip {axis}"),
+            Op::Take { axis, places, .. } => format!("take {places:?} {axis}"),
+            Op::Cumsum { axis, .. } => format!("cumsum {axis}"),
             Op::Parameter { index } => format!("parameter {index}"),
             Op::Loop { body, trips, carried, .. } => {
                 let block = self.typed.program().blocks.get(body.0 as usize);

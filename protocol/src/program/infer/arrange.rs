@@ -1,10 +1,10 @@
-//! Operations that move cells: reshape, transpose, concatenate, slice.
+//! Operations that move cells: reshape, transpose, concatenate, slice, windows.
 
 use super::element;
 use super::rules::{Rule, Typed};
 use super::shape::{same_cells, show, sized};
 use crate::program::types::{ArrayType, Validity};
-use crate::program::{Dim, NodeId, ProgramError, SliceAxis};
+use crate::program::{Dim, NodeId, ProgramError, SliceAxis, limits};
 
 pub(super) fn reshape(rule: &Rule<'_>, value: NodeId, shape: &[Dim]) -> Result<Typed, ProgramError> {
     let array = rule.here.array(value)?;
@@ -83,6 +83,57 @@ pub(super) fn slice(rule: &Rule<'_>, value: NodeId, axes: &[SliceAxis]) -> Resul
         });
     }
     moved(array, shape)
+}
+
+/// Where the size of the axis depends on row counts, too few rows are refused at the run.
+pub(super) fn windows(rule: &Rule<'_>, value: NodeId, axis: u8, size: u32) -> Result<Typed, ProgramError> {
+    let here = rule.here;
+    let (array, whole) = along(rule, value, axis)?;
+    if array.shape.len() == limits::RANK {
+        let (what, limit) = ("dimensions", limits::RANK as u64);
+        return Err(ProgramError::TooBig { what, size: limit + 1, limit });
+    }
+    let size = Dim::fixed(u64::from(size));
+    let windows = sized(here, sized(here, whole.sub(&size))?.add(&Dim::fixed(1)))?;
+    if size.as_fixed() == Some(0) || windows.bounds(rule.rows).1 < 1 {
+        let wanted = format!("{whole} places have no window of {size}");
+        return Err(rule.shape_error(
+            value,
+            &wanted,
+            "Choose a window of 1 place at least, and no longer than the axis.",
+        ));
+    }
+    let mut shape = array.shape.clone();
+    shape[usize::from(axis)] = windows;
+    shape.push(size);
+    moved(array, shape)
+}
+
+pub(super) fn flip(rule: &Rule<'_>, value: NodeId, axis: u8) -> Result<Typed, ProgramError> {
+    let (array, _) = along(rule, value, axis)?;
+    moved(array, array.shape.clone())
+}
+
+/// Where the size of the axis depends on row counts, a place beyond it is refused at the run.
+pub(super) fn take(rule: &Rule<'_>, value: NodeId, axis: u8, places: &[u32]) -> Result<Typed, ProgramError> {
+    let (array, length) = along(rule, value, axis)?;
+    let (_, most) = length.bounds(rule.rows);
+    if let Some(place) = places.iter().find(|place| i128::from(**place) >= most) {
+        let wanted = format!("place {place} lies outside an axis of {length}");
+        return Err(rule.shape_error(value, &wanted, "Places count from 0."));
+    }
+    let mut shape = array.shape.clone();
+    shape[usize::from(axis)] = Dim::fixed(places.len() as u64);
+    moved(array, shape)
+}
+
+/// The array, and the size of an axis.
+pub(super) fn along<'a>(rule: &Rule<'a>, value: NodeId, axis: u8) -> Result<(&'a ArrayType, &'a Dim), ProgramError> {
+    let array = rule.here.array(value)?;
+    let Some(length) = array.shape.get(usize::from(axis)) else {
+        return Err(rule.shape_error(value, &format!("it has no axis {axis}"), "Axes count from 0."));
+    };
+    Ok((array, length))
 }
 
 fn moved(array: &ArrayType, shape: Vec<Dim>) -> Result<Typed, ProgramError> {

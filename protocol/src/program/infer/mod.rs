@@ -16,6 +16,7 @@ mod arithmetic;
 mod arrange;
 mod element;
 mod loops;
+mod order;
 pub(crate) mod range;
 mod reduce;
 mod rules;

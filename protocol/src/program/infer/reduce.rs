@@ -1,5 +1,6 @@
-//! Reductions.
+//! Reductions, and sums up to each cell.
 
+use super::arrange::along;
 use super::element::is_number;
 use super::rules::{Rule, Typed};
 use super::shape::{broadcast, reduced, show};
@@ -40,6 +41,18 @@ pub(super) fn reduce(
     let always = matches!(function, Reduction::Sum | Reduction::Count) || least > 0;
     let validity = if always { Validity::AllTrue } else { Validity::Secret };
     Ok(Typed { array: ArrayType { element, shape, range, validity, public }, lattices })
+}
+
+/// The sums along an axis up to each cell.
+pub(super) fn cumulate(rule: &Rule<'_>, value: NodeId, axis: u8) -> Result<Typed, ProgramError> {
+    let (array, length) = along(rule, value, axis)?;
+    check_element(rule, Reduction::Sum, value, array)?;
+    let element = if array.element == Element::Bool { Element::Int64 } else { array.element.clone() };
+    let most = u64::try_from(length.bounds(rule.rows).1.max(0)).unwrap_or(u64::MAX);
+    let least = u64::from(array.validity == Validity::AllTrue);
+    let range = rule.fit(&element, array.range.summed(least, most.max(least)), "the sum")?;
+    let sums = ArrayType { element, range, validity: Validity::AllTrue, ..array.clone() };
+    Ok(Typed { lattices: vec![array.element.clone()], array: sums })
 }
 
 fn check_element(rule: &Rule<'_>, function: Reduction, value: NodeId, array: &ArrayType) -> Result<(), ProgramError> {

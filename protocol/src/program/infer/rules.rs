@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::element::{common, constant, is_number, promote};
 use super::range::{describe, scale_of};
 use super::shape::{broadcast, show};
-use super::{Here, arithmetic, arrange, reduce};
+use super::{Here, arithmetic, arrange, order, reduce};
 use crate::Number;
 use crate::program::types::{ArrayType, Interval, Validity, ValueType};
 use crate::program::{Alignment, Binary, Dim, NodeId, Op, ProgramError, Unary, limits};
@@ -51,6 +51,12 @@ impl Rule<'_> {
             Op::Transpose { value, axes } => arrange::transpose(self, *value, axes),
             Op::Concatenate { values, axis } => arrange::concatenate(self, values, *axis),
             Op::Slice { value, axes } => arrange::slice(self, *value, axes),
+            Op::Windows { value, axis, size } => arrange::windows(self, *value, *axis, *size),
+            Op::Sort { value, axis } => order::sort(self, *value, *axis),
+            Op::Argsort { value, axis } => order::argsort(self, *value, *axis),
+            Op::Flip { value, axis } => arrange::flip(self, *value, *axis),
+            Op::Take { value, axis, places } => arrange::take(self, *value, *axis, places),
+            Op::Cumsum { value, axis } => reduce::cumulate(self, *value, *axis),
             Op::Item { of, index } => self.item(*of, *index),
             Op::Assume { value, lo, hi } => self.assume(*value, *lo, *hi),
             Op::Load { .. }

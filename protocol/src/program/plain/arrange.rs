@@ -70,6 +70,54 @@ pub(super) fn slice(
     Ok(PlainValue { element: value.element.clone(), cells, validity: taken(&value.validity, &parts) })
 }
 
+pub(super) fn windows(value: &PlainValue, axis: u8, size: u32) -> Result<PlainValue, ProgramError> {
+    let (axis, size) = (usize::from(axis), usize::try_from(size).expect("a u32 fits"));
+    let length = value.shape()[axis];
+    if size > length {
+        let cause = format!("{length} places have no window of {size}");
+        return Err(ProgramError::Size { size: size.to_string(), cause });
+    }
+    fn all<T: Clone>(cells: &ArrayD<T>, axis: usize, size: usize) -> ArrayD<T> {
+        let of = |first: usize| {
+            let window = Slice::new(index(first), Some(index(first + size)), 1);
+            let mut order: Vec<usize> = (0..cells.ndim()).filter(|at| *at != axis).collect();
+            order.push(axis);
+            cells.slice_axis(Axis(axis), window).permuted_axes(IxDyn(&order))
+        };
+        let windows: Vec<_> = (0..=cells.len_of(Axis(axis)) - size).map(of).collect();
+        ndarray::stack(Axis(axis), &windows).expect("windows of one shape").as_standard_layout().into_owned()
+    }
+    let cells = match &value.cells {
+        Cells::Exact(cells) => Cells::Exact(all(cells, axis, size)),
+        Cells::Real(cells) => Cells::Real(all(cells, axis, size)),
+    };
+    Ok(PlainValue { element: value.element.clone(), cells, validity: all(&value.validity, axis, size) })
+}
+
+pub(super) fn flip(value: &PlainValue, axis: u8) -> PlainValue {
+    let order: Vec<usize> = (0..value.shape()[usize::from(axis)]).rev().collect();
+    selected(value, axis, &order)
+}
+
+pub(super) fn take(value: &PlainValue, axis: u8, places: &[u32]) -> Result<PlainValue, ProgramError> {
+    let length = value.shape()[usize::from(axis)];
+    let places: Vec<usize> = places.iter().map(|place| usize::try_from(*place).unwrap_or(usize::MAX)).collect();
+    if let Some(place) = places.iter().find(|place| **place >= length) {
+        let cause = format!("place {place} lies outside an axis of {length}");
+        return Err(ProgramError::Size { size: length.to_string(), cause });
+    }
+    Ok(selected(value, axis, &places))
+}
+
+fn selected(value: &PlainValue, axis: u8, places: &[usize]) -> PlainValue {
+    let axis = Axis(usize::from(axis));
+    let cells = match &value.cells {
+        Cells::Exact(cells) => Cells::Exact(cells.select(axis, places)),
+        Cells::Real(cells) => Cells::Real(cells.select(axis, places)),
+    };
+    PlainValue { element: value.element.clone(), cells, validity: value.validity.select(axis, places) }
+}
+
 fn index(place: usize) -> isize {
     isize::try_from(place).expect("an axis is shorter than memory")
 }

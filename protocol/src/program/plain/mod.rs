@@ -12,6 +12,7 @@
 mod arithmetic;
 mod arrange;
 mod column;
+mod order;
 mod reduce;
 mod table;
 mod value;
@@ -237,6 +238,12 @@ impl Run<'_> {
                 arrange::concatenate(&arrays, *axis)
             }
             Op::Slice { value, axes } => arrange::slice(here.array(*value), axes, &self.rows)?,
+            Op::Sort { value, axis } => order::sort(here.array(*value), *axis),
+            Op::Argsort { value, axis } => order::argsort(here.array(*value), *axis),
+            Op::Flip { value, axis } => arrange::flip(here.array(*value), *axis),
+            Op::Take { value, axis, places } => arrange::take(here.array(*value), *axis, places)?,
+            Op::Cumsum { value, axis } => reduce::cumulate(here.array(*value), *axis),
+            Op::Windows { value, axis, size } => arrange::windows(here.array(*value), *axis, *size)?,
             Op::Assume { value, lo, hi } => {
                 let value = here.array(*value);
                 let range = crate::program::types::Interval::between(&value.element, *lo, *hi);

@@ -1,6 +1,6 @@
 //! Reductions. Invalid cells, and those where the mask is not both true and valid, take no part.
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::value::{Cells, PlainValue};
 use crate::program::Reduction;
@@ -30,6 +30,26 @@ pub(super) fn reduce(
         }
     };
     PlainValue { element, cells, validity }
+}
+
+/// The sums along an axis up to each cell.
+pub(super) fn cumulate(value: &PlainValue, axis: u8) -> PlainValue {
+    fn sums<T: Clone + Default>(cells: &ArrayD<T>, valid: &ArrayD<bool>, axis: u8, add: fn(T, T) -> T) -> ArrayD<T> {
+        let mut sums = cells.clone();
+        sums.zip_mut_with(valid, |cell, valid| {
+            if !valid {
+                *cell = T::default();
+            }
+        });
+        sums.accumulate_axis_inplace(Axis(usize::from(axis)), |before, cell| *cell = add(before.clone(), cell.clone()));
+        sums
+    }
+    let cells = match &value.cells {
+        Cells::Exact(cells) => Cells::Exact(sums(cells, &value.validity, axis, i128::wrapping_add)),
+        Cells::Real(cells) => Cells::Real(sums(cells, &value.validity, axis, |a, b| a + b)),
+    };
+    let element = if value.element == Element::Bool { Element::Int64 } else { value.element.clone() };
+    PlainValue { element, cells, validity: ArrayD::from_elem(value.validity.raw_dim(), true) }
 }
 
 /// Which cells take part, in the shape of the value.

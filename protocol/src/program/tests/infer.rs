@@ -208,6 +208,11 @@ fn shapes_follow_numpy() {
         s.push(Op::Slice { value, axes: vec![part(1, 6, 2), part(0, 3, 1)] })
     };
     assert_eq!(shape_of(&slice), [3, 3]);
+    let windows = |s: &mut Sketch| {
+        let value = zeros(s, &[7, 3]);
+        s.push(Op::Windows { value, axis: 0, size: 5 })
+    };
+    assert_eq!(shape_of(&windows), [3, 3, 5]);
     let transposed = |s: &mut Sketch| {
         let value = zeros(s, &[2, 3, 4]);
         s.push(Op::Transpose { value, axes: vec![2, 0, 1] })
@@ -532,6 +537,27 @@ fn refuses_shapes_that_do_not_fit() {
             Box::new(|s| {
                 let value = fixed(s, &[3]);
                 s.push(Op::Slice { value, axes: vec![part(0, 3, 0)] });
+            }),
+        ),
+        (
+            "windows longer than the axis",
+            Box::new(|s| {
+                let value = fixed(s, &[3]);
+                s.push(Op::Windows { value, axis: 0, size: 4 });
+            }),
+        ),
+        (
+            "windows of nothing",
+            Box::new(|s| {
+                let value = fixed(s, &[3]);
+                s.push(Op::Windows { value, axis: 0, size: 0 });
+            }),
+        ),
+        (
+            "windows along no axis",
+            Box::new(|s| {
+                let value = fixed(s, &[3]);
+                s.push(Op::Windows { value, axis: 1, size: 1 });
             }),
         ),
         (

@@ -239,6 +239,18 @@ fn cells_move_as_in_numpy() {
     let slice = s.push(Op::Slice { value, axes: vec![part(0, 2, 1), part(0, 3, 2)] });
     s.push(Op::Concatenate { values: vec![slice, value], axis: 1 });
     assert_eq!(s.numbers(), [1.0, 3.0, 1.0, 2.0, 3.0, 4.0, 6.0, 4.0, 5.0, 6.0]);
+    for (axis, size, expected) in
+        [(1, 2, &[1, 2, 2, 3, 4, 5, 5, 6][..]), (0, 2, &[1, 4, 2, 5, 3, 6]), (0, 1, &[1, 2, 3, 4, 5, 6])]
+    {
+        let mut s = Sketch::new();
+        let value = grid(&mut s);
+        s.push(Op::Windows { value, axis, size });
+        assert_eq!(
+            s.numbers(),
+            expected.iter().map(|cell| f64::from(*cell)).collect::<Vec<_>>(),
+            "{size} along {axis}"
+        );
+    }
 }
 
 #[test]
@@ -386,4 +398,50 @@ fn nothing_that_holds_data_shows_it() {
     for secret in ["600000", "7000000", "2000000.25", "200000025", "c4", "99"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
+}
+
+#[test]
+fn cells_are_sorted_stably_along_an_axis_and_invalid_ones_come_last() {
+    let grid = |s: &mut Sketch| s.array(Element::Int64, &[2, 3], &["3", "1", "3", "-2", "5", "-2"]);
+    let sorted = |op: fn(NodeId) -> Op| {
+        let mut s = Sketch::new();
+        let value = grid(&mut s);
+        s.push(op(value));
+        s.numbers()
+    };
+    assert_eq!(sorted(|value| Op::Sort { value, axis: 1 }), [1.0, 3.0, 3.0, -2.0, -2.0, 5.0]);
+    assert_eq!(sorted(|value| Op::Argsort { value, axis: 1 }), [1.0, 0.0, 2.0, 0.0, 2.0, 1.0]);
+    assert_eq!(sorted(|value| Op::Sort { value, axis: 0 }), [-2.0, 1.0, -2.0, 3.0, 5.0, 3.0]);
+    assert_eq!(sorted(|value| Op::Argsort { value, axis: 0 }), [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+    // 6 / [2, 0, -1] has no second cell.
+    let mut s = Sketch::new();
+    let (six, by) = (s.array(Element::Int64, &[3], &["6"; 3]), s.array(Element::Int64, &[3], &["2", "0", "-1"]));
+    let value = s.binary(Binary::Divide, six, by);
+    s.push(Op::Sort { value, axis: 0 });
+    assert_eq!(s.cells(), [Some(-6.0), Some(3.0), None]);
+    let mut s = Sketch::new();
+    let (six, by) = (s.array(Element::Int64, &[3], &["6"; 3]), s.array(Element::Int64, &[3], &["2", "0", "-1"]));
+    let value = s.binary(Binary::Divide, six, by);
+    s.push(Op::Argsort { value, axis: 0 });
+    assert_eq!(s.numbers(), [2.0, 0.0, 1.0]);
+}
+
+#[test]
+fn cells_are_turned_round_taken_and_added_up_along_an_axis() {
+    let of = |op: fn(NodeId) -> Op| {
+        let mut s = Sketch::new();
+        let value = s.array(Element::Int64, &[2, 3], &["3", "1", "4", "-2", "5", "-9"]);
+        s.push(op(value));
+        s.numbers()
+    };
+    assert_eq!(of(|value| Op::Flip { value, axis: 1 }), [4.0, 1.0, 3.0, -9.0, 5.0, -2.0]);
+    assert_eq!(of(|value| Op::Flip { value, axis: 0 }), [-2.0, 5.0, -9.0, 3.0, 1.0, 4.0]);
+    assert_eq!(of(|value| Op::Take { value, axis: 1, places: vec![2, 2, 0] }), [4.0, 4.0, 3.0, -9.0, -9.0, -2.0]);
+    assert_eq!(of(|value| Op::Take { value, axis: 0, places: vec![] }), [0.0; 0]);
+    assert_eq!(of(|value| Op::Cumsum { value, axis: 1 }), [3.0, 4.0, 8.0, -2.0, 3.0, -6.0]);
+    assert_eq!(of(|value| Op::Cumsum { value, axis: 0 }), [3.0, 1.0, 4.0, 1.0, 6.0, -5.0]);
+    let mut s = Sketch::new();
+    let value = s.array(Element::Int64, &[3], &["1"; 3]);
+    s.push(Op::Take { value, axis: 0, places: vec![3] });
+    assert_eq!(code(&s.refused()), "PROGRAM_TYPE");
 }

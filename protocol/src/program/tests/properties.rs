@@ -132,7 +132,13 @@ fn random_op(dice: &mut Dice, nodes: u32, tables: &[NodeId]) -> Op {
             1 => Op::Size { of: Dim::rows_of(dice.pick(tables)) },
             _ => Op::Concatenate { values: vec![node(dice), node(dice)], axis: 0 },
         },
-        _ => match dice.below(4) {
+        _ => match dice.below(10) {
+            7 => Op::Flip { value: node(dice), axis: 0 },
+            8 => Op::Take { value: node(dice), axis: 0, places: vec![0] },
+            9 => Op::Cumsum { value: node(dice), axis: 0 },
+            5 => Op::Sort { value: node(dice), axis: 0 },
+            6 => Op::Argsort { value: node(dice), axis: 0 },
+            4 => Op::Windows { value: node(dice), axis: 0, size: 2 },
             0 => Op::Transpose { value: node(dice), axes: vec![1, 0] },
             1 => Op::Reshape { value: node(dice), shape: vec![Dim::fixed(1), Dim::rows_of(dice.pick(tables))] },
             2 => Op::Filter { table: dice.pick(tables), mask: node(dice) },

@@ -45,6 +45,41 @@ fn attack_2_the_sum_of_a_slice_is_refused() {
 }
 
 #[test]
+fn attack_2_holds_for_windows_over_rows() {
+    let (mut q, _, amount) = amounts();
+    let windows = q.program.push(Op::Windows { value: amount, axis: 0, size: 3 });
+    let sum = q.sum(windows);
+    q.release("sum", sum);
+    assert_eq!(q.codes(), ["DISCLOSURE_POSITION"], "the first and the last row are in one window, the others in three");
+}
+
+#[test]
+fn attack_2_holds_for_what_was_sorted() {
+    let (mut q, _, amount) = amounts();
+    let sorted = q.program.push(Op::Sort { value: amount, axis: 0 });
+    let least = q.slice(sorted, 0, 1);
+    let sum = q.sum(least);
+    q.release("sum", sum);
+    assert_eq!(q.codes(), ["DISCLOSURE_POSITION"]);
+    for op in [
+        Op::Flip { value: amount, axis: 0 },
+        Op::Take { value: amount, axis: 0, places: vec![3, 5] },
+        Op::Cumsum { value: amount, axis: 0 },
+    ] {
+        let (mut q, _, _) = amounts();
+        let moved = q.program.push(op);
+        let part = q.slice(moved, 0, 1);
+        let sum = q.sum(part);
+        q.release("sum", sum);
+        assert_eq!(q.codes(), ["DISCLOSURE_POSITION"]);
+    }
+    let (mut q, _, amount) = amounts();
+    let places = q.program.push(Op::Argsort { value: amount, axis: 0 });
+    q.release("places", places);
+    assert_eq!(q.codes(), ["DISCLOSURE_ROW"]);
+}
+
+#[test]
 fn attack_3_a_padded_slice_is_refused() {
     let (mut q, _, amount) = amounts();
     let cell = q.slice(amount, 0, 1);

@@ -209,6 +209,33 @@ impl Labels<'_> {
         }
     }
 
+    /// Sums up to each row have a row many times; those within a row have cells that may be invalid, and no terms.
+    pub(super) fn cumulated(&mut self, label: &mut Label, node: NodeId, value: NodeId, axis: usize) {
+        if self.of(value).per_row() && !matches!(self.axes(value).get(axis), Some(Axis::Fixed(_))) {
+            label.position = Some(Position { moves: true, node });
+        }
+    }
+
+    /// Windows over rows have a row many times; what is taken of them, or turned round, lies elsewhere.
+    pub(super) fn windows(&mut self, label: &mut Label, node: NodeId, value: NodeId, axis: usize) {
+        let from = self.of(value).clone();
+        if !from.per_row() {
+            label.direct = from.direct;
+            label.constant = from.constant;
+        } else if matches!(self.axes(value).get(axis), Some(Axis::Fixed(_))) {
+            label.terms = self.opaque_terms(label, &[value]);
+        } else {
+            label.position = Some(Position { moves: true, node });
+        }
+    }
+
+    /// Sorted rows lie where their values tell.
+    pub(super) fn sorted(&mut self, label: &mut Label, node: NodeId, value: NodeId) {
+        if self.of(value).per_row() {
+            label.position = Some(Position { moves: true, node });
+        }
+    }
+
     /// A value that goes round a loop depends on all that the body lets flow into it.
     pub(super) fn repeat(
         &mut self,
