@@ -7,6 +7,7 @@ use tacit_protocol::program::release::ReleaseSpec;
 use tacit_protocol::program::{NodeId, TypedProgram};
 
 use super::control::Control;
+use crate::channel::noise::AbortHandle;
 use crate::channel::{Channel, MemoryChannel, NoiseChannel, Traffic};
 use crate::error::{Error, Result};
 use crate::executor;
@@ -108,6 +109,13 @@ impl Party {
 
     pub(super) fn id(&self) -> PartyId {
         self.party
+    }
+
+    pub(super) fn abort_handle(&self) -> Option<AbortHandle> {
+        match &self.line {
+            Some(Line::Noise(channel)) => Some(channel.abort_handle()),
+            _ => None,
+        }
     }
 
     pub(super) fn traffic(&mut self) -> Traffic {

@@ -19,7 +19,7 @@ use super::explain::Explanation;
 use super::graph::{Lazy, Pending, SharedValue, in_advance, pending};
 use super::key::PairKey;
 use super::party::{Done, Line, Party, Task, out_of_step};
-use crate::channel::noise::Deadlines;
+use crate::channel::noise::{AbortHandle, Deadlines};
 use crate::channel::{Traffic, pair_with_deadline};
 use crate::error::{Error, Result};
 use crate::inputs::Part;
@@ -94,6 +94,11 @@ impl Session {
     /// The parties that are here.
     pub fn parties(&self) -> Vec<PartyId> {
         self.parties.iter().map(Party::id).collect()
+    }
+
+    /// What ends the waits of the party here from another thread; none where both are here.
+    pub fn abort_handle(&self) -> Option<AbortHandle> {
+        self.parties.first().and_then(Party::abort_handle)
     }
 
     /// What the first party here has sent and received.
