@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tacit_protocol::program::ProgramError;
 use tacit_protocol::{Code, Failure};
 
 /// An error of the engine. Any of them ends the session; its secrets are destroyed and nothing is retried on them.
@@ -70,6 +71,11 @@ impl Error {
     /// Input of this side that the engine does not take.
     pub(crate) fn refused(code: &'static str, cause: impl Into<String>) -> Self {
         Self::Refused { code: Code::new(code), cause: cause.into() }
+    }
+
+    /// What is wrong with a program, with what to do next.
+    pub(crate) fn of_program(error: ProgramError) -> Self {
+        Self::Refused { code: error.code(), cause: format!("{error}. {}", error.next()) }
     }
 
     /// The stable code.

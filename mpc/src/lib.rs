@@ -8,6 +8,7 @@ pub mod backend;
 pub mod channel;
 pub mod clear;
 pub mod correlations;
+pub mod direct;
 pub mod error;
 pub mod executor;
 pub mod hash;

@@ -34,15 +34,19 @@ pub enum Cell {
 impl ReleasedValue {
     /// The cells as floats; those without a value are NaN.
     pub fn to_f64(&self) -> Vec<f64> {
+        let scale = u32::from(self.unit.scale());
         let unit = 10_f64.powi(i32::from(self.unit.scale()));
+        // The step of float64 is a power of two, by which nothing is rounded.
+        let binary = (5_i128.checked_pow(scale) == Some(self.unit.mantissa())).then(|| 0.5_f64.powi(scale as i32));
         self.cells
             .iter()
-            .map(|cell| match cell {
-                Cell::Released(value) => match value.checked_mul(self.unit.mantissa()) {
+            .map(|cell| match (cell, binary) {
+                (Cell::Released(value), Some(step)) => *value as f64 * step,
+                (Cell::Released(value), None) => match value.checked_mul(self.unit.mantissa()) {
                     Some(exact) => exact as f64 / unit,
                     None => *value as f64 * self.unit.to_f64(),
                 },
-                Cell::Suppressed | Cell::Undefined => f64::NAN,
+                (Cell::Suppressed | Cell::Undefined, _) => f64::NAN,
             })
             .collect()
     }
@@ -85,6 +89,13 @@ mod tests {
         let floats = value.to_f64();
         assert_eq!((floats[0], floats[2]), (1_234_567.89, -0.01));
         assert!(floats[1].is_nan());
+        let steps: Vec<i128> = vec![1023 << 18 | 3 << 16, -1, (1 << 53) - 1];
+        let binary = ReleasedValue {
+            unit: "0.000003814697265625".parse().expect("2^-18"),
+            cells: steps.iter().map(|step| Cell::Released(*step)).collect(),
+            ..value.clone()
+        };
+        assert_eq!(binary.to_f64(), [1023.75, -(0.5_f64.powi(18)), ((1_i64 << 53) - 1) as f64 / 262_144.0]);
         let json = serde_json::to_string(&value).expect("serialises");
         assert_eq!(serde_json::from_str::<ReleasedValue>(&json).expect("reads back"), value);
     }

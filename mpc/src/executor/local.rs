@@ -5,7 +5,7 @@ use tacit_protocol::program::NodeId;
 
 use super::{Inputs, Value};
 use crate::error::{Error, Result};
-use crate::plan::step::{ColumnPart, Kind, Step, View};
+use crate::plan::step::{ColumnPart, InputPart, Kind, Step, View};
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement};
 
@@ -40,6 +40,34 @@ pub(super) fn column<R: Ring>(
         }
     }
     Ok(Value::Bits(bits))
+}
+
+/// What this side brings to an array that is handed in, or zeros in its place.
+pub(super) fn input<R: Ring>(step: &Step, source: NodeId, part: InputPart, inputs: &dyn Inputs) -> Result<Value<R>> {
+    let changed = |cause: String| Error::Refused { code: Code::new("INPUT_CHANGED"), cause };
+    let given = inputs.array(source);
+    if let Some(given) = given.filter(|given| given.cells() != step.len) {
+        let cause = format!("the array of {source} has {} cells, the plan expects {}", given.cells(), step.len);
+        return Err(changed(cause));
+    }
+    let none = || changed(format!("the array of {source} has no {part:?}"));
+    if step.kind == Kind::Words {
+        let words = match (given, part) {
+            (None, _) => vec![R::ZERO; step.len],
+            (Some(given), InputPart::Data) => given.words().ok_or_else(none)?,
+            (Some(given), InputPart::Share(party)) => given.unsigned(party).ok_or_else(none)?,
+            (Some(_), InputPart::Valid | InputPart::ShareLow(_)) => return Err(none()),
+        };
+        return Ok(Value::Words(Arith { placement: step.placement, words }));
+    }
+    let words = match (given, part) {
+        (None, _) => Vec::new(),
+        (Some(given), InputPart::Data) => given.bits().ok_or_else(none)?.to_vec(),
+        (Some(given), InputPart::Valid) => given.valid().ok_or_else(none)?.to_vec(),
+        (Some(given), InputPart::ShareLow(party)) => given.low(party).ok_or_else(none)?,
+        (Some(_), InputPart::Share(_)) => return Err(none()),
+    };
+    Ok(Value::Bits(Bits::new(step.placement, step.len, words)))
 }
 
 fn row_of(rows: &[u32], place: usize, len: usize) -> Result<usize> {

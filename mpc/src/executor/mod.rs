@@ -12,6 +12,7 @@ use zeroize::Zeroize;
 use crate::arithmetic::{self, Axis, Division, Extreme, Sorting};
 use crate::backend::{Backend, Job, MatrixShape, Needs};
 use crate::error::Result;
+use crate::inputs::Part;
 use crate::offline::Counts;
 use crate::plan::schedule::Schedule;
 use crate::plan::step::{ColumnPart, Kind, RingOp, Step};
@@ -31,6 +32,9 @@ pub trait Inputs {
 
     /// For each row of a join, the row of the owner's table that it comes from.
     fn rows(&self, join: NodeId, owner: tacit_protocol::PartyId) -> Result<Option<&[u32]>>;
+
+    /// What this side brings to an array that is handed in; `None` where it is the other party's.
+    fn array(&self, source: NodeId) -> Option<&Part>;
 }
 
 /// What a run reports as it goes: public numbers only.
@@ -192,6 +196,10 @@ impl Inputs for NoInputs {
     fn rows(&self, _join: NodeId, _owner: tacit_protocol::PartyId) -> Result<Option<&[u32]>> {
         Ok(None)
     }
+
+    fn array(&self, _source: NodeId) -> Option<&Part> {
+        None
+    }
 }
 
 /// The value of a step that is all zero.
@@ -253,6 +261,7 @@ fn run_step<R: Ring, B: Backend<R> + ?Sized>(
     let holds = backend.holds(step.placement);
     let value = match &step.op {
         RingOp::Column { source, column, part } => local::column(step, *source, column, *part, inputs)?,
+        RingOp::Input { source, part } => local::input(step, *source, *part, inputs)?,
         RingOp::Align { value, join } => {
             let Placement::Private(owner) = step.placement else {
                 unreachable!("only values of one owner are aligned")

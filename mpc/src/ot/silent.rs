@@ -33,6 +33,19 @@ pub struct Expected {
     pub offered: [u64; 2],
 }
 
+impl Expected {
+    /// Whether a set-up for this makes transfers in ways that suit the other as well.
+    pub(crate) fn serves(&self, other: Self) -> bool {
+        self.offered.iter().zip(other.offered).all(|(own, other)| chain(*own).len() >= chain(other).len())
+    }
+
+    /// What is expected of a session of which both are expected.
+    #[must_use]
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { offered: [0, 1].map(|party| self.offered[party].max(other.offered[party])) }
+    }
+}
+
 /// The sets of the rounds of a set-up, the last of which goes on; empty where SoftSpoken serves.
 pub(super) fn chain(expected: u64) -> &'static [&'static LpnSet] {
     let small = (S9.outputs() - S9.inputs()) as u64;

@@ -61,9 +61,12 @@ impl Bounds {
     /// What follows from the operands.
     fn inherited(&self, op: &RingOp, len: usize, steps: &[Step]) -> Option<f64> {
         match op {
-            RingOp::Column { .. } | RingOp::Words(_) | RingOp::Fill(_) | RingOp::Bits(_) | RingOp::FillBits(_) => {
-                Some(0.0)
-            }
+            RingOp::Column { .. }
+            | RingOp::Input { .. }
+            | RingOp::Words(_)
+            | RingOp::Fill(_)
+            | RingOp::Bits(_)
+            | RingOp::FillBits(_) => Some(0.0),
             RingOp::Align { value, .. }
             | RingOp::View(value, _)
             | RingOp::ToArith(value)

@@ -119,6 +119,12 @@ fn what(step: &Step) -> String {
             super::step::ColumnPart::Data => format!("column {column} of {source}"),
             super::step::ColumnPart::Valid => format!("nulls of column {column} of {source}"),
         },
+        RingOp::Input { source, part } => match part {
+            super::step::InputPart::Data => format!("input {source}"),
+            super::step::InputPart::Valid => format!("which cells of input {source} are valid"),
+            super::step::InputPart::Share(party) => format!("share of {party} of input {source}"),
+            super::step::InputPart::ShareLow(party) => format!("low shares of {party} of input {source}"),
+        },
         RingOp::Align { join, .. } => format!("rows that matched in {join}"),
         op => op.name().into(),
     }

@@ -55,6 +55,8 @@ pub struct Plan {
     pub checked: bool,
     /// The outputs, in the order of the release spec.
     pub outputs: Vec<PlannedOutput>,
+    /// The values that stay with the parties as shares.
+    pub kept: Vec<PlannedValue>,
     /// The row counts that the plan is for.
     pub sizes: BTreeMap<NodeId, u64>,
     /// What the choice of protocols goes by.
@@ -89,6 +91,25 @@ pub struct PlannedOutput {
     pub gate: Option<usize>,
 }
 
+/// A value that stays with the parties as shares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedValue {
+    /// The node of the main block.
+    pub node: NodeId,
+    /// Its element.
+    pub element: Element,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// What its cells can be, in lattice steps; invalid ones too.
+    pub range: Interval,
+    /// How far they may lie from the plain evaluator's, in lattice steps; none: without bound.
+    pub error: Option<f64>,
+    /// Its place in [`Plan::results`].
+    pub value: usize,
+    /// The place of the bits that say which cells are valid; none: all.
+    pub valid: Option<usize>,
+}
+
 impl PlannedOutput {
     /// How many cells it has.
     pub fn cells(&self) -> usize {
@@ -112,7 +133,20 @@ impl Plan {
     /// `PROGRAM_COST` when there are too many steps or cells, `PROGRAM_ALIGNMENT` for joins that this engine lacks,
     /// `RELEASE_SPEC` when the spec does not fit the program.
     pub fn lower(typed: &TypedProgram, spec: &ReleaseSpec, sizes: &BTreeMap<NodeId, u64>) -> Result<Self> {
-        lower::lower(typed, spec, sizes)
+        lower::lower(typed, spec, sizes, &[])
+    }
+
+    /// The same, where the values of some nodes of the main block stay with the parties as shares.
+    ///
+    /// # Errors
+    /// As [`Plan::lower`].
+    pub fn lower_keeping(
+        typed: &TypedProgram,
+        spec: &ReleaseSpec,
+        sizes: &BTreeMap<NodeId, u64>,
+        kept: &[NodeId],
+    ) -> Result<Self> {
+        lower::lower(typed, spec, sizes, kept)
     }
 
     /// The plan between parties of such profiles.
@@ -159,6 +193,14 @@ impl Plan {
         let whole = (self.word_bits, &self.steps, &self.results, self.checked, outputs, terms);
         let bytes = bincode::encode_to_vec(whole, config).expect("encoding to memory does not fail");
         hash.update(bytes);
+        if !self.kept.is_empty() {
+            let kept = self.kept.iter().map(|kept| {
+                let part = (&kept.element, &kept.shape, kept.range.lo, kept.range.hi);
+                (kept.node, part, kept.value, kept.valid)
+            });
+            let bytes = bincode::encode_to_vec(kept.collect::<Vec<_>>(), config);
+            hash.update(bytes.expect("encoding to memory does not fail"));
+        }
         hash.finalize().into()
     }
 

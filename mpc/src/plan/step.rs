@@ -4,6 +4,7 @@
 //! has a [`Placement`], which decides what it costs: what is public, or private to one party, is computed locally.
 
 use bincode::Encode;
+use tacit_protocol::PartyId;
 use tacit_protocol::program::NodeId;
 
 use crate::backend::Repeat;
@@ -36,6 +37,26 @@ pub enum ColumnPart {
     Data,
     /// Which cells are not null.
     Valid,
+}
+
+/// Which part of an array that is handed in a step reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode)]
+pub enum InputPart {
+    /// The cells, or this party's shares of them, in words of the plan's width or wider.
+    Data,
+    /// Shares of which cells are valid.
+    Valid,
+    /// A party's own shares in words of 64 bits as numbers from 0, known to it, for a plan of wider words: those of party
+    /// 0 shifted by [`InputPart::SHIFT`].
+    Share(PartyId),
+    /// Whether the topmost bit of those is 0.
+    ShareLow(PartyId),
+}
+
+impl InputPart {
+    /// What is added to a value in shares of 64 bits so that it is from 0 to 2^63, where the topmost bits of the shares
+    /// tell whether their sum wraps.
+    pub const SHIFT: u64 = 1 << 62;
 }
 
 /// A strided selection of cells: cell `i` of the result, at index `(i_0, i_1, ...)` of `shape` in row-major order, is
@@ -214,6 +235,13 @@ pub enum RingOp {
         /// Whether the place is the result.
         place: bool,
     },
+    /// A part of an array that is handed in.
+    Input {
+        /// The node of the program that takes it.
+        source: NodeId,
+        /// Which part.
+        part: InputPart,
+    },
 }
 
 impl RingOp {
@@ -222,6 +250,7 @@ impl RingOp {
         matches!(
             self,
             Self::Column { .. }
+                | Self::Input { .. }
                 | Self::Align { .. }
                 | Self::Words(_)
                 | Self::Fill(_)
@@ -239,7 +268,12 @@ impl RingOp {
     /// The values that it reads.
     pub fn operands(&self) -> Vec<ValueId> {
         match self {
-            Self::Column { .. } | Self::Words(_) | Self::Fill(_) | Self::Bits(_) | Self::FillBits(_) => Vec::new(),
+            Self::Column { .. }
+            | Self::Input { .. }
+            | Self::Words(_)
+            | Self::Fill(_)
+            | Self::Bits(_)
+            | Self::FillBits(_) => Vec::new(),
             Self::Align { value, .. }
             | Self::View(value, _)
             | Self::Sum { value, .. }
@@ -266,7 +300,12 @@ impl RingOp {
     #[must_use]
     pub(super) fn map_operands(mut self, map: impl Fn(ValueId) -> ValueId) -> Self {
         match &mut self {
-            Self::Column { .. } | Self::Words(_) | Self::Fill(_) | Self::Bits(_) | Self::FillBits(_) => {}
+            Self::Column { .. }
+            | Self::Input { .. }
+            | Self::Words(_)
+            | Self::Fill(_)
+            | Self::Bits(_)
+            | Self::FillBits(_) => {}
             Self::Align { value, .. }
             | Self::View(value, _)
             | Self::Sum { value, .. }
@@ -319,6 +358,7 @@ impl RingOp {
             Self::Sort { .. } => "sort",
             Self::Largest { place: false, .. } => "largest",
             Self::Largest { place: true, .. } => "place_of_largest",
+            Self::Input { .. } => "input",
         }
     }
 }

@@ -80,7 +80,7 @@ impl std::fmt::Debug for OutputShares {
 }
 
 impl OutputShares {
-    pub(super) fn new<R: Ring>(plan: &Plan, seat: &dyn Seat, results: &Results<R>) -> Self {
+    pub(crate) fn new<R: Ring>(plan: &Plan, seat: &dyn Seat, results: &Results<R>) -> Self {
         let in_range = plan.checked.then(|| bit_share(seat, results.bits(0)).first().copied().unwrap_or(0) & 1);
         let outputs = plan.outputs.iter().map(|output| {
             let value = if output.is_bits() {
@@ -151,7 +151,7 @@ impl OutputShares {
     ///
     /// # Errors
     /// `OUT_OF_RANGE` on both sides when a promised range was broken.
-    pub(super) fn check_ranges(&mut self, channel: &mut dyn Channel) -> Result<()> {
+    pub(crate) fn check_ranges(&mut self, channel: &mut dyn Channel) -> Result<()> {
         let Some(own) = self.in_range.take() else { return Ok(()) };
         channel.enter("range check");
         let mut theirs = [0];

@@ -103,6 +103,17 @@ impl<'c, R: Ring, C: Correlations> TwoParty<'c, R, C> {
         Self { stock, ..self }
     }
 
+    /// Where an earlier side of the same correlations left off ([`TwoParty::tweak`]), so that no tweak comes twice.
+    #[must_use]
+    pub fn with_tweak(self, tweak: u128) -> Self {
+        Self { tweak, ..self }
+    }
+
+    /// The first tweak that is not used yet.
+    pub fn tweak(&self) -> u128 {
+        self.tweak
+    }
+
     /// The channel, for its counters.
     pub fn channel(&mut self) -> &mut dyn Channel {
         &mut *self.channel

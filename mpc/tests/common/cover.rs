@@ -301,5 +301,7 @@ fn name(op: &Op) -> &'static str {
         Op::Loop { .. } => "loop",
         Op::Item { .. } => "item",
         Op::Assume { .. } => "assume",
+        // Jobs have none; the tests of direct sessions reach it.
+        Op::Input { .. } => "input",
     }
 }

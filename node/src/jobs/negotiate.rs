@@ -230,6 +230,11 @@ pub fn typed(proposal: &Proposal) -> Result<TypedProgram, Failure> {
         .iter()
         .map(|dataset| (dataset.name.clone(), Dataset { owner: dataset.owner, schema: dataset.schema.clone() }))
         .collect();
+    if let Some(node) = program.handed_in() {
+        let message = format!("{node} of the program is an array that is handed in; a job reads datasets");
+        let next = "read a column of a dataset, or run the program in a direct session.";
+        return Err(Failure::new(Code::new("PROGRAM_INPUT"), message, next));
+    }
     Ok(infer(program, &datasets)?)
 }
 

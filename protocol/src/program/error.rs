@@ -187,7 +187,7 @@ impl ProgramError {
             Self::Size { .. } => "Choose sizes that hold for every number of rows.".into(),
             Self::DuplicateKeys { .. } => "Keep one row a key, then add the dataset again.".into(),
             Self::OutOfRange { .. } => "Widen the declared range, or filter out what lies beyond it.".into(),
-            Self::Input { .. } => "Import the table again, so that schema and data agree.".into(),
+            Self::Input { .. } => "Declare what the data are, or import the table again.".into(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod dim;
 pub mod disclosure;
 pub mod error;
 pub mod infer;
+mod input;
 pub mod plain;
 pub mod release;
 pub mod rules;
@@ -28,7 +29,8 @@ mod tests;
 
 pub use dim::DimOverflow;
 pub use error::{Place, ProgramError};
-pub use infer::{TypedBlock, TypedProgram, infer};
+pub use infer::{TypedBlock, TypedProgram, infer, infer_operation};
+pub use input::{InputSource, NARROW_SHARE_BITS, Shares};
 
 use std::collections::BTreeMap;
 
@@ -390,6 +392,20 @@ pub enum Op {
         /// The largest value.
         hi: Number,
     },
+    /// An array that is handed in at the run and is no column of a dataset. Direct sessions run programs with it; a job
+    /// of a node reads datasets, and is refused with it.
+    Input {
+        /// Who brings its cells.
+        from: InputSource,
+        /// Its type: bool, int64, decimal or float64.
+        element: Element,
+        /// The shape, all sizes fixed.
+        shape: Vec<u64>,
+        /// The least value that a valid cell may have; its owner checks it before anything is sent.
+        lo: Number,
+        /// The largest.
+        hi: Number,
+    },
 }
 
 impl Op {
@@ -401,7 +417,8 @@ impl Op {
             | Self::Full { .. }
             | Self::Arange { .. }
             | Self::Size { .. }
-            | Self::Parameter { .. } => Vec::new(),
+            | Self::Parameter { .. }
+            | Self::Input { .. } => Vec::new(),
             Self::Join { left, right, .. } | Self::Binary { left, right, .. } | Self::MatMul { left, right } => {
                 vec![*left, *right]
             }

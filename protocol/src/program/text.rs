@@ -10,7 +10,7 @@ use crate::Number;
 use crate::program::infer::range::describe;
 use crate::program::infer::shape::show;
 use crate::program::types::{ArrayType, Validity, ValueType};
-use crate::program::{Alignment, Node, NodeId, Op, TypedBlock, TypedProgram};
+use crate::program::{Alignment, InputSource, Node, NodeId, Op, TypedBlock, TypedProgram};
 
 /// The column where types begin, unless an operation is longer.
 const TYPES_AT: usize = 56;
@@ -106,6 +106,10 @@ fn operation(op: &Op) -> String {
         }
         Op::Item { of, index } => format!("item {index} of {of}"),
         Op::Assume { value, lo, hi } => format!("assume {value} in [{lo}, {hi}]"),
+        Op::Input { from: InputSource::Party(party), lo, hi, .. } => format!("input of {party} in [{lo}, {hi}]"),
+        Op::Input { from: InputSource::Shares(shares), lo, hi, .. } => {
+            format!("input as shares of {} bits in [{lo}, {hi}]", shares.word_bits)
+        }
     }
 }
 

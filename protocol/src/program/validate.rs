@@ -2,7 +2,8 @@
 //! every reference leads backwards, every loop body is used once, nothing is too large.
 
 use crate::program::{
-    Block, BlockId, Dim, Node, NodeId, Op, Output, PROGRAM_VERSION, Place, Program, ProgramError, limits,
+    Block, BlockId, Dim, InputSource, Node, NodeId, Op, Output, PROGRAM_VERSION, Place, Program, ProgramError, Shares,
+    limits,
 };
 use crate::schema::Element;
 
@@ -193,6 +194,18 @@ fn check_op(place: &dyn Fn() -> Place, block: Option<BlockId>, op: &Op) -> Resul
     match op {
         Op::Load { .. } | Op::Join { .. } | Op::Filter { .. } | Op::Column { .. } if inside => {
             fail("a loop body reads no tables", "Capture the columns that it needs.")
+        }
+        Op::Input { .. } if inside => fail("a loop body takes no arrays", "Capture the arrays that it needs."),
+        Op::Input { from, element, shape, .. } => {
+            limit("dimensions", shape.len(), limits::RANK)?;
+            check_element(place, element)?;
+            if matches!(element, Element::Date | Element::Category { .. } | Element::Key) {
+                return fail("an array that is handed in has numbers or bools", "Import a table for other types.");
+            }
+            match from {
+                InputSource::Shares(Shares { word_bits: 64 | 128, .. }) | InputSource::Party(_) => Ok(()),
+                InputSource::Shares(_) => fail("shares have words of 64 or 128 bits", "Name the width of the words."),
+            }
         }
         Op::Parameter { .. } if !inside => fail("only a loop body has parameters", "Name the value itself."),
         Op::Loop { trips, carried, captured, .. } => {

@@ -173,6 +173,27 @@ impl NoiseChannel {
         }
     }
 
+    /// Waits until all that was sent is with the operating system, so that it arrives even if this process ends.
+    ///
+    /// # Errors
+    /// Those of a send.
+    pub fn settle(&mut self) -> Result<()> {
+        self.flush()?;
+        self.lane.outbox.wait_until_idle(self.patience()).map_err(|end| self.failure(end))
+    }
+
+    /// Tells the peer that nothing follows, and does not wait for it to say the same.
+    ///
+    /// # Errors
+    /// Those of a send.
+    pub fn leave(mut self) -> Result<Traffic> {
+        self.enter("closing");
+        self.flush()?;
+        self.seal(&[])?;
+        self.lane.outbox.wait_until_idle(self.patience()).map_err(|end| self.failure(end))?;
+        Ok(self.traffic())
+    }
+
     fn excess(&self) -> Error {
         Error::deviation("PROTOCOL_EXCESS", self.step, "the peer sent more than the plan receives")
     }

@@ -7,6 +7,7 @@
 
 mod check;
 mod elementwise;
+mod input;
 mod lattice;
 mod normal;
 mod reduce;
@@ -83,11 +84,24 @@ pub(super) struct Lowering<'a> {
     chosen: &'a BTreeSet<normal::Site>,
     /// Those that have one.
     sites: BTreeSet<normal::Site>,
+    /// Whether the plan's words are wider than those of shares in words of 64 bits, which are then taken up into them.
+    wide: bool,
+    /// Whether there are such shares.
+    narrow_shares: bool,
 }
 
 impl<'a> Lowering<'a> {
     fn new(typed: &'a TypedProgram, sizes: &'a BTreeMap<NodeId, u64>, chosen: &'a BTreeSet<normal::Site>) -> Self {
-        Self { typed, sizes, build: Builder::default(), violations: Vec::new(), chosen, sites: BTreeSet::new() }
+        Self {
+            typed,
+            sizes,
+            build: Builder::default(),
+            violations: Vec::new(),
+            chosen,
+            sites: BTreeSet::new(),
+            wide: false,
+            narrow_shares: false,
+        }
     }
 
     fn refuse<T>(&self, code: &'static str, cause: impl std::fmt::Display) -> Result<T> {
@@ -247,6 +261,10 @@ impl<'a> Lowering<'a> {
                 let value = operand(self, 0, *value)?;
                 self.windows(&value, usize::from(*axis), *size as usize)?
             }
+            Op::Input { from, .. } => match block.array(id) {
+                Some(array) => self.input(id, from, array)?,
+                None => return self.refuse("PROGRAM_MALFORMED", "an input is an array"),
+            },
             Op::Parameter { index } => match parameters.get(*index as usize) {
                 Some(parameter) => parameter.clone(),
                 None => return self.refuse("PROGRAM_MALFORMED", format!("there is no parameter {index}")),

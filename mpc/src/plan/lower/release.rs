@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::offline::Ready;
 use crate::plan::build::Finished;
 use crate::plan::step::ValueId;
-use crate::plan::{Plan, PlannedOutput};
+use crate::plan::{Plan, PlannedOutput, PlannedValue};
 use crate::two_party::Pace;
 
 /// The widest value in words of 64 and of 128 bits: two bits are left for the truncation's proof.
@@ -25,14 +25,22 @@ const WORD_BITS: [(u32, u32); 2] = [(62, 64), (126, 128)];
 /// How many products are tried in their other form: each try lowers the program once more.
 const MAX_TRIES: usize = 8;
 
+/// The nodes of the main block whose values stay with the parties as shares.
+type Kept<'a> = &'a [NodeId];
+
 /// Lowers a program, its release and the row counts of each load and join to a plan.
-pub(in crate::plan) fn lower(typed: &TypedProgram, spec: &ReleaseSpec, sizes: &BTreeMap<NodeId, u64>) -> Result<Plan> {
+pub(in crate::plan) fn lower(
+    typed: &TypedProgram,
+    spec: &ReleaseSpec,
+    sizes: &BTreeMap<NodeId, u64>,
+    kept: &[NodeId],
+) -> Result<Plan> {
     let mut chosen = BTreeSet::new();
-    let (mut plan, sites) = lower_choosing(typed, spec, sizes, &chosen)?;
+    let (mut plan, sites) = lower_choosing(typed, (spec, kept), sizes, &chosen)?;
     for site in sites.into_iter().take(MAX_TRIES) {
         chosen.insert(site);
         // What does not fit in this form stays in the other.
-        match lower_choosing(typed, spec, sizes, &chosen) {
+        match lower_choosing(typed, (spec, kept), sizes, &chosen) {
             Ok((other, _)) if improves(&other, &plan)? => plan = other,
             _ => {
                 chosen.remove(&site);
@@ -56,11 +64,25 @@ fn improves(plan: &Plan, other: &Plan) -> Result<bool> {
 /// A plan with some products in their other form, and the products that have one.
 fn lower_choosing(
     typed: &TypedProgram,
-    spec: &ReleaseSpec,
+    leaves: (&ReleaseSpec, Kept<'_>),
     sizes: &BTreeMap<NodeId, u64>,
     chosen: &BTreeSet<Site>,
 ) -> Result<(Plan, BTreeSet<Site>)> {
-    let mut lowering = Lowering::new(typed, sizes, chosen);
+    let lowering = Lowering::new(typed, sizes, chosen);
+    let (plan, sites, narrow_shares) = lower_in_words(lowering, leaves)?;
+    if !narrow_shares || plan.word_bits == 64 {
+        return Ok((plan, sites));
+    }
+    let lowering = Lowering { wide: true, ..Lowering::new(typed, sizes, chosen) };
+    let (plan, sites, _) = lower_in_words(lowering, leaves)?;
+    Ok((Plan { word_bits: 128, ..plan }, sites))
+}
+
+/// The same for words of one width; also tells whether there are shares in words of 64 bits.
+fn lower_in_words(
+    mut lowering: Lowering<'_>,
+    (spec, kept): (&ReleaseSpec, Kept<'_>),
+) -> Result<(Plan, BTreeSet<Site>, bool)> {
     let values = lowering.main()?;
     let in_range = lowering.in_range();
     let mut outputs = Vec::with_capacity(spec.outputs.len());
@@ -72,6 +94,7 @@ fn lower_choosing(
         results.extend(gate);
         outputs.push(planned);
     }
+    let kept = kept.iter().map(|node| lowering.keep(*node, &values, &mut results)).collect::<Result<Vec<_>>>()?;
     let (widest, node) = lowering.build.widest;
     let Some((_, word_bits)) = WORD_BITS.into_iter().find(|(most, _)| widest <= *most) else {
         lowering.build.node = node;
@@ -80,8 +103,9 @@ fn lower_choosing(
     };
     let Finished { steps, errors, notes, roots: results } = lowering.build.finish(&results);
     let checked = in_range.is_some();
-    let (sizes, pace, ready) = (sizes.clone(), Pace::default(), Ready::default());
-    Ok((Plan { word_bits, steps, errors, notes, results, checked, outputs, sizes, pace, ready }, lowering.sites))
+    let (sizes, pace, ready) = (lowering.sizes.clone(), Pace::default(), Ready::default());
+    let plan = Plan { word_bits, steps, errors, notes, results, checked, outputs, kept, sizes, pace, ready };
+    Ok((plan, lowering.sites, lowering.narrow_shares))
 }
 
 impl Lowering<'_> {
@@ -102,6 +126,18 @@ impl Lowering<'_> {
         let total = self.build.linear_many(&counts);
         let width = self.width(Interval { lo: 0, hi: most });
         Some(self.build.is_zero(total, width))
+    }
+
+    /// A value that stays with the parties, as it is.
+    fn keep(&mut self, node: NodeId, values: &[Lowered], results: &mut Vec<ValueId>) -> Result<PlannedValue> {
+        self.build.node = Some(node);
+        let value = self.array(values, node)?;
+        let place = results.len();
+        results.push(value.data);
+        results.extend(value.valid);
+        let valid = value.valid.map(|_| place + 1);
+        let Array { element, shape, range, error, .. } = value;
+        Ok(PlannedValue { node, element, shape, range, error, value: place, valid })
     }
 
     /// The gated value and its gate bits; no gate bits where every cell is released for certain.

@@ -146,6 +146,24 @@ fn the_owner_derives_what_each_party_learns_and_its_own_gate() {
 }
 
 #[test]
+fn a_job_takes_no_array_that_is_handed_in() {
+    let mut proposal = proposal();
+    let JobCode::Program(program) = &mut proposal.code else { panic!("a program") };
+    program.push(tacit_protocol::program::Op::Input {
+        from: tacit_protocol::program::InputSource::Party(PartyId::ZERO),
+        element: Element::Int64,
+        shape: vec![3],
+        lo: 0.into(),
+        hi: 1.into(),
+    });
+    let refused = typed(&proposal).expect_err("a job reads datasets");
+    assert_eq!(refused.code.as_str(), "PROGRAM_INPUT");
+    assert!(refused.message.contains("handed in") && refused.next.contains("direct session"), "{refused:?}");
+    // The owner refuses it too, whatever its proposer did.
+    assert_eq!(code(&proposal, &shop()), "PROGRAM_INPUT");
+}
+
+#[test]
 fn chk_205_a_forbidden_dataset_is_answered_like_one_that_is_not_there() {
     let hidden = SHOP.replace(r#"["banque"]"#, "[]");
     let hidden = BTreeMap::from([("customers", data(&hidden, "frequency"))]);

@@ -85,6 +85,7 @@ pub fn analyse_with_affiliates(
 ) -> Result<Analysis, Vec<Refusal>> {
     let labels = transfer::labels(typed);
     let mut refusals = uses::check(&labels, rules);
+    refusals.extend(handed_in(&labels));
     let coalitions = coalitions(typed, receivers, affiliates);
     let judges = coalitions.iter().map(|coalition| Judge { labels: &labels, rules, coalition }).collect::<Vec<_>>();
     refusals.extend(judges.iter().flat_map(Judge::single));
@@ -104,6 +105,15 @@ pub fn analyse_with_affiliates(
     let release = spec(&labels, rules, receivers, parts, &grids);
     let learned = report::learned(&labels, &release, receivers, affiliates);
     Ok(Analysis { release, learned })
+}
+
+/// Policies speak of datasets: of an array that is handed in nothing is known that could be judged.
+fn handed_in(labels: &Labels<'_>) -> Option<Refusal> {
+    let node = labels.typed.program().handed_in()?;
+    let cause =
+        format!("{} is an array that is handed in, about which no policy says anything", judge::describe(labels, node));
+    let change = "read a column of a dataset, or run the program in a direct session".into();
+    Some(judge::refusal(labels, "", Code::new("PROGRAM_INPUT"), "inputs".into(), cause, change))
 }
 
 /// One coalition a receiver: itself, and those that it shares with.

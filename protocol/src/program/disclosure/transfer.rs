@@ -174,7 +174,8 @@ impl Labels<'_> {
                 self.repeat(&mut label, node, *body, &initial, captured);
             }
             Op::Item { of, index } => label = self.item(label, *of, *index),
-            Op::Parameter { .. } => label.terms = None,
+            // The analysis refuses programs with arrays that are handed in before anything depends on this.
+            Op::Parameter { .. } | Op::Input { .. } => label.terms = None,
         }
         label
     }
@@ -318,6 +319,7 @@ impl Labels<'_> {
             }
             Op::Item { index, .. } => format!("item {index}"),
             Op::Assume { .. } => "assume".into(),
+            Op::Input { .. } => format!("input {}", self.labels.len()),
         };
         let mut parts: Vec<&[u8]> = vec![detail.as_bytes(), sizes.as_bytes()];
         parts.extend(operands.iter().map(Digest::as_slice));

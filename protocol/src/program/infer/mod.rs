@@ -147,6 +147,32 @@ pub fn infer(program: &Program, datasets: &BTreeMap<DatasetName, Dataset>) -> Re
     })
 }
 
+/// The type of one array operation, which names its operands by their places in `operands`: each with the operation that
+/// it comes from, as rules look at constants, and its type. For programs that grow while they are written, as [`infer`]
+/// types whole ones.
+///
+/// # Errors
+/// As [`infer`]; the place of an error is the one behind the operands, with `name`.
+pub fn infer_operation(op: &Op, name: Option<&str>, operands: &[(&Op, &ArrayType)]) -> Result<ArrayType, ProgramError> {
+    let known = |op: &Op| matches!(op, Op::Constant { .. } | Op::Full { .. });
+    let stand_in = |op: &Op| if known(op) { op.clone() } else { Op::Parameter { index: 0 } };
+    let nodes: Vec<Node> = operands.iter().map(|(op, _)| Node { op: stand_in(op), name: None }).collect();
+    let types = operands.iter().map(|(_, array)| ValueType::Array((*array).clone())).collect();
+    let done = TypedBlock { types, lattices: Vec::new() };
+    let node = NodeId(u32::try_from(operands.len()).unwrap_or(u32::MAX));
+    let place = Place { block: None, node, name: name.map(str::to_owned) };
+    let here = Here { place, nodes: &nodes, done: &done };
+    if let Some(beyond) = op.operands().iter().find(|operand| operand.index() >= operands.len()) {
+        return Err(
+            here.type_error(format!("it reads {beyond}, which is not there"), "Name its operands by their places.")
+        );
+    }
+    let rule = rules::Rule { here: &here, rows: &BTreeMap::new() };
+    let typed = rule.apply(op)?;
+    rule.check_cells(&typed.array)?;
+    Ok(typed.array)
+}
+
 /// What inference knows on its way.
 struct Inference<'a> {
     program: &'a Program,

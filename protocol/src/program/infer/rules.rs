@@ -8,7 +8,7 @@ use super::shape::{broadcast, show};
 use super::{Here, arithmetic, arrange, order, reduce};
 use crate::Number;
 use crate::program::types::{ArrayType, Interval, Validity, ValueType};
-use crate::program::{Alignment, Binary, Dim, NodeId, Op, ProgramError, Unary, limits};
+use crate::program::{Alignment, Binary, Dim, InputSource, NodeId, Op, ProgramError, Unary, limits};
 use crate::schema::Element;
 
 /// What the rules look at.
@@ -59,6 +59,7 @@ impl Rule<'_> {
             Op::Cumsum { value, axis } => reduce::cumulate(self, *value, *axis),
             Op::Item { of, index } => self.item(*of, *index),
             Op::Assume { value, lo, hi } => self.assume(*value, *lo, *hi),
+            Op::Input { from, element, shape, lo, hi } => self.input(from, element, shape, [*lo, *hi]),
             Op::Load { .. }
             | Op::Join { .. }
             | Op::Filter { .. }
@@ -283,6 +284,29 @@ impl Rule<'_> {
             return Err(self.here.range_error(cause, "Assume a range that the value can have."));
         };
         Ok(Typed { array: ArrayType { range, ..array.clone() }, lattices: vec![array.element.clone()] })
+    }
+
+    fn input(
+        &self,
+        from: &InputSource,
+        element: &Element,
+        shape: &[u64],
+        [lo, hi]: [Number; 2],
+    ) -> Result<Typed, ProgramError> {
+        let most = from.most_bits();
+        let fits = |range: &Interval| {
+            range.fits(element)
+                && range.bits() <= most
+                && (*element != Element::Bool || range.meet(BOOL) == Some(*range))
+        };
+        let Some(range) = Interval::between(element, lo, hi).filter(fits) else {
+            let cause =
+                format!("no values of {} lie in [{lo}, {hi}], or they take more than {most} bits", element.name());
+            return Err(self.here.range_error(cause, "Declare the least and the largest value that it can have."));
+        };
+        let shape = shape.iter().map(|size| Dim::fixed(*size)).collect();
+        let array = ArrayType { element: element.clone(), shape, range, validity: from.validity(), public: false };
+        Ok(Typed { array, lattices: Vec::new() })
     }
 
     /// The range that a program declares for values of an element.

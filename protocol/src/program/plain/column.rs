@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::value::float_unit;
 use crate::program::ProgramError;
 use crate::program::infer::range::describe;
+use crate::program::infer::shape::show;
 use crate::program::infer::table::column_range;
+use crate::program::types::{ArrayType, Interval, Validity};
 use crate::schema::{ColumnSchema, Element};
 
 /// A table in the clear: its columns by name.
@@ -104,26 +106,85 @@ impl std::fmt::Debug for EncodedColumn {
 /// fault, from 0, but not its value. Keys have no encoding.
 pub fn encode(column: &PlainColumn, schema: &ColumnSchema) -> Result<EncodedColumn, ProgramError> {
     let error = |cause: String| ProgramError::Input { cause: format!("column {:?}: {cause}", schema.name) };
-    let mistyped = || error(format!("the data are not {}", schema.element.name()));
     let range = column_range(schema).ok_or_else(|| error("no range is declared".into()))?;
     let validity = validity(column, schema)?;
+    let values = match cells(&column.data, &validity, &schema.element, range) {
+        Ok(values) => values,
+        Err(Misfit::Type) => return Err(error(format!("the data are not {}", schema.element.name()))),
+        Err(Misfit::Cell(row)) => {
+            return Err(error(format!("row {row} is beyond the declared {}", describe(&range, &schema.element))));
+        }
+    };
+    Ok(EncodedColumn { values, validity })
+}
+
+/// The cells of an array that is handed in, in lattice units of its type, whose shape is fixed.
+///
+/// # Errors
+/// [`ProgramError::Input`] when type, size or a value are not as the type declares; it names the array, the index of the
+/// first cell at fault and what is declared, but not its value.
+pub fn encode_array(column: &PlainColumn, name: &str, array: &ArrayType) -> Result<EncodedColumn, ProgramError> {
+    let error = |cause: String| ProgramError::Input { cause: format!("array {name:?}: {cause}") };
+    let shape: Vec<usize> = array.shape.iter().filter_map(|dim| usize::try_from(dim.as_fixed()?).ok()).collect();
+    if shape.len() != array.shape.len() || shape.iter().product::<usize>() != column.data.len() {
+        return Err(error(format!("{} cells do not fill the shape {}", column.data.len(), show(&array.shape))));
+    }
+    let validity = column.validity.clone().unwrap_or_else(|| vec![true; column.data.len()]);
+    if validity.len() != column.data.len() || (array.validity == Validity::AllTrue && validity.contains(&false)) {
+        return Err(error("its cells are not all valid".into()));
+    }
+    match cells(&column.data, &validity, &array.element, array.range) {
+        Ok(values) => Ok(EncodedColumn { values, validity }),
+        Err(Misfit::Type) => Err(error(format!("the data are not {}", array.element.name()))),
+        Err(Misfit::Cell(place)) => {
+            let index = index_of(place, &shape);
+            Err(error(format!("the cell {index:?} is beyond the declared {}", describe(&array.range, &array.element))))
+        }
+    }
+}
+
+/// The index of a cell from its place in row-major order.
+fn index_of(place: usize, shape: &[usize]) -> Vec<usize> {
+    let mut rest = place;
+    let mut index: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|size| {
+            let at = rest % size;
+            rest /= size;
+            at
+        })
+        .collect();
+    index.reverse();
+    index
+}
+
+/// Why data are not what was declared.
+enum Misfit {
+    /// They are of another type.
+    Type,
+    /// The first cell, by its place in row-major order, that is beyond the range, or is no number.
+    Cell(usize),
+}
+
+/// Cells in lattice units, invalid ones as the value of the range next to 0.
+fn cells(data: &PlainData, validity: &[bool], element: &Element, range: Interval) -> Result<Vec<i128>, Misfit> {
     let filler = 0.clamp(range.lo, range.hi);
-    let cell: Box<dyn Fn(usize) -> Option<i128>> = match (&column.data, &schema.element) {
+    let cell: Box<dyn Fn(usize) -> Option<i128> + '_> = match (data, element) {
         (PlainData::Bool(cells), Element::Bool) => Box::new(|row| Some(i128::from(cells[row]))),
         (PlainData::Int64(cells), Element::Int64) => Box::new(|row| Some(i128::from(cells[row]))),
         (PlainData::Decimal(cells), Element::Decimal { .. }) => Box::new(|row| Some(cells[row])),
         (PlainData::Float64(cells), Element::Float64) => Box::new(|row| fixed(cells[row])),
         (PlainData::Date(cells), Element::Date) => Box::new(|row| Some(i128::from(cells[row]))),
         (PlainData::Category(cells), Element::Category { .. }) => Box::new(|row| Some(i128::from(cells[row]))),
-        _ => return Err(mistyped()),
+        _ => return Err(Misfit::Type),
     };
     let mut values = Vec::with_capacity(validity.len());
     for (row, valid) in validity.iter().enumerate() {
         let value = if *valid { cell(row).filter(|value| range.contains(*value)) } else { Some(filler) };
-        let beyond = || error(format!("row {row} is beyond the declared {}", describe(&range, &schema.element)));
-        values.push(value.ok_or_else(beyond)?);
+        values.push(value.ok_or(Misfit::Cell(row))?);
     }
-    Ok(EncodedColumn { values, validity })
+    Ok(values)
 }
 
 /// Which cells are valid, as the schema allows.

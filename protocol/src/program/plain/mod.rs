@@ -24,7 +24,7 @@ use crate::program::types::ValueType;
 use crate::program::{BlockId, DatasetName, NodeId, Op, Place, ProgramError, TypedBlock, TypedProgram};
 use crate::schema::Element;
 
-pub use column::{EncodedColumn, PlainColumn, PlainData, PlainTable, encode};
+pub use column::{EncodedColumn, PlainColumn, PlainData, PlainTable, encode, encode_array};
 pub use value::{Cells, PlainValue};
 
 use table::Table;
@@ -39,18 +39,33 @@ pub fn evaluate(
     typed: &TypedProgram,
     tables: &BTreeMap<DatasetName, PlainTable>,
 ) -> Result<Vec<PlainValue>, ProgramError> {
+    evaluate_with(typed, tables, &BTreeMap::new())
+}
+
+/// The same with the arrays that are handed in, by their nodes, in row-major order.
+///
+/// # Errors
+/// As [`evaluate`], and [`ProgramError::Input`] when an array is missing or not what its node declares.
+pub fn evaluate_with(
+    typed: &TypedProgram,
+    tables: &BTreeMap<DatasetName, PlainTable>,
+    arrays: &PlainArrays,
+) -> Result<Vec<PlainValue>, ProgramError> {
     let outputs: Vec<NodeId> = typed.program().outputs.iter().map(|output| output.value).collect();
-    let trace = run(typed, tables, &outputs, false)?;
+    let trace = run(typed, tables, arrays, &outputs, false)?;
     let value = |node: &NodeId| trace.array(*node).cloned().expect("inference: outputs are arrays");
     Ok(outputs.iter().map(value).collect())
 }
+
+/// The arrays that are handed in, by their nodes, in row-major order.
+pub type PlainArrays = BTreeMap<NodeId, PlainColumn>;
 
 /// All values of the main block on these tables.
 ///
 /// # Errors
 /// As [`evaluate`].
 pub fn trace(typed: &TypedProgram, tables: &BTreeMap<DatasetName, PlainTable>) -> Result<Trace, ProgramError> {
-    run(typed, tables, &[], true)
+    run(typed, tables, &BTreeMap::new(), &[], true)
 }
 
 /// The values of the main block of a program.
@@ -90,10 +105,11 @@ enum Value {
 fn run(
     typed: &TypedProgram,
     tables: &BTreeMap<DatasetName, PlainTable>,
+    arrays: &PlainArrays,
     outputs: &[NodeId],
     keep_all: bool,
 ) -> Result<Trace, ProgramError> {
-    let mut run = Run { typed, tables, rows: BTreeMap::new() };
+    let mut run = Run { typed, tables, arrays, rows: BTreeMap::new() };
     let keep = |node: NodeId| keep_all || outputs.contains(&node);
     let values = run.block(None, typed.main(), &[], &keep)?;
     Ok(Trace { values, rows: run.rows })
@@ -102,6 +118,7 @@ fn run(
 struct Run<'a> {
     typed: &'a TypedProgram,
     tables: &'a BTreeMap<DatasetName, PlainTable>,
+    arrays: &'a PlainArrays,
     /// Rows of each Load and Join so far.
     rows: BTreeMap<NodeId, u64>,
 }
@@ -252,6 +269,7 @@ impl Run<'_> {
                 }
                 value.clone()
             }
+            Op::Input { .. } => self.input(here)?,
             Op::Load { .. }
             | Op::Join { .. }
             | Op::Filter { .. }
@@ -260,6 +278,16 @@ impl Run<'_> {
             | Op::Loop { .. }
             | Op::Item { .. } => unreachable!("these are no array operations"),
         })
+    }
+
+    fn input(&self, here: &Here<'_>) -> Result<PlainValue, ProgramError> {
+        let place = here.place().to_string();
+        let given = self
+            .arrays
+            .get(&here.id)
+            .ok_or_else(|| ProgramError::Input { cause: format!("array {place:?}: it was not handed in") })?;
+        let array = here.types.array(here.id).expect("inference: an input is an array");
+        Ok(PlainValue::encoded(&array.element, &self.shape(&array.shape)?, encode_array(given, &place, array)?))
     }
 
     fn shape(&self, shape: &[crate::program::Dim]) -> Result<Vec<usize>, ProgramError> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use ndarray::{ArrayD, IxDyn};
 
 use super::column::{self, PlainColumn, PlainData, PlainTable, encode};
-use super::value::{Cells, PlainValue, float_unit};
+use super::value::{Cells, PlainValue};
 use crate::program::infer::table::find_column;
 use crate::program::types::TableType;
 use crate::program::{Alignment, DatasetName, ProgramError, TypedProgram};
@@ -54,14 +54,8 @@ fn column(column: &PlainColumn, schema: &ColumnSchema) -> Result<Column, Program
         return Ok(Column::Keys(keys.collect()));
     }
     let encoded = encode(column, schema)?;
-    let shape = IxDyn(&[encoded.values.len()]);
-    let values = ArrayD::from_shape_vec(shape.clone(), encoded.values).expect("one axis holds all cells");
-    let cells = match schema.element {
-        Element::Float64 => Cells::Real(values.mapv(|cell| cell as f64 / float_unit())),
-        _ => Cells::Exact(values),
-    };
-    let validity = ArrayD::from_shape_vec(shape, encoded.validity).expect("one bit a cell");
-    Ok(Column::Values(Box::new(PlainValue { element: schema.element.clone(), cells, validity })))
+    let rows = encoded.values.len();
+    Ok(Column::Values(Box::new(PlainValue::encoded(&schema.element, &[rows], encoded))))
 }
 
 /// The rows of both sides whose keys are equal, in the order of the keys. A private join has as many rows as the

@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayD, IxDyn};
 
+use super::column::EncodedColumn;
 use crate::Number;
 use crate::program::infer::range::{power_of_ten, scale_of};
 use crate::program::types::Interval;
@@ -65,6 +66,16 @@ impl PlainValue {
     pub(super) fn exact(element: Element, shape: &[usize], cells: Vec<i128>) -> Self {
         let cells = ArrayD::from_shape_vec(IxDyn(shape), cells).expect("as many cells as the shape has");
         Self { element, cells: Cells::Exact(cells), validity: ArrayD::from_elem(IxDyn(shape), true) }
+    }
+
+    /// Cells in lattice units; of float64, as the real numbers that they stand for.
+    pub(super) fn encoded(element: &Element, shape: &[usize], encoded: EncodedColumn) -> Self {
+        let cells = array(shape, encoded.values.into_iter());
+        let cells = match element {
+            Element::Float64 => Cells::Real(cells.mapv(|cell: i128| cell as f64 / float_unit())),
+            _ => Cells::Exact(cells),
+        };
+        Self { element: element.clone(), cells, validity: array(shape, encoded.validity.into_iter()) }
     }
 
     pub(super) fn scalar(element: Element, value: i128) -> Self {

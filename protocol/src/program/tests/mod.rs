@@ -1,6 +1,7 @@
 //! Tests of programs as wholes: reading, inference and plain evaluation, on the tables of a shop and a bank.
 
 mod infer;
+mod input;
 mod json;
 mod plain;
 mod properties;

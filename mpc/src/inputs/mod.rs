@@ -1,6 +1,9 @@
-//! What a party brings to a run: the columns of its own datasets.
+//! What a party brings to a run: the columns of its own datasets, and its part of arrays that are handed in.
+
+mod part;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tacit_protocol::PartyId;
 use tacit_protocol::program::plain::{PlainColumn, PlainData, PlainTable, encode};
@@ -11,6 +14,8 @@ use zeroize::Zeroize;
 use crate::error::{Error, Result};
 use crate::executor::Inputs;
 use crate::plan::step::ColumnPart;
+
+pub use part::{Part, Words};
 
 /// The cells of a column.
 #[derive(Clone)]
@@ -137,6 +142,9 @@ impl std::fmt::Debug for LocalTables {
     }
 }
 
+/// What a party brings to the arrays that are handed in, by the nodes that take them.
+pub type Parts = BTreeMap<NodeId, Arc<Part>>;
+
 /// For each row of a join, the row of an owner's table that it comes from.
 pub(crate) type JoinRows = BTreeMap<(NodeId, PartyId), Vec<u32>>;
 
@@ -145,6 +153,7 @@ pub(crate) struct Bound<'a> {
     loads: BTreeMap<NodeId, &'a str>,
     tables: &'a LocalTables,
     rows: &'a JoinRows,
+    arrays: Option<&'a Parts>,
 }
 
 impl<'a> Bound<'a> {
@@ -153,7 +162,12 @@ impl<'a> Bound<'a> {
             Op::Load { dataset } => Some((NodeId(u32::try_from(place).ok()?), dataset.as_str())),
             _ => None,
         });
-        Self { loads: loads.collect(), tables, rows }
+        Self { loads: loads.collect(), tables, rows, arrays: None }
+    }
+
+    /// With arrays that are handed in.
+    pub(crate) fn with_arrays(self, arrays: &'a Parts) -> Self {
+        Self { arrays: Some(arrays), ..self }
     }
 
     fn column(&self, source: NodeId, column: &str) -> Result<Option<(&LocalColumn, usize)>> {
@@ -186,5 +200,9 @@ impl Inputs for Bound<'_> {
 
     fn rows(&self, join: NodeId, owner: PartyId) -> Result<Option<&[u32]>> {
         Ok(self.rows.get(&(join, owner)).map(Vec::as_slice))
+    }
+
+    fn array(&self, source: NodeId) -> Option<&Part> {
+        self.arrays?.get(&source).map(Arc::as_ref)
     }
 }

@@ -1,0 +1,63 @@
+"""NumPy's names, for what NumPy itself does not hand on to secret arrays: making arrays.
+
+``import tacit.numpy as tnp``: ``tnp.array(data, session=s, party=0)`` makes secret arrays, ``tnp.array([x, y])`` stacks
+secret ones, and every other name is NumPy's own, which works on secret arrays as far as :func:`tacit.supported` says.
+Arrays that are made of public values alone (``zeros``, ``arange``, ...) are plain NumPy arrays: they stand beside secret
+ones anywhere, and cost nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as _np
+
+from . import _ops, _public
+from ._array import Array
+
+if TYPE_CHECKING:
+    from ._session import Session
+
+
+def array(object: Any, dtype: Any = None, *, session: Session | None = None, party: int = 0, **kwargs: Any) -> Any:
+    """A secret array where ``session`` is given (:meth:`tacit.Session.array`), or where secret ones are inside of lists;
+    else a plain one, as :func:`numpy.array`.
+    """
+    if session is not None:
+        return session.array(object, party, dtype=dtype, **kwargs)
+    if isinstance(object, Array):
+        return object.copy() if dtype is None else object.astype(dtype)
+    if not _holds_secret(object):
+        return _np.array(object, dtype=dtype, **kwargs)
+    stacked = _np.stack([_ops.as_array(array(cell)) for cell in object])
+    return stacked if dtype is None else _ops.cast(stacked, _public.dtype(dtype))
+
+
+def asarray(a: Any, dtype: Any = None, *, session: Session | None = None, party: int = 0, **kwargs: Any) -> Any:
+    """As :func:`array`; a secret array is given back as it is."""
+    if isinstance(a, Array) and dtype is None:
+        return a
+    return array(a, dtype, session=session, party=party, **kwargs)
+
+
+def _holds_secret(object: Any) -> bool:
+    if isinstance(object, (list, tuple)):
+        return any(_holds_secret(cell) for cell in object)
+    return isinstance(object, Array)
+
+
+def sigmoid(x: Any) -> Any:
+    """``1 / (1 + exp(-x))``."""
+    if not isinstance(x, Array):
+        return 1 / (1 + _np.exp(-_np.asarray(x, float)))
+    if not _ops._native.has("unary", "sigmoid"):
+        raise _ops.not_there("sigmoid", "the engine has no such function yet")
+    return _ops.unary("sigmoid", _ops.cast(x, _public.FLOAT64))
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(_np, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*dir(_np), *globals()})

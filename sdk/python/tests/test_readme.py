@@ -1,0 +1,28 @@
+"""The README's example runs and prints what NumPy says."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import numpy as np
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+
+
+def test_the_example_runs(capsys):
+    example = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(example.group(1), str(README), "exec"), {})  # noqa: S102
+    mean, most, many, _ = (float(line) for line in capsys.readouterr().out.split())
+    hourly = np.array([52_000.0, 61_500.0, 48_250.0]) / np.array([1_600, 1_720, 1_540])
+    assert abs(mean - hourly.mean()) < 1e-4 and abs(most - hourly.max()) < 1e-4 and many == (hourly > 33).sum()
+
+
+def test_every_public_name_is_documented():
+    import tacit
+
+    for name in tacit.__all__:
+        found = getattr(tacit, name)
+        assert name.startswith("_") or name.isupper() or found.__doc__, name
+    for name, member in vars(tacit.Array).items():
+        assert name.startswith("_") or not callable(member) or member.__doc__, name

@@ -1,0 +1,122 @@
+"""Parts, shapes, joining and products of matrices, against NumPy."""
+
+from __future__ import annotations
+
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from conftest import ULP
+from hypothesis import given
+
+import tacit
+
+
+@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=6))
+def test_basic_indices(data, shape):
+    a = np.arange(int(np.prod(shape))).reshape(shape)
+    keys = [data.draw(hnp.basic_indices(shape, allow_newaxis=True, max_dims=5)) for _ in range(6)]
+    with tacit.local_pair() as s:
+        x = s.array(a, 0)
+        for key, result in zip(keys, s.reveal(*(x[key] for key in keys)), strict=True):
+            assert x[key].shape == a[key].shape
+            np.testing.assert_array_equal(result, a[key], err_msg=str(key))
+
+
+def test_public_places_and_masks(s, agree, rng):
+    a = rng.integers(-99, 99, (6, 7))
+    x = s.array(a, 0)
+    keys = [[0, 5, 2], (slice(None), [1, -1, 1]), a > 0, np.array([[0, 1], [2, 3]]), (Ellipsis, [3, 4, 5]), (2, [0, 2, 4])]
+    keys += [np.array([True, False] * 3), [], (slice(1, 4), np.arange(7)[::-1])]
+    agree(*((x[key], a[key]) for key in keys))
+    agree((np.take(x, [5, 0, 40]), np.take(a, [5, 0, 40])), (np.take(x, 3, axis=1), np.take(a, 3, axis=1)))
+
+
+def test_assignments(s, agree, rng):
+    def changed(key, value, secret=None):
+        a = rng.integers(-99, 99, (5, 6))
+        x = s.array(a, 0)
+        x[key] = value if secret is None else secret
+        a[key] = value
+        return x, a
+
+    v = np.arange(6)
+    w = np.arange(3)
+    agree(
+        changed(2, v),
+        changed((slice(1, 3), -1), 7),
+        changed((slice(None), slice(None, None, 2)), w),
+        changed((slice(4, None, -2), 0), w, s.array(w, 1)),
+        changed(Ellipsis, 0),
+        changed((3, slice(2, 2)), 1),
+    )
+    a = rng.integers(-9, 9, 8)
+    x = s.array(a, 0)
+    before = x.copy()
+    x[x > 3] = 0
+    agree((x, np.where(a > 3, 0, a)), (before, a))
+    with pytest.raises(TypeError, match="not put into"):
+        x[0] = 0.5
+
+
+def test_arrangements(s, agree, rng):
+    a, b = rng.integers(-99, 99, (2, 3, 4)), rng.integers(-99, 99, (2, 3, 4))
+    x, y = s.array(a, 0), s.array(b, 1)
+    v, w = s.array(a[0, 0], 0), s.array(b[0, 0], 1)
+    one = [
+        lambda z: z.reshape(4, 6), lambda z: z.reshape((3, -1)), lambda z: z.ravel(), lambda z: z.flatten(), lambda z: z.T,
+        lambda z: z.transpose(1, 2, 0), lambda z: np.transpose(z, (0, 2, 1)), lambda z: np.swapaxes(z, 0, -1),
+        lambda z: np.moveaxis(z, 0, 2), lambda z: np.moveaxis(z, [0, 1], [1, 2]), lambda z: np.expand_dims(z, (0, -1)),
+        lambda z: np.squeeze(z[:1]), lambda z: np.roll(z, 2, axis=1), lambda z: np.roll(z, 5), lambda z: np.flip(z),
+        lambda z: np.flip(z, 1), lambda z: np.repeat(z, 3, axis=1), lambda z: np.repeat(z, [1, 0, 2], axis=1),
+        lambda z: np.tile(z, (2, 1, 3)), lambda z: np.resize(z, (5, 7)), lambda z: np.resize(z, 3),
+        lambda z: np.pad(z, ((1, 0), (0, 2), (1, 1)), constant_values=7), lambda z: np.broadcast_to(z, (5, 2, 3, 4)),
+        lambda z: np.diff(z, axis=0), lambda z: np.tril(z), lambda z: np.triu(z, 1), lambda z: np.fliplr(z), lambda z: np.copy(z),
+        lambda z: np.atleast_2d(z[0, 0]), lambda z: np.diag(z[0, 0], -1), lambda z: np.diag(z[0]), lambda z: np.diagonal(z[0], 1),
+        lambda z: np.trace(z[0]), lambda z: np.split(z, 2)[1], lambda z: np.array_split(z, 3, axis=2)[1], lambda z: np.split(z, [1, 3], 2)[2],
+        lambda z: np.append(z, z, axis=0), lambda z: np.append(z, 1),
+    ]  # fmt: skip
+    agree(*((f(x), f(a)) for f in one))
+    joins = [np.concatenate, np.vstack, np.hstack, np.dstack, np.stack]
+    agree(*((f([x, y]), f([a, b])) for f in joins), *((f([v, w]), f([a[0, 0], b[0, 0]])) for f in [*joins, np.column_stack]))
+    agree(
+        (np.concatenate([x, b], axis=-1), np.concatenate([a, b], axis=-1)),
+        (np.concatenate([x, y / 1], axis=None), np.concatenate([a, b / 1], axis=None), ULP),
+        (np.stack([v, w], axis=1), np.stack([a[0, 0], b[0, 0]], axis=1)),
+        (tacit.numpy.array([v, [1, 2, 3, 4]]), np.array([a[0, 0], [1, 2, 3, 4]])),
+    )
+    assert np.zeros_like(x).shape == x.shape and np.ones_like(x).dtype == np.int64 and np.shape(x) == x.shape
+    for wrong in [lambda: x.reshape(5, 5), lambda: np.concatenate([x, v]), lambda: np.squeeze(x, 0), lambda: x[2], lambda: x + a[:, :2]]:
+        with pytest.raises((ValueError, IndexError)):
+            wrong()
+
+
+def test_reversing_many_cells(s, agree):
+    a = np.arange(30_000)
+    agree((s.array(a, 0)[::-1], a[::-1]), (s.array(a, 0)[21_000:5:-7], a[21_000:5:-7]))
+    with pytest.raises(NotImplementedError, match="prime"):
+        s.array(np.arange(10_007), 0)[::-1]
+
+
+def test_products_of_matrices(s, agree, rng):
+    a, b, v, w = rng.integers(-99, 99, (3, 4)), rng.integers(-99, 99, (4, 2)), rng.integers(-99, 99, 4), rng.integers(-99, 99, 4)
+    x, y, p, q = s.array(a, 0), s.array(b, 1), s.array(v, 0), s.array(w, 1)
+    agree(
+        (x @ y, a @ b), (x @ b, a @ b), (a @ y, a @ b), (x @ p, a @ v), (p @ y, v @ b), (p @ q, v @ w), (np.dot(x, 3), a * 3),
+        (np.dot(p, q), np.dot(v, w)), (np.inner(x, x), np.inner(a, a)), (np.outer(p, q), np.outer(v, w)), (np.vdot(p, w), np.vdot(v, w)),
+    )  # fmt: skip
+    c, d = rng.integers(-9, 9, (2, 1, 3, 4)), rng.integers(-9, 9, (5, 4, 2))
+    agree((s.array(c, 0) @ s.array(d, 1), c @ d))
+    flags, others = rng.random((3, 4)) > 0.5, rng.random((4, 2)) > 0.5
+    agree((s.array(flags, 0) @ s.array(others, 1), flags @ others))
+    f, g = np.round(rng.uniform(-5, 5, (6, 8)) / ULP) * ULP, np.round(rng.uniform(-5, 5, (8, 3)) / ULP) * ULP
+    agree((s.array(f, 0, range=(-5, 5)) @ s.array(g, 1, range=(-5, 5)), f @ g, 2 * ULP))
+    with pytest.raises(ValueError, match="do not match"):
+        x @ x
+
+
+def test_no_axes_and_no_cells(s, agree):
+    scalar, empty = np.float64(2.5), np.zeros((0, 3))
+    x, none = s.array(scalar, 0), s.array(empty, 1)
+    agree((x, scalar), (x * 2, scalar * 2), (none + x, empty + scalar), (none.T @ none, empty.T @ empty, ULP), (none[:, 1], empty[:, 1]))
+    assert isinstance(x.reveal(), np.float64) and len(none) == 0 and list(none) == []
