@@ -113,7 +113,7 @@ impl Lazy {
                 Op::Binary { function, .. } => !matches!(function, Binary::Add | Binary::Subtract | Binary::Xor),
                 Op::Unary { function, .. } => !matches!(function, Unary::Negate | Unary::Not),
                 Op::Reduce { function, .. } => !matches!(function, Reduction::Sum | Reduction::Count),
-                Op::Where { .. } | Op::MatMul { .. } => true,
+                Op::Where { .. } | Op::MatMul { .. } | Op::Sort { .. } | Op::Argsort { .. } => true,
                 _ => false,
             }
     }
@@ -244,6 +244,12 @@ fn renumbered(op: &Op, operands: &[Lazy], places: &HashMap<usize, NodeId>) -> Re
         | Op::Reshape { value, .. }
         | Op::Transpose { value, .. }
         | Op::Slice { value, .. }
+        | Op::Windows { value, .. }
+        | Op::Sort { value, .. }
+        | Op::Argsort { value, .. }
+        | Op::Flip { value, .. }
+        | Op::Take { value, .. }
+        | Op::Cumsum { value, .. }
         | Op::Assume { value, .. } => to(value),
         Op::Binary { left, right, .. } | Op::MatMul { left, right } => [left, right].into_iter().for_each(to),
         Op::Where { condition, then, otherwise } => [condition, then, otherwise].into_iter().for_each(to),

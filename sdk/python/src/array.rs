@@ -66,6 +66,9 @@ pub(crate) fn functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(transpose, module)?)?;
     module.add_function(wrap_pyfunction!(concatenate, module)?)?;
     module.add_function(wrap_pyfunction!(slice, module)?)?;
+    module.add_function(wrap_pyfunction!(along, module)?)?;
+    module.add_function(wrap_pyfunction!(take, module)?)?;
+    module.add_function(wrap_pyfunction!(windows, module)?)?;
     module.add_function(wrap_pyfunction!(assume, module)?)
 }
 
@@ -177,6 +180,32 @@ fn concatenate(values: Vec<Bound<'_, Lazy>>, axis: u8, name: Option<String>) -> 
 fn slice(value: &Lazy, axes: Vec<(u64, u64, u32)>, name: Option<String>) -> PyResult<Lazy> {
     let axis = |(start, stop, step)| SliceAxis { start: Dim::fixed(start), stop: Dim::fixed(stop), step };
     made(Op::Slice { value: NodeId(0), axes: axes.into_iter().map(axis).collect() }, &[value], name)
+}
+
+/// What runs along an axis: `sort`, `argsort`, `flip` or `cumsum`.
+#[pyfunction]
+fn along(function: &str, value: &Lazy, axis: u8, name: Option<String>) -> PyResult<Lazy> {
+    let operand = NodeId(0);
+    let op = match function {
+        "sort" => Op::Sort { value: operand, axis },
+        "argsort" => Op::Argsort { value: operand, axis },
+        "flip" => Op::Flip { value: operand, axis },
+        "cumsum" => Op::Cumsum { value: operand, axis },
+        other => return Err(wrong(format!("the engine has no {other:?} along an axis"))),
+    };
+    made(op, &[value], name)
+}
+
+/// The cells of these places along an axis.
+#[pyfunction]
+fn take(value: &Lazy, axis: u8, places: Vec<u32>, name: Option<String>) -> PyResult<Lazy> {
+    made(Op::Take { value: NodeId(0), axis, places }, &[value], name)
+}
+
+/// All windows of a size along an axis; a new last axis has their cells.
+#[pyfunction]
+fn windows(value: &Lazy, axis: u8, size: u32, name: Option<String>) -> PyResult<Lazy> {
+    made(Op::Windows { value: NodeId(0), axis, size }, &[value], name)
 }
 
 /// The value, promised to be within a range.
