@@ -214,6 +214,11 @@ impl Array {
         self.builder.array(Op::Argsort { value: self.id(), axis })
     }
 
+    /// The rows in the ascending order of `keys`, one a row.
+    pub fn sort_rows(&self, keys: &Self) -> Self {
+        self.builder.array(Op::SortRows { value: self.id(), keys: keys.id() })
+    }
+
     /// The cells along an axis in the opposite order.
     pub fn flip(&self, axis: u8) -> Self {
         self.builder.array(Op::Flip { value: self.id(), axis })

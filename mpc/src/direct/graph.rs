@@ -113,7 +113,9 @@ impl Lazy {
                 Op::Binary { function, .. } => !matches!(function, Binary::Add | Binary::Subtract | Binary::Xor),
                 Op::Unary { function, .. } => !matches!(function, Unary::Negate | Unary::Not),
                 Op::Reduce { function, .. } => !matches!(function, Reduction::Sum | Reduction::Count),
-                Op::Where { .. } | Op::MatMul { .. } | Op::Sort { .. } | Op::Argsort { .. } => true,
+                Op::Where { .. } | Op::MatMul { .. } | Op::Sort { .. } | Op::Argsort { .. } | Op::SortRows { .. } => {
+                    true
+                }
                 _ => false,
             }
     }
@@ -252,6 +254,7 @@ fn renumbered(op: &Op, operands: &[Lazy], places: &HashMap<usize, NodeId>) -> Re
         | Op::Cumsum { value, .. }
         | Op::Assume { value, .. } => to(value),
         Op::Binary { left, right, .. } | Op::MatMul { left, right } => [left, right].into_iter().for_each(to),
+        Op::SortRows { value, keys } => [value, keys].into_iter().for_each(to),
         Op::Where { condition, then, otherwise } => [condition, then, otherwise].into_iter().for_each(to),
         Op::Reduce { value, mask, .. } => [value].into_iter().chain(mask).for_each(to),
         Op::Concatenate { values, .. } => values.iter_mut().for_each(to),

@@ -18,7 +18,7 @@ use super::Case;
 pub struct Cover(pub BTreeMap<String, usize>);
 
 /// Every operation of programs, by [`name`].
-pub const OPERATIONS: [&str; 46] = [
+pub const OPERATIONS: [&str; 47] = [
     "load",
     "join",
     "filter",
@@ -58,6 +58,7 @@ pub const OPERATIONS: [&str; 46] = [
     "windows",
     "sort",
     "argsort",
+    "sort_rows",
     "flip",
     "take",
     "cumsum",
@@ -294,6 +295,7 @@ fn name(op: &Op) -> &'static str {
         Op::Windows { .. } => "windows",
         Op::Sort { .. } => "sort",
         Op::Argsort { .. } => "argsort",
+        Op::SortRows { .. } => "sort_rows",
         Op::Flip { .. } => "flip",
         Op::Take { .. } => "take",
         Op::Cumsum { .. } => "cumsum",

@@ -475,7 +475,10 @@ impl Generator {
 
     /// A part of an axis that it has at these row counts; a wild program may miss it.
     fn along_an_axis(&mut self) -> Option<Op> {
-        let which = self.draw.below(6);
+        let which = self.draw.below(7);
+        if which == 6 {
+            return self.sorted_rows();
+        }
         let ordered = |array: &ArrayType| is_numeric(&array.element) || array.element == Element::Date;
         let summed = |array: &ArrayType| is_numeric(&array.element) || array.element == Element::Bool;
         let value = match which {
@@ -497,6 +500,17 @@ impl Generator {
             }
             _ => return self.windows(value),
         })
+    }
+
+    fn sorted_rows(&mut self) -> Option<Op> {
+        let ordered = |array: &ArrayType| is_numeric(&array.element) || array.element == Element::Date;
+        let keys = self.any(|array| array.shape.len() == 1 && ordered(array))?;
+        let rows = self.shape(keys)[0].clone();
+        let value = self.any(|array| {
+            let alike = array.shape.first().is_some_and(|first| first.same_as(&rows));
+            alike && ordered(array) && array.validity == Validity::AllTrue
+        })?;
+        Some(Op::SortRows { value, keys })
     }
 
     fn windows(&mut self, value: NodeId) -> Option<Op> {

@@ -329,6 +329,14 @@ pub enum Op {
         /// The axis.
         axis: u8,
     },
+    /// The rows of an array (along its first axis, numbers or dates, all valid) in the ascending order of `keys`, one a
+    /// row, numbers or dates. Rows of equal keys stay in their order, those of invalid keys come last.
+    SortRows {
+        /// The array.
+        value: NodeId,
+        /// The keys.
+        keys: NodeId,
+    },
     /// The cells along an axis in the opposite order.
     Flip {
         /// The array.
@@ -423,6 +431,7 @@ impl Op {
                 vec![*left, *right]
             }
             Self::Filter { table, mask } => vec![*table, *mask],
+            Self::SortRows { value, keys } => vec![*value, *keys],
             Self::Column { table, .. } => vec![*table],
             Self::Cast { value, .. }
             | Self::Unary { value, .. }

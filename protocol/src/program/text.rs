@@ -95,6 +95,7 @@ fn operation(op: &Op) -> String {
         Op::Windows { value, axis, size } => format!("windows {value} of {size} along {axis}"),
         Op::Sort { value, axis } => format!("sort {value} along {axis}"),
         Op::Argsort { value, axis } => format!("argsort {value} along {axis}"),
+        Op::SortRows { value, keys } => format!("sort rows of {value} by {keys}"),
         Op::Flip { value, axis } => format!("flip {value} along {axis}"),
         Op::Take { value, axis, places } => format!("take {places:?} of {value} along {axis}"),
         Op::Cumsum { value, axis } => format!("cumsum {value} along {axis}"),

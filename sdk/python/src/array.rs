@@ -67,6 +67,7 @@ pub(crate) fn functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(concatenate, module)?)?;
     module.add_function(wrap_pyfunction!(slice, module)?)?;
     module.add_function(wrap_pyfunction!(along, module)?)?;
+    module.add_function(wrap_pyfunction!(sort_rows, module)?)?;
     module.add_function(wrap_pyfunction!(take, module)?)?;
     module.add_function(wrap_pyfunction!(windows, module)?)?;
     module.add_function(wrap_pyfunction!(assume, module)?)
@@ -194,6 +195,12 @@ fn along(function: &str, value: &Lazy, axis: u8, name: Option<String>) -> PyResu
         other => return Err(wrong(format!("the engine has no {other:?} along an axis"))),
     };
     made(op, &[value], name)
+}
+
+/// The rows in the ascending order of their keys.
+#[pyfunction]
+fn sort_rows(value: &Lazy, keys: &Lazy, name: Option<String>) -> PyResult<Lazy> {
+    made(Op::SortRows { value: NodeId(0), keys: NodeId(1) }, &[value, keys], name)
 }
 
 /// The cells of these places along an axis.

@@ -245,6 +245,10 @@ impl<'a> Lowering<'a> {
                 let (value, places) = (operand(self, 0, *value)?, matches!(&node.op, Op::Argsort { .. }));
                 self.sort(&value, usize::from(*axis), places)?
             }
+            Op::SortRows { value, keys } => {
+                let (value, keys) = (operand(self, 0, *value)?, operand(self, 1, *keys)?);
+                self.sort_rows(&value, &keys)?
+            }
             Op::Flip { value, axis } => {
                 let value = operand(self, 0, *value)?;
                 self.flip(&value, usize::from(*axis))?

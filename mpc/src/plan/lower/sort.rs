@@ -11,40 +11,81 @@ use crate::error::Result;
 use crate::plan::build::row_major;
 use crate::plan::step::{ValueId, View};
 
+/// What is sorted.
+struct Keys {
+    data: ValueId,
+    /// The largest distance.
+    most: i128,
+    /// How many lie along the axis, and how many such lanes there are.
+    length: usize,
+    groups: usize,
+    /// The bits of the places, of the keys and of their differences.
+    place_bits: u32,
+    bits: u32,
+    difference_bits: u32,
+}
+
 impl Lowering<'_> {
     /// The cells in ascending order, those that are invalid last; or the places that they come from.
     pub(super) fn sort(&mut self, value: &Array, axis: usize, places: bool) -> Result<Array> {
-        let Some(length) = value.shape.get(axis).copied() else {
+        if axis >= value.shape.len() {
             return self.refuse("PROGRAM_TYPE", format!("{:?} has no axis {axis} to sort along", value.shape));
-        };
+        }
         let lanes = self.lanes(value, axis);
-        let place_bits = length.next_power_of_two().trailing_zeros();
-        let (cells, most) = self.distances(&lanes)?;
-        let range = lattice::scale(Interval { lo: 0, hi: most }, 1 << place_bits)
-            .and_then(|range| lattice::add(range, Interval { lo: 0, hi: (1 << place_bits) - 1 }));
-        let Some((range, differences)) = range.and_then(|range| Some((range, lattice::subtract(range, range)?))) else {
-            return self.too_wide();
-        };
-        let (bits, difference_bits) = (self.width(range), self.width(differences));
-        let place = self.places(&lanes, length);
-        let keys = self.build.linear(&[(cells, 1 << place_bits), (place, 1)], 0);
-        let groups = lanes.cells() / length.max(1);
-        let sorted = self.build.sort(keys, 1, groups, difference_bits);
-        let cells = self.build.floor_shift(sorted, place_bits, bits);
+        let keys = self.keys(&lanes)?;
+        let sorted = self.build.sort(keys.data, 1, keys.groups, keys.difference_bits);
+        let cells = self.build.floor_shift(sorted, keys.place_bits, keys.bits);
         let sorted = if places {
-            let data = self.build.linear(&[(sorted, 1), (cells, -(1 << place_bits))], 0);
-            let range = Interval { lo: 0, hi: (length.max(1) - 1) as i128 };
+            let data = self.build.linear(&[(sorted, 1), (cells, -(1 << keys.place_bits))], 0);
+            let range = Interval { lo: 0, hi: (keys.length.max(1) - 1) as i128 };
             let error = value.error.filter(|error| *error == 0.0);
             Array { data, valid: None, element: Element::Int64, range, error, ..lanes }
         } else {
             let (cells, valid) = match lanes.valid {
-                Some(_) => self.valid_of(cells, most),
+                Some(_) => self.valid_of(cells, keys.most),
                 None => (cells, None),
             };
             Array { data: self.build.linear(&[(cells, 1)], value.range.lo), valid, ..lanes }
         };
         self.build.state_error(sorted.data, sorted.error);
         Ok(self.unlaned(&sorted, &value.shape, axis))
+    }
+
+    /// The rows in the ascending order of their keys.
+    pub(super) fn sort_rows(&mut self, value: &Array, keys: &Array) -> Result<Array> {
+        let rows = keys.cells();
+        if keys.shape.len() != 1 || value.shape.first() != Some(&rows) || value.valid.is_some() {
+            let cause = format!("{:?} is not sorted by keys of {:?}", value.shape, keys.shape);
+            return self.refuse("PROGRAM_TYPE", cause);
+        }
+        let by = self.keys(&Array { numbers: None, ..keys.clone() })?;
+        let lanes = self.lanes(value, 0);
+        let columns = 1 + lanes.cells() / rows.max(1);
+        let together = self.build.concatenate(vec![by.data, lanes.data], 1);
+        let sorted = self.build.sort(together, columns, 1, by.difference_bits);
+        let cells = lanes.cells();
+        let data = self.build.view(sorted, View { offset: rows, shape: vec![cells], strides: vec![1] });
+        let error = value.error.filter(|_| keys.error == Some(0.0));
+        self.build.state_error(data, error);
+        let numbers = value.numbers.clone().filter(|numbers| numbers.len() == 1);
+        Ok(Array { numbers, error, ..self.unlaned(&Array { data, ..lanes }, &value.shape, 0) })
+    }
+
+    /// Keys along the last axis: distances from the least value, each with its place behind.
+    fn keys(&mut self, lanes: &Array) -> Result<Keys> {
+        let length = lanes.shape.last().copied().unwrap_or(1);
+        let place_bits = length.next_power_of_two().trailing_zeros();
+        let (cells, most) = self.distances(lanes)?;
+        let range = lattice::scale(Interval { lo: 0, hi: most }, 1 << place_bits)
+            .and_then(|range| lattice::add(range, Interval { lo: 0, hi: (1 << place_bits) - 1 }));
+        let Some((range, differences)) = range.and_then(|range| Some((range, lattice::subtract(range, range)?))) else {
+            return self.too_wide();
+        };
+        let (bits, difference_bits) = (self.width(range), self.width(differences));
+        let place = self.places(lanes, length);
+        let data = self.build.linear(&[(cells, 1 << place_bits), (place, 1)], 0);
+        let groups = lanes.cells() / length.max(1);
+        Ok(Keys { data, most, length, groups, place_bits, bits, difference_bits })
     }
 
     /// The axis as the last one.

@@ -163,7 +163,8 @@ impl Labels<'_> {
             Op::Transpose { value, .. } => self.transpose(&mut label, *value),
             Op::Concatenate { values, axis } => self.concatenate(&mut label, node, values, usize::from(*axis)),
             Op::Slice { value, axes } => self.slice(&mut label, node, *value, axes),
-            Op::Sort { value, .. } | Op::Argsort { value, .. } => self.sorted(&mut label, node, *value),
+            Op::Sort { value, .. } | Op::Argsort { value, .. } => self.sorted(&mut label, node, &[*value]),
+            Op::SortRows { value, keys } => self.sorted(&mut label, node, &[*value, *keys]),
             Op::Flip { value, axis } | Op::Take { value, axis, .. } => {
                 self.windows(&mut label, node, *value, usize::from(*axis));
             }
@@ -307,6 +308,7 @@ impl Labels<'_> {
             Op::Windows { axis, size, .. } => format!("windows {size} {axis}"),
             Op::Sort { axis, .. } => format!("sort {axis}"),
             Op::Argsort { axis, .. } => format!("argsort {axis}"),
+            Op::SortRows { .. } => "sort rows".into(),
             Op::Flip { axis, .. } => format!("flip {axis}"),
             Op::Take { axis, places, .. } => format!("take {places:?} {axis}"),
             Op::Cumsum { axis, .. } => format!("cumsum {axis}"),

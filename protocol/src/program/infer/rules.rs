@@ -53,6 +53,7 @@ impl Rule<'_> {
             Op::Slice { value, axes } => arrange::slice(self, *value, axes),
             Op::Windows { value, axis, size } => arrange::windows(self, *value, *axis, *size),
             Op::Sort { value, axis } => order::sort(self, *value, *axis),
+            Op::SortRows { value, keys } => order::sort_rows(self, *value, *keys),
             Op::Argsort { value, axis } => order::argsort(self, *value, *axis),
             Op::Flip { value, axis } => arrange::flip(self, *value, *axis),
             Op::Take { value, axis, places } => arrange::take(self, *value, *axis, places),

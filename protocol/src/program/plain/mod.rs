@@ -256,6 +256,7 @@ impl Run<'_> {
             }
             Op::Slice { value, axes } => arrange::slice(here.array(*value), axes, &self.rows)?,
             Op::Sort { value, axis } => order::sort(here.array(*value), *axis),
+            Op::SortRows { value, keys } => order::sort_rows(here.array(*value), here.array(*keys)),
             Op::Argsort { value, axis } => order::argsort(here.array(*value), *axis),
             Op::Flip { value, axis } => arrange::flip(here.array(*value), *axis),
             Op::Take { value, axis, places } => arrange::take(here.array(*value), *axis, places)?,

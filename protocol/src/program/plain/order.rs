@@ -20,6 +20,15 @@ pub(super) fn argsort(value: &PlainValue, axis: u8) -> PlainValue {
     PlainValue { element: Element::Int64, cells: Cells::Exact(places), validity }
 }
 
+pub(super) fn sort_rows(value: &PlainValue, keys: &PlainValue) -> PlainValue {
+    let order: Vec<usize> = places(keys, 0).into_iter().collect();
+    let cells = match &value.cells {
+        Cells::Exact(cells) => Cells::Exact(cells.select(Axis(0), &order)),
+        Cells::Real(cells) => Cells::Real(cells.select(Axis(0), &order)),
+    };
+    PlainValue { element: value.element.clone(), cells, validity: value.validity.select(Axis(0), &order) }
+}
+
 /// For each cell in order, where it comes from along the axis.
 fn places(value: &PlainValue, axis: u8) -> ArrayD<usize> {
     match &value.cells {

@@ -445,3 +445,22 @@ fn cells_are_turned_round_taken_and_added_up_along_an_axis() {
     s.push(Op::Take { value, axis: 0, places: vec![3] });
     assert_eq!(code(&s.refused()), "PROGRAM_TYPE");
 }
+
+#[test]
+fn rows_are_sorted_by_keys_and_undefined_ones_are_refused() {
+    let mut s = Sketch::new();
+    let value = s.array(Element::Int64, &[3, 2], &["1", "2", "3", "4", "5", "6"]);
+    let keys = s.array(Element::Int64, &[3], &["7", "-1", "7"]);
+    s.push(Op::SortRows { value, keys });
+    assert_eq!(s.numbers(), [3.0, 4.0, 1.0, 2.0, 5.0, 6.0]);
+    let mut s = Sketch::new();
+    let (six, by) = (s.array(Element::Int64, &[3], &["6"; 3]), s.array(Element::Int64, &[3], &["2", "0", "-1"]));
+    let value = s.binary(Binary::Divide, six, by);
+    s.push(Op::SortRows { value, keys: by });
+    assert_eq!(code(&s.refused()), "PROGRAM_TYPE");
+    let mut s = Sketch::new();
+    let value = s.array(Element::Int64, &[3], &["6"; 3]);
+    let keys = s.array(Element::Int64, &[2], &["2", "0"]);
+    s.push(Op::SortRows { value, keys });
+    assert_eq!(code(&s.refused()), "PROGRAM_TYPE");
+}

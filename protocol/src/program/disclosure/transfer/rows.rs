@@ -230,8 +230,8 @@ impl Labels<'_> {
     }
 
     /// Sorted rows lie where their values tell.
-    pub(super) fn sorted(&mut self, label: &mut Label, node: NodeId, value: NodeId) {
-        if self.of(value).per_row() {
+    pub(super) fn sorted(&mut self, label: &mut Label, node: NodeId, of: &[NodeId]) {
+        if of.iter().any(|operand| self.of(*operand).per_row()) {
             label.position = Some(Position { moves: true, node });
         }
     }
