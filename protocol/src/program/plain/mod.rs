@@ -12,6 +12,7 @@
 mod arithmetic;
 mod arrange;
 mod column;
+mod functions;
 mod reduce;
 mod table;
 mod value;
