@@ -135,6 +135,8 @@ impl Case {
                 vec![operand("a", *n, numbers), operand("b", *n, Kind::between(0.5, 100.0))]
             }
             (Operation::Max | Operation::Argmax | Operation::Sum, [n]) => vec![operand("a", *n, numbers)],
+            (Operation::Exp | Operation::Sigmoid, [n]) => vec![operand("a", *n, Kind::between(-8.0, 8.0))],
+            (Operation::Log | Operation::Sqrt, [n]) => vec![operand("a", *n, Kind::between(0.5, 100.0))],
             (Operation::Where, [n]) => {
                 vec![operand("c", *n, Kind::Bools), operand("a", *n, numbers), operand("b", *n, numbers)]
             }
@@ -159,6 +161,10 @@ impl Case {
             (Operation::Max, [a]) => a.max(),
             (Operation::Argmax, [a]) => a.argmax(),
             (Operation::Sum, [a]) => a.sum(),
+            (Operation::Exp, [a]) => a.exp(),
+            (Operation::Log, [a]) => a.log(),
+            (Operation::Sqrt, [a]) => a.sqrt(),
+            (Operation::Sigmoid, [a]) => a.sigmoid(),
             (Operation::Where, [c, a, b]) => c.choose(a, b),
             (Operation::Linreg, [x, y]) => regression(&program, x, y, shape)?,
             _ => return Err(bug(format!("{} has other operands", operation.name()))),
