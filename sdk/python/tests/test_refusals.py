@@ -7,7 +7,6 @@ import pickle
 
 import numpy as np
 import pytest
-
 import tacit
 
 
@@ -89,7 +88,9 @@ def test_data_beyond_its_range_name_their_place(s):
             s.array(np.array([0]), 0, range=(lo, hi))
 
 
-@pytest.mark.parametrize("data", [np.array(["a"]), np.array([1j]), [None], np.array(["2020-01-01"], "M8[D]"), np.array([2**63], np.uint64)])
+@pytest.mark.parametrize(
+    "data", [np.array(["a"]), np.array([1j]), [None], np.array(["2020-01-01"], "M8[D]"), np.array([2**63], np.uint64)]
+)
 def test_other_types_are_refused(s, data):
     with pytest.raises(TypeError, match="int64"):
         s.array(data, 0)
@@ -141,7 +142,9 @@ def test_explain_tells_the_cost_before(s):
     x, y = s.array(np.ones(1000), 0, range=(-8, 8)), s.array(np.ones(1000), 1, range=(-8, 8))
     product = x * y
     before = product.explain()
-    assert before["word_bits"] == 64 and before["bytes"] > 8000 and before["rounds"] >= 2 and before["error"] == 2.0**-18
+    assert (
+        before["word_bits"] == 64 and before["bytes"] > 8000 and before["rounds"] >= 2 and before["error"] == 2.0**-18
+    )
     start = s.traffic()
     product.reveal()
     after = s.traffic()

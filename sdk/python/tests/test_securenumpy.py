@@ -6,7 +6,6 @@ import inspect
 
 import numpy as np
 import pytest
-
 import tacit
 import tacit.securenumpy as snp
 
@@ -80,12 +79,16 @@ def test_creation():
         np.testing.assert_allclose(made.reveal_to(0), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("values", [np.array([[1.5, -2.0], [3.0, 4.25]]), np.array([True, False, True]), np.float64(2.5)])
+@pytest.mark.parametrize(
+    "values", [np.array([[1.5, -2.0], [3.0, 4.25]]), np.array([True, False, True]), np.float64(2.5)]
+)
 def test_shares_are_arrays(vm, values):
     x = snp.array(values, 0, dtype=np.asarray(values).dtype)
     made = (x ^ True) ^ snp.array(np.zeros((), bool), 1, np.bool_) if x.dtype == bool else x * snp.array(1.0, 1)
     shares = snp.to_share(made)
-    assert all(share.dtype == (bool if made.dtype == bool else np.int64) and share.shape == made.shape for share in shares)
+    assert all(
+        share.dtype == (bool if made.dtype == bool else np.int64) and share.shape == made.shape for share in shares
+    )
     words = [np.asarray(share) for share in shares]
     if made.dtype == bool:
         np.testing.assert_array_equal(words[0] ^ words[1], ~values)

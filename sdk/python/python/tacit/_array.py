@@ -127,7 +127,9 @@ class Array:
         )
 
     def _no_number(self, what: str) -> NoReturn:
-        raise SecretTypeError("SECRET_VALUE", f"{what} of a secret array would reveal it; use .reveal() or .reveal_to(party)")
+        raise SecretTypeError(
+            "SECRET_VALUE", f"{what} of a secret array would reveal it; use .reveal() or .reveal_to(party)"
+        )
 
     def __int__(self) -> NoReturn:
         self._no_number("int()")
@@ -299,7 +301,9 @@ class Array:
 
     # Methods: NumPy's functions.
 
-    def sum(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **kwargs: Any) -> Array:
+    def sum(
+        self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **kwargs: Any
+    ) -> Array:
         """:func:`numpy.sum`."""
         return np.sum(self, axis=axis, dtype=dtype, out=out, keepdims=keepdims, **kwargs)
 
@@ -307,15 +311,21 @@ class Array:
         """:func:`numpy.prod`."""
         return np.prod(self, axis=axis, dtype=dtype, out=out, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **kwargs: Any) -> Array:
+    def mean(
+        self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **kwargs: Any
+    ) -> Array:
         """:func:`numpy.mean`."""
         return np.mean(self, axis=axis, dtype=dtype, out=out, keepdims=keepdims, **kwargs)
 
-    def var(self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False) -> Array:
+    def var(
+        self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
+    ) -> Array:
         """:func:`numpy.var`."""
         return np.var(self, axis=axis, dtype=dtype, out=out, ddof=ddof, keepdims=keepdims)
 
-    def std(self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False) -> Array:
+    def std(
+        self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
+    ) -> Array:
         """:func:`numpy.std`."""
         return np.std(self, axis=axis, dtype=dtype, out=out, ddof=ddof, keepdims=keepdims)
 

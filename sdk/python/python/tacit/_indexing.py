@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _ops, _public
+from . import _ops
 from ._array import Array
 from ._errors import SecretTypeError
 from ._ops import BOOL, as_array, not_there
@@ -110,7 +110,9 @@ def _places(value: Array, key: Any) -> tuple[list[Any], np.ndarray]:
 
 
 def _is_array(key: Any) -> bool:
-    return isinstance(key, (list, np.ndarray)) and not (isinstance(key, np.ndarray) and key.ndim == 0 and key.dtype.kind in "iu")
+    return isinstance(key, (list, np.ndarray)) and not (
+        isinstance(key, np.ndarray) and key.ndim == 0 and key.dtype.kind in "iu"
+    )
 
 
 def _int(key: Any) -> int:
@@ -168,7 +170,9 @@ def take(value: Array, places: np.ndarray, axis: int) -> Array:
     if not pieces:
         pieces = [(0, 0, 1)]
     if len(pieces) > MOST_PIECES:
-        raise not_there(f"an index of more than {MOST_PIECES} runs", "use slices, np.flip, or a product with a public matrix")
+        raise not_there(
+            f"an index of more than {MOST_PIECES} runs", "use slices, np.flip, or a product with a public matrix"
+        )
     return _ops.concatenate([_ops.part(value, axis, *piece) for piece in pieces], axis)
 
 
