@@ -4,10 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tacit_protocol::program::types::ArrayType;
-use tacit_protocol::program::{Binary, Node, NodeId, Op, Output, Program, Reduction, Unary, infer_operation};
+use tacit_protocol::program::{
+    Binary, InputSource, Node, NodeId, Op, Output, Program, Reduction, Unary, infer_operation,
+};
 
 use crate::error::{Error, Result};
 use crate::inputs::{Part, Parts};
+use crate::share::Placement;
 
 /// The most operations that are computed in one run; of more, the first are computed in a run before.
 const MAX_NODES: usize = 2048;
@@ -23,6 +26,8 @@ struct Cell {
     op: Op,
     name: Option<String>,
     array: ArrayType,
+    /// Who knows it without the other's help.
+    placement: Placement,
     state: Mutex<State>,
 }
 
@@ -56,17 +61,23 @@ impl Lazy {
     pub fn new(op: Op, operands: Vec<Self>, name: Option<String>) -> Result<Self> {
         let known: Vec<(&Op, &ArrayType)> = operands.iter().map(|of| (&of.0.op, &of.0.array)).collect();
         let array = infer_operation(&op, name.as_deref(), &known).map_err(Error::of_program)?;
-        Ok(Self::of(op, array, name, State { operands, value: None }))
+        let placements = operands.iter().map(|of| of.0.placement);
+        let placement =
+            if array.public { Placement::Public } else { placements.fold(Placement::Public, Placement::join) };
+        let state = Mutex::new(State { operands, value: None });
+        Ok(Self(Arc::new(Cell { op, name, array, placement, state })))
     }
 
     /// An array that is there.
     pub(super) fn known(value: SharedValue, name: Option<String>) -> Result<Self> {
         let array = infer_operation(&value.op, name.as_deref(), &[]).map_err(Error::of_program)?;
-        Ok(Self::of(value.op.clone(), array, name, State { operands: Vec::new(), value: Some(Arc::new(value)) }))
-    }
-
-    fn of(op: Op, array: ArrayType, name: Option<String>, state: State) -> Self {
-        Self(Arc::new(Cell { op, name, array, state: Mutex::new(state) }))
+        let placement = match &value.op {
+            Op::Input { from: InputSource::Party(owner), .. } => Placement::Private(*owner),
+            _ => Placement::Shared,
+        };
+        let op = value.op.clone();
+        let state = Mutex::new(State { operands: Vec::new(), value: Some(Arc::new(value)) });
+        Ok(Self(Arc::new(Cell { op, name, array, placement, state })))
     }
 
     /// What is known of it: element, shape, range and validity.
@@ -84,14 +95,24 @@ impl Lazy {
         self.state().value.clone()
     }
 
+    /// Whether only both parties together know it: what one knows is worth more than shares of it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.0.placement == Placement::Shared
+    }
+
     /// Notes the value, and lets go of what it was computed from.
-    pub(super) fn settle(&self, value: SharedValue) {
+    pub(super) fn settle(&self, value: Arc<SharedValue>) {
         let operands = {
             let mut state = self.state();
-            state.value = Some(Arc::new(value));
+            state.value = Some(value);
             std::mem::take(&mut state.operands)
         };
         release(operands);
+    }
+
+    /// Whether it is the same array.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -108,7 +129,7 @@ impl Lazy {
 
     /// Whether computing it takes the other party, so that it is worth keeping.
     fn is_costly(&self) -> bool {
-        !self.0.array.public
+        self.is_shared()
             && match &self.0.op {
                 Op::Binary { function, .. } => !matches!(function, Binary::Add | Binary::Subtract | Binary::Xor),
                 Op::Unary { function, .. } => !matches!(function, Unary::Negate | Unary::Not),

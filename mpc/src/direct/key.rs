@@ -115,7 +115,7 @@ impl PairKey {
         }
     }
 
-    /// Hears the hello of who dialled. A stranger's connection is to be dropped; there may be another.
+    /// Hears the hello of who dialled (CHK-408). A stranger's connection is to be dropped; there may be another.
     ///
     /// # Errors
     /// `CHANNEL_KEY` when the peer has another key, `CHANNEL_BINDING` when it plays the same party; it is told.

@@ -165,7 +165,7 @@ impl Party {
         })
     }
 
-    /// Compares plans with the peer.
+    /// Compares plans with the peer (CHK-409).
     fn agree(&mut self, channel: &mut dyn Channel, plan: &Plan) -> Result<()> {
         channel.enter("plan");
         self.runs += 1;

@@ -88,7 +88,12 @@ impl Session {
         } else {
             key.accept(socket, party, deadlines)?
         };
-        Ok(Self { parties: vec![Party::start(party, Line::Noise(Box::new(channel)), rng)?] })
+        Ok(Self::alone(Party::start(party, Line::Noise(Box::new(channel)), rng)?))
+    }
+
+    /// With one party here.
+    pub(super) fn alone(party: Party) -> Self {
+        Self { parties: vec![party] }
     }
 
     /// The parties that are here.
@@ -210,7 +215,7 @@ impl Session {
     /// session goes on after both. Those of the protocols and the channel end it.
     pub fn reveal(&mut self, targets: &[Lazy], receivers: &[PartyId]) -> Result<Vec<Option<ReleasedValue>>> {
         self.compute_in_advance(targets)?;
-        let done = self.run(targets, receivers)?;
+        let (done, _) = self.run(targets, receivers)?;
         let released = done.into_iter().find(|done| !done.released.is_empty()).map(|done| done.released);
         Ok(match released {
             Some(released) => released.into_iter().map(Some).collect(),
@@ -221,17 +226,19 @@ impl Session {
     /// Computes an array and gives the shares of the parties here.
     ///
     /// # Errors
-    /// As [`Session::reveal`]; `SHARE_FORM` for public values and those of one party, and where the range takes more digits
-    /// than are written.
+    /// As [`Session::reveal`]; `SHARE_FORM` where the range takes more digits than are written.
+    ///
+    /// # Security
+    /// Of what one party knows or both do, one share is the value and the other is 0.
     pub fn share(&mut self, target: &Lazy) -> Result<Arc<SharedValue>> {
-        let known = |target: &Lazy| target.value().filter(|value| is_shared(&value.op));
-        if let Some(value) = known(target) {
+        if let Some(value) = target.value().filter(|value| is_shares(&value.op)) {
             return Ok(value);
         }
         self.compute_in_advance(std::slice::from_ref(target))?;
-        self.run(std::slice::from_ref(target), &[])?;
+        let (_, kept) = self.run(std::slice::from_ref(target), &[])?;
+        let value = kept.into_iter().find(|(array, _)| array.is(target)).map(|(_, value)| value);
         let cause = "the range of the value is too wide to be kept; narrow it with `assume`";
-        known(target).ok_or_else(|| Error::refused("SHARE_FORM", cause))
+        value.ok_or_else(|| Error::refused("SHARE_FORM", cause))
     }
 
     /// What computing and opening an array would take, beyond what is computed already.
@@ -252,7 +259,8 @@ impl Session {
             if first.is_empty() {
                 return Ok(());
             }
-            self.run(&first, &[])?;
+            let (_, kept) = self.run(&first, &[])?;
+            kept.iter().for_each(|(array, value)| array.settle(Arc::clone(value)));
             if first.iter().any(|array| array.value().is_none()) {
                 let cause = "a value with too wide a range to be kept is in the middle of too many operations";
                 return Err(Error::refused("PROGRAM_COST", cause));
@@ -260,14 +268,17 @@ impl Session {
         }
     }
 
-    fn run(&mut self, targets: &[Lazy], receivers: &[PartyId]) -> Result<Vec<Done>> {
+    /// Runs the program of the targets. Without receivers it keeps all of them, otherwise those that only both parties
+    /// together know.
+    fn run(&mut self, targets: &[Lazy], receivers: &[PartyId]) -> Result<(Vec<Done>, Vec<Kept>)> {
         let pending = pending(targets, self.parties.len())?;
         let (typed, release) = typed(&pending, receivers)?;
-        let kept = kept(&pending);
+        let kept = kept(&pending, receivers.is_empty());
         let task = Task { program: &typed, release: &release, kept: &kept };
         let mut done = self.everyone(&task, &pending)?;
-        note(&pending, &kept, &mut done);
-        Ok(done)
+        let kept = shared(&pending, &kept, &mut done);
+        kept.iter().filter(|(array, _)| array.is_shared()).for_each(|(array, value)| array.settle(Arc::clone(value)));
+        Ok((done, kept))
     }
 
     /// Runs a program at the parties that are here.
@@ -319,24 +330,29 @@ fn typed(pending: &Pending, receivers: &[PartyId]) -> Result<(tacit_protocol::pr
     Ok((typed, ReleaseSpec { outputs, minimum_overlap: Vec::new() }))
 }
 
-fn is_shared(op: &Op) -> bool {
+/// An array and the shares of it that the parties here have.
+type Kept = (Lazy, Arc<SharedValue>);
+
+fn is_shares(op: &Op) -> bool {
     matches!(op, Op::Input { from: InputSource::Shares(_), .. })
 }
 
-/// The nodes that are kept: the targets that are not there as shares yet, and what was costly on the way.
-fn kept(pending: &Pending) -> Vec<NodeId> {
+/// The nodes that are kept: targets that are not there as shares yet, and what was costly on the way.
+fn kept(pending: &Pending, all: bool) -> Vec<NodeId> {
     let mut kept: Vec<NodeId> = pending.targets.clone();
-    kept.retain(|node| !is_shared(&pending.program.nodes[node.index()].op));
+    kept.retain(|node| !is_shares(&pending.program.nodes[node.index()].op));
+    kept.retain(|node| all || pending.nodes[node.index()].is_shared());
     kept.extend(&pending.worth);
     kept.sort_unstable();
     kept.dedup();
     kept
 }
 
-/// Notes the values that were kept at their arrays.
-fn note(pending: &Pending, kept: &[NodeId], done: &mut [Done]) {
+/// The values that were kept, as far as their ranges can be written.
+fn shared(pending: &Pending, kept: &[NodeId], done: &mut [Done]) -> Vec<Kept> {
     let planned: Vec<PlannedValue> = done.first().map(|done| done.planned.clone()).unwrap_or_default();
     let mut parts: Vec<_> = done.iter_mut().map(|done| std::mem::take(&mut done.kept).into_iter()).collect();
+    let mut values = Vec::with_capacity(kept.len());
     for (node, planned) in kept.iter().zip(planned) {
         let of_parties: Vec<Option<Arc<Part>>> = parts.iter_mut().map(|parts| parts.next().map(Arc::new)).collect();
         let word_bits = of_parties.iter().flatten().next().map_or(64, |part| part.word_bits());
@@ -349,7 +365,8 @@ fn note(pending: &Pending, kept: &[NodeId], done: &mut [Done]) {
         let validity = if shares.nullable { Validity::Secret } else { Validity::AllTrue };
         let of = ArrayType { range: planned.range, validity, ..array.array().clone() };
         if let Some(op) = Op::shares(&of, shares) {
-            array.settle(SharedValue { op, parts: of_parties });
+            values.push((array.clone(), Arc::new(SharedValue { op, parts: of_parties })));
         }
     }
+    values
 }

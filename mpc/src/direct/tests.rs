@@ -141,6 +141,26 @@ fn what_was_computed_is_not_computed_again() {
 }
 
 #[test]
+fn what_one_party_knows_it_computes_alone_for_ever() {
+    let mut session = local();
+    let x = session.array(PartyId::ZERO, Some(ints(&[3, -5, 7], 100))).expect("in range");
+    let square = binary(Binary::Multiply, &x, &x);
+    let below = binary(Binary::Less, &x, &square);
+    let largest =
+        Op::Reduce { function: Reduction::Argmax, value: NodeId(0), axes: vec![], keep_dims: false, mask: None };
+    let largest = Lazy::new(largest, vec![square.clone()], None).expect("typed");
+    for _ in 0..2 {
+        assert_eq!(reveal(&mut session, &square), [9.0, 25.0, 49.0]);
+        assert_eq!(reveal(&mut session, &below), [1.0; 3]);
+        session.share(&square).expect("it runs");
+        for own in [&below, &largest] {
+            assert_eq!(session.explain(own).expect("it plans").transfers, 0);
+        }
+    }
+    assert_eq!(reveal(&mut session, &largest), [2.0]);
+}
+
+#[test]
 fn shares_come_back_in_wider_and_in_narrower_words() {
     let mut session = local();
     let mut random = ChaCha20Rng::seed_from_u64(5);
@@ -171,8 +191,9 @@ fn shares_come_back_in_wider_and_in_narrower_words() {
     let both = session.reveal(&[Lazy::new(thin, vec![back.clone()], None).expect("typed"), sign], &BOTH);
     assert_eq!(code(&both.expect_err("cells below -1")), "OUT_OF_RANGE");
     let small = session.array(PartyId::ZERO, Some(floats(&[1.5, -2.0], 4))).expect("in range");
-    let large = session.array(PartyId::ONE, Some(floats(&[3.0, 0.5], most))).expect("in range");
-    let (product, huge) = (binary(Binary::Multiply, &small, &small), binary(Binary::Multiply, &large, &large));
+    let large = session.array(PartyId::ONE, Some(floats(&[3.0, 0.5], most << 8))).expect("in range");
+    let theirs = session.array(PartyId::ONE, Some(floats(&[1.5, -2.0], 4))).expect("in range");
+    let (product, huge) = (binary(Binary::Multiply, &small, &theirs), binary(Binary::Multiply, &large, &small));
     session.reveal(&[product.clone(), huge], &BOTH).expect("it runs");
     let product = session.share(&product).expect("it is there");
     assert_eq!(product.parts[0].as_ref().map(|part| part.word_bits()), Some(128));
@@ -200,7 +221,7 @@ fn what_the_peer_refuses_is_known_on_both_sides_and_the_session_goes_on() {
 }
 
 #[test]
-fn another_key_is_told_to_both_sides() {
+fn another_key_is_told_to_both_sides_chk_408() {
     let failed = |session: Result<Session>| session.expect_err("the keys differ");
     let (at_zero, at_one) = over_loopback([[7; 32], [8; 32]], BOTH, failed, failed);
     for (error, peer) in [(&at_zero, "party 1"), (&at_one, "party 0")] {
@@ -212,7 +233,7 @@ fn another_key_is_told_to_both_sides() {
 }
 
 #[test]
-fn who_says_something_else_is_a_stranger() {
+fn who_says_something_else_is_a_stranger_chk_408() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     let stranger = |bytes: &'static [u8]| {
@@ -228,7 +249,7 @@ fn who_says_something_else_is_a_stranger() {
 }
 
 #[test]
-fn scripts_that_differ_are_found_out_and_the_session_goes_on() {
+fn scripts_that_differ_are_found_out_and_the_session_goes_on_chk_409() {
     let run = |session: Result<Session>| {
         let mut session = session.expect("the keys are the same");
         let zero = session.parties() == [PartyId::ZERO];
@@ -247,7 +268,7 @@ fn scripts_that_differ_are_found_out_and_the_session_goes_on() {
 }
 
 #[test]
-fn scripts_at_different_places_end_the_session() {
+fn scripts_at_different_places_end_the_session_chk_409() {
     let zero = |session: Result<Session>| {
         let mut session = session.expect("the keys are the same");
         let x = session.array(PartyId::ZERO, Some(ints(&[6, 7], 100))).expect("in range");
@@ -263,6 +284,30 @@ fn scripts_at_different_places_end_the_session() {
     let (at_zero, (at_one, after)) = over_loopback([[7; 32]; 2], BOTH, zero, one);
     assert_eq!((code(&at_one), code(&after)), ("PROTOCOL_ORDER".into(), "SESSION_ENDED".into()));
     assert!(["CHANNEL_CLOSED", "CHANNEL_TRUNCATED"].contains(&code(&at_zero).as_str()), "{at_zero}");
+}
+
+#[test]
+fn a_peers_array_has_a_type_that_arrays_have_chk_409() {
+    use super::control::{Control, Header};
+    use super::party::Party;
+    for (element, wanted) in [
+        (Element::Date, "PROGRAM_MALFORMED"),
+        (Element::Decimal { scale: 200 }, "PROGRAM_MALFORMED"),
+        (Element::Bool, "PROGRAM_RANGE"),
+    ] {
+        let (own, theirs) = crate::channel::pair();
+        let refused = thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut peer = Party::start(PartyId::ONE, Line::Memory(theirs), rng(6)).expect("both are here");
+                let header = Header { element, shape: vec![2], lo: Number::from(-7), hi: Number::from(7) };
+                peer.on_line(|_, channel| Control::Array(header).send(channel)).expect("the line is up");
+            });
+            let mut session =
+                Session::alone(Party::start(PartyId::ZERO, Line::Memory(own), rng(7)).expect("both are here"));
+            session.array(PartyId::ONE, None).expect_err("no such array")
+        });
+        assert_eq!(code(&refused), wanted);
+    }
 }
 
 #[test]
@@ -339,7 +384,7 @@ fn more_transfers_than_before_and_very_many_operations() {
     assert!(session.explain(&less).expect("it plans").transfers > crate::params::SILENT_LEAST, "another way");
     assert_eq!(reveal(&mut session, &sum(&less)), [expected as f64]);
     let mut chain = x;
-    for _ in 0..3_000 {
+    for _ in 0..6_000 {
         let negated = Op::Unary { function: Unary::Negate, value: NodeId(0) };
         chain = Lazy::new(negated, vec![chain], None).expect("typed");
     }

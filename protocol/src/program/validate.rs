@@ -188,7 +188,8 @@ impl Walk<'_> {
     }
 }
 
-fn check_op(place: &dyn Fn() -> Place, block: Option<BlockId>, op: &Op) -> Result<(), ProgramError> {
+/// What one operation must keep to, whatever its operands are.
+pub(super) fn check_op(place: &dyn Fn() -> Place, block: Option<BlockId>, op: &Op) -> Result<(), ProgramError> {
     let inside = block.is_some();
     let fail = |cause: &str, next: &str| Err(structure(Some(place()), cause, next));
     match op {

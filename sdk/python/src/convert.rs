@@ -40,10 +40,11 @@ fn shape<T>(array: &Bound<'_, PyArrayDyn<T>>) -> Vec<u64> {
 }
 
 /// The numbers of public cells. A float64 has the shortest decimal that reads back as itself, or where that has more digits
-/// than numbers have, the nearest with 18 behind the point.
+/// than numbers have, the nearest with as many as they have.
 pub(crate) fn numbers(data: &PlainData) -> PyResult<Vec<Number>> {
     let float = |value: &f64| {
-        let rounded = || format!("{value:.18}").parse().ok();
+        let digits = |places: usize| format!("{value:.places$}").parse().ok();
+        let rounded = || (0..=18).rev().find_map(digits);
         let number = value.is_finite().then(|| Number::try_from(*value).ok().or_else(rounded)).flatten();
         number.ok_or_else(|| wrong(format!("the public value {value} is no number below 10^27")))
     };

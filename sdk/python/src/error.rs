@@ -1,10 +1,19 @@
 //! Errors as exceptions of the package: `tacit.TacitError` and what derives from it.
 
 use pyo3::prelude::*;
+use tacit_protocol::PartyId;
 
 /// The exception for an error of the engine: its class goes by the code.
 pub(crate) fn raised(error: tacit_mpc::Error) -> PyErr {
     exception(error.code().as_str(), error.to_string())
+}
+
+/// The same of a session whose other party is elsewhere: it says which one, where something went wrong between them.
+pub(crate) fn raised_with(error: tacit_mpc::Error, peer: Option<PartyId>) -> PyErr {
+    match (peer, error.step()) {
+        (Some(peer), Some(_)) => exception(error.code().as_str(), format!("with {peer}: {error}")),
+        _ => raised(error),
+    }
 }
 
 /// The exception for a code.

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::array::{Lazy, number};
 use crate::connect::Ends;
 use crate::convert;
-use crate::error::{exception, raised};
+use crate::error::{exception, raised, raised_with};
 use crate::share::{Share, together};
 
 /// How often a wait looks whether the user has pressed Ctrl-C.
@@ -34,6 +34,8 @@ pub(crate) struct Session {
     session: Mutex<direct::Session>,
     /// Ends waits for the other party, where it is elsewhere.
     abort: Option<AbortHandle>,
+    /// The other party, where it is elsewhere.
+    peer: Option<PartyId>,
 }
 
 /// What the engine draws from: seeded by the operating system.
@@ -59,7 +61,11 @@ fn party(number: u8) -> PyResult<PartyId> {
 impl Session {
     fn new(session: direct::Session) -> Self {
         let abort = session.abort_handle();
-        Self { session: Mutex::new(session), abort }
+        let peer = match session.parties()[..] {
+            [party] => Some(party.other()),
+            _ => None,
+        };
+        Self { session: Mutex::new(session), abort, peer }
     }
 
     /// Works on the session without the interpreter's lock. Ctrl-C ends a wait for the other party, and the session with
@@ -82,7 +88,7 @@ impl Session {
         });
         match (signal, done) {
             (Some(signal), _) => Err(signal),
-            (None, Some(done)) => done.map_err(raised),
+            (None, Some(done)) => done.map_err(|error| raised_with(error, self.peer)),
             (None, None) => Err(exception("SESSION_ENDED", "the session's thread ended without a result".into())),
         }
     }

@@ -8,10 +8,9 @@ import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import tacit
 from conftest import ULP
 from hypothesis import given
-
-import tacit
 
 EDGES = np.array([0.0, -0.0, ULP, -ULP, 1.0, -1.0, 0.5, 1023.75, -1024.0, 1024.0])
 MOST = 1024
@@ -49,7 +48,11 @@ def test_pairs_of_any_types_and_shapes(data, shapes, kinds):
     exact += [np.bitwise_and, np.bitwise_or, np.bitwise_xor] if both_bools else [np.subtract]
     with tacit.local_pair() as s:
         x, y = secret(s, a, 0), secret(s, b, 1)
-        cases = [(f(x, y), f(a, b)) for f in exact] + [(f(x, b), f(a, b)) for f in exact] + [(f(a, y), f(a, b)) for f in exact]
+        cases = (
+            [(f(x, y), f(a, b)) for f in exact]
+            + [(f(x, b), f(a, b)) for f in exact]
+            + [(f(a, y), f(a, b)) for f in exact]
+        )
         results = s.reveal(*(case[0] for case in cases), x * y)
         for (made, expected), result in zip(cases, results, strict=False):
             assert made.dtype == expected.dtype and made.shape == expected.shape
@@ -62,14 +65,25 @@ def test_operators_have_both_sides_and_numbers(s, agree):
     a, b = EDGES, EDGES[::-1].copy()
     x, y = secret(s, a, 0), secret(s, b, 1)
     for op in [operator.add, operator.sub, operator.mul]:
-        agree((op(x, y), op(a, b), ULP), (op(x, 3), op(a, 3), ULP), (op(2.5, x), op(2.5, a), ULP), (op(b, x), op(b, a), ULP))
+        agree(
+            (op(x, y), op(a, b), ULP),
+            (op(x, 3), op(a, 3), ULP),
+            (op(2.5, x), op(2.5, a), ULP),
+            (op(b, x), op(b, a), ULP),
+        )
     for op in [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]:
         agree((op(x, y), op(a, b)), (op(x, 0.5), op(a, 0.5)), (op(1, x), op(1, a)), (op(b, x), op(b, a)))
     agree((-x, -a), (+x, +a), (abs(x), abs(a)), (x**2, a**2, ULP), (x**0, a**0))
     flags = np.array([True, False, True, True])
     other = np.array([True, True, False, False])
     p, q = s.array(flags, 0), s.array(other, 1)
-    agree((p & q, flags & other), (p | other, flags | other), (True ^ p, True ^ flags), (~p, ~flags), (other & p, flags & other))
+    agree(
+        (p & q, flags & other),
+        (p | other, flags | other),
+        (True ^ p, True ^ flags),
+        (~p, ~flags),
+        (other & p, flags & other),
+    )
     x += 1
     agree((x, a + 1))
 
@@ -80,7 +94,10 @@ def test_quotients_are_within_a_step(s, agree, rng):
     x, y = secret(s, a, 0), secret(s, b, 1)
     agree((x / y, a / b, 2 * ULP), (x / 4000, a / 4000, 2 * ULP), (1 / y, 1 / b, 2 * ULP), (x / b, a / b, 2 * ULP))
     n = rng.integers(1, 1000, 50)
-    agree((s.array(n, 0, range=(1, 1000)) / 7, n / 7, 2 * ULP), (np.reciprocal(s.array(n / 1.0, 0, range=(1, 1000))), 1 / n, 2 * ULP))
+    agree(
+        (s.array(n, 0, range=(1, 1000)) / 7, n / 7, 2 * ULP),
+        (np.reciprocal(s.array(n / 1.0, 0, range=(1, 1000))), 1 / n, 2 * ULP),
+    )
 
 
 def test_a_quotient_by_zero_is_undefined_and_spreads(s):
@@ -112,6 +129,24 @@ def test_types_are_numpys(s):
         ints & 1
     with pytest.raises(NotImplementedError, match="np.floor"):
         floats.astype(int)
+
+
+def test_public_factors_keep_their_digits(s, agree, rng):
+    a = encoded(rng.uniform(-(2**19), 2**19, 40))
+    x = s.array(a, 0, range=(-(2**19), 2**19))
+    for c in [0.001, 3.7, -1e-5, 1 / 3, 123.456, 1e-9, 98_765.432_1]:
+        agree((x * c, a * c, 3 * ULP), (c * x, c * a, 3 * ULP))
+    for c in [0.3, 1.7, 1000.25, 1024, -2.0, 0.25, 77_777.7, 4]:
+        agree((x / c, a / c, 4 * ULP))
+    weights = rng.uniform(-1, 1, (40, 3))
+    agree(
+        (x @ weights, a @ weights, 20 * ULP),
+        (weights.T @ x, weights.T @ a, 20 * ULP),
+        (x * weights[:, 0], a * weights[:, 0], 3 * ULP),
+    )
+    # Powers of two are exact, and cost what cutting digits off does.
+    y = s.array(a, 1, range=(-(2**19), 2**19))
+    assert ((x + y) / 4).explain()["rounds"] < ((x + y) / 5).explain()["rounds"]
 
 
 def test_powers(s, agree, rng):

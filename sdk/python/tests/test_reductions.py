@@ -8,10 +8,9 @@ import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import tacit
 from conftest import ULP
 from hypothesis import given
-
-import tacit
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=1, max_side=4)
 
@@ -21,7 +20,11 @@ def problems(draw):
     """An array of any type and shape, axes of it, whether they stay, and a mask."""
     kind = draw(st.sampled_from(["bool", "int64", "float64"]))
     shape = draw(SHAPES)
-    elements = {"bool": st.booleans(), "int64": st.integers(-9, 9), "float64": st.integers(-64, 64).map(lambda n: n / 8)}
+    elements = {
+        "bool": st.booleans(),
+        "int64": st.integers(-9, 9),
+        "float64": st.integers(-64, 64).map(lambda n: n / 8),
+    }
     values = draw(hnp.arrays(kind, shape, elements=elements[kind]))
     axes = st.sampled_from(range(-len(shape), len(shape))) if shape else st.none()
     several = hnp.valid_tuple_axes(len(shape), min_size=1) if shape else st.none()
@@ -44,7 +47,9 @@ def test_reductions_over_any_axes(problem):
             (np.sum(x, axis=axis, initial=2), np.sum(values, axis=axis, initial=2)),
         ]
         if not isinstance(axis, tuple):
-            cases += [(f(x, axis=axis, keepdims=keep), f(values, axis=axis, keepdims=keep)) for f in [np.argmax, np.argmin]]
+            cases += [
+                (f(x, axis=axis, keepdims=keep), f(values, axis=axis, keepdims=keep)) for f in [np.argmax, np.argmin]
+            ]
             cases += [(np.cumsum(x, axis=axis), np.cumsum(values, axis=axis))] if values.ndim else []
         for (made, expected), result in zip(cases, s.reveal(*(case[0] for case in cases)), strict=True):
             assert made.shape == np.shape(expected) and np.shape(result) == np.shape(expected)
@@ -117,8 +122,15 @@ def test_ties_go_to_the_first(s, agree):
 def test_nothing_has_numpys_answer(s, agree):
     none = np.zeros((0, 3))
     x = s.array(none, 0)
-    agree((x.sum(axis=0), none.sum(axis=0)), (x.prod(axis=0), none.prod(axis=0)), (x.any(), none.any()), (x.all(), none.all()))
-    agree((np.max(x, axis=0, initial=1), np.max(none, axis=0, initial=1)), (np.cumsum(x, axis=0), np.cumsum(none, axis=0)))
+    agree(
+        (x.sum(axis=0), none.sum(axis=0)),
+        (x.prod(axis=0), none.prod(axis=0)),
+        (x.any(), none.any()),
+        (x.all(), none.all()),
+    )
+    agree(
+        (np.max(x, axis=0, initial=1), np.max(none, axis=0, initial=1)), (np.cumsum(x, axis=0), np.cumsum(none, axis=0))
+    )
     for empty in [np.max, np.min, np.argmax, np.mean]:
         with pytest.raises(ValueError):
             empty(x, axis=0)

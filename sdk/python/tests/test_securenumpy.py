@@ -6,7 +6,6 @@ import inspect
 
 import numpy as np
 import pytest
-
 import tacit
 import tacit.securenumpy as snp
 
@@ -80,12 +79,16 @@ def test_creation():
         np.testing.assert_allclose(made.reveal_to(0), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("values", [np.array([[1.5, -2.0], [3.0, 4.25]]), np.array([True, False, True]), np.float64(2.5)])
+@pytest.mark.parametrize(
+    "values", [np.array([[1.5, -2.0], [3.0, 4.25]]), np.array([True, False, True]), np.float64(2.5)]
+)
 def test_shares_are_arrays(vm, values):
     x = snp.array(values, 0, dtype=np.asarray(values).dtype)
     made = (x ^ True) ^ snp.array(np.zeros((), bool), 1, np.bool_) if x.dtype == bool else x * snp.array(1.0, 1)
     shares = snp.to_share(made)
-    assert all(share.dtype == (bool if made.dtype == bool else np.int64) and share.shape == made.shape for share in shares)
+    assert all(
+        share.dtype == (bool if made.dtype == bool else np.int64) and share.shape == made.shape for share in shares
+    )
     words = [np.asarray(share) for share in shares]
     if made.dtype == bool:
         np.testing.assert_array_equal(words[0] ^ words[1], ~values)
@@ -93,9 +96,10 @@ def test_shares_are_arrays(vm, values):
         np.testing.assert_allclose((words[0] + words[1]) / 2**18, values, rtol=0, atol=1e-5)
 
 
-def test_what_is_not_there_says_so():
-    x = snp.array(np.ones(3), 0)
-    for missing in [lambda: snp.sort(x), lambda: x.quick_sort(), lambda: x.quick_sort_by_column(0)]:
-        with pytest.raises(NotImplementedError, match="sort"):
-            missing()
+def test_sorts():
+    plain = np.array([[3.0, 1.5], [-2.0, 7.0], [3.0, 0.25]])
+    x = snp.array(plain, 0)
+    np.testing.assert_array_equal(snp.sort(x, axis=None).reveal_to(0), np.sort(plain, axis=None))
+    np.testing.assert_array_equal(x.quick_sort().reveal_to(0), np.sort(plain, axis=None).reshape(3, 2))
+    np.testing.assert_array_equal(x.quick_sort_by_column(0).reveal_to(0), plain[[1, 0, 2]])
     assert isinstance(tacit.securenumpy.get_vm(), tacit.Session)

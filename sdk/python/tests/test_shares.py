@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 import tacit
 
 
@@ -66,7 +65,9 @@ def test_shares_of_another_form_are_refused(s):
     with pytest.raises(ValueError, match="as many as the shape"):
         tacit.Share(0, np.zeros(3, np.uint64), shape=[2], **about)
     with pytest.raises(OverflowError, match="63 bits"):
-        s.from_share([tacit.Share(p, np.zeros(1, np.uint64), shape=[1], **{**about, "range": ("0", str(2**62))}) for p in (0, 1)])
+        s.from_share(
+            [tacit.Share(p, np.zeros(1, np.uint64), shape=[1], **{**about, "range": ("0", str(2**62))}) for p in (0, 1)]
+        )
     mixed = [tacit.Share(p, np.zeros(1, np.uint64), shape=[1], **{**about, "range": ("0", str(4 + p))}) for p in (0, 1)]
     with pytest.raises(ValueError, match="not of one value"):
         s.from_share(mixed)

@@ -169,6 +169,7 @@ pub fn infer_operation(op: &Op, name: Option<&str>, operands: &[(&Op, &ArrayType
             here.type_error(format!("it reads {beyond}, which is not there"), "Name its operands by their places.")
         );
     }
+    super::validate::check_op(&|| here.place.clone(), None, op)?;
     let rule = rules::Rule { here: &here, rows: &BTreeMap::new() };
     let typed = rule.apply(op)?;
     rule.check_cells(&typed.array)?;

@@ -131,6 +131,8 @@ fn one_operation_is_typed_as_in_a_program() {
     s.push(half);
     s.push(product.clone());
     assert_eq!(alone, s.last_type());
+    let date = of_zero(Element::Date, &[3], ["0", "1"]);
+    assert_eq!(code(&infer_operation(&date, None, &[]).expect_err("no numbers")), "PROGRAM_MALFORMED");
     let missing = infer_operation(&product, Some("script.py:3"), &[(&op, &known)]).expect_err("no right operand");
     assert!(missing.to_string().contains("\"script.py:3\""), "{missing}");
 }

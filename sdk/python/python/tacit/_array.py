@@ -127,7 +127,9 @@ class Array:
         )
 
     def _no_number(self, what: str) -> NoReturn:
-        raise SecretTypeError("SECRET_VALUE", f"{what} of a secret array would reveal it; use .reveal() or .reveal_to(party)")
+        raise SecretTypeError(
+            "SECRET_VALUE", f"{what} of a secret array would reveal it; use .reveal() or .reveal_to(party)"
+        )
 
     def __int__(self) -> NoReturn:
         self._no_number("int()")
@@ -299,7 +301,9 @@ class Array:
 
     # Methods: NumPy's functions.
 
-    def sum(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **kwargs: Any) -> Array:
+    def sum(
+        self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **kwargs: Any
+    ) -> Array:
         """:func:`numpy.sum`."""
         return np.sum(self, axis=axis, dtype=dtype, out=out, keepdims=keepdims, **kwargs)
 
@@ -307,15 +311,21 @@ class Array:
         """:func:`numpy.prod`."""
         return np.prod(self, axis=axis, dtype=dtype, out=out, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **kwargs: Any) -> Array:
+    def mean(
+        self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **kwargs: Any
+    ) -> Array:
         """:func:`numpy.mean`."""
         return np.mean(self, axis=axis, dtype=dtype, out=out, keepdims=keepdims, **kwargs)
 
-    def var(self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False) -> Array:
+    def var(
+        self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
+    ) -> Array:
         """:func:`numpy.var`."""
         return np.var(self, axis=axis, dtype=dtype, out=out, ddof=ddof, keepdims=keepdims)
 
-    def std(self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False) -> Array:
+    def std(
+        self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
+    ) -> Array:
         """:func:`numpy.std`."""
         return np.std(self, axis=axis, dtype=dtype, out=out, ddof=ddof, keepdims=keepdims)
 
@@ -413,16 +423,24 @@ class Array:
         return np.resize(self, shape[0] if len(shape) == 1 else shape)
 
     def sort(self, axis: int = -1) -> Array:
-        """Not there yet: raises."""
+        """:func:`numpy.sort`; unlike NumPy's method it gives a new array."""
         return np.sort(self, axis=axis)
 
+    def argsort(self, axis: int | None = -1) -> Array:
+        """:func:`numpy.argsort`, stable."""
+        return np.argsort(self, axis=axis)
+
     def quick_sort(self) -> Array:
-        """SecureNumpy's name for sorting all cells. Not there yet: raises."""
-        return np.sort(self, axis=None)
+        """SecureNumpy's name for sorting all cells, in the shape that they have; gives a new array."""
+        return np.sort(self, axis=None).reshape(self.shape)
 
     def quick_sort_by_column(self, column: int) -> Array:
-        """SecureNumpy's name for ordering rows by a column. Not there yet: raises."""
-        return np.argsort(self[:, column] if self.ndim == 2 else self)
+        """SecureNumpy's name for the rows in the order of a column; rows that are equal there stay in their order."""
+        from ._ops import sort_rows
+
+        if self.ndim != 2:
+            raise ValueError("rows are those of an array of two axes")
+        return sort_rows(self, self[:, column])
 
     @property
     def vm(self) -> Session | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _ops, _public
+from . import _ops
 from ._array import Array
 from ._errors import SecretTypeError
 from ._ops import BOOL, as_array, not_there
@@ -110,7 +110,9 @@ def _places(value: Array, key: Any) -> tuple[list[Any], np.ndarray]:
 
 
 def _is_array(key: Any) -> bool:
-    return isinstance(key, (list, np.ndarray)) and not (isinstance(key, np.ndarray) and key.ndim == 0 and key.dtype.kind in "iu")
+    return isinstance(key, (list, np.ndarray)) and not (
+        isinstance(key, np.ndarray) and key.ndim == 0 and key.dtype.kind in "iu"
+    )
 
 
 def _int(key: Any) -> int:
@@ -152,47 +154,13 @@ def _secret_index(key: Array) -> SecretTypeError:
 
 
 def take(value: Array, places: np.ndarray, axis: int) -> Array:
-    """The cells at public places along an axis, put together from runs of equal steps."""
-    pieces = []
-    at = 0
-    count = len(places)
-    while at < count:
-        end = at + 1
-        step = int(places[end] - places[at]) if end < count else 1
-        if step > 0:
-            while end < count and places[end] - places[end - 1] == step:
-                end += 1
-        start = int(places[at])
-        pieces.append((start, int(places[end - 1]) + 1, max(step, 1) if end - at > 1 else 1))
-        at = end
-    if not pieces:
-        pieces = [(0, 0, 1)]
-    if len(pieces) > MOST_PIECES:
-        raise not_there(f"an index of more than {MOST_PIECES} runs", "use slices, np.flip, or a product with a public matrix")
-    return _ops.concatenate([_ops.part(value, axis, *piece) for piece in pieces], axis)
+    """The cells at public places along an axis."""
+    return _ops.take(value, axis, places)
 
 
 def reverse(value: Array, axis: int) -> Array:
-    """The cells along an axis in reverse order: digit by digit of their places in a number system of small bases."""
-    size = value.shape[axis]
-    bases = []
-    rest = size
-    base = 2
-    while rest > 1 and base <= MOST_PIECES:
-        if rest % base:
-            base += 1
-        else:
-            bases.append(base)
-            rest //= base
-    if rest > 1:
-        raise not_there(f"reversing {size} cells (a multiple of the prime {rest})", "cut or pad the array first")
-    shape = value.shape
-    for digit, base in enumerate(bases):
-        outer, inner = int(np.prod(bases[:digit], dtype=int)), int(np.prod(bases[digit + 1 :], dtype=int))
-        value = _ops.reshape(value, [*shape[:axis], outer, base, inner, *shape[axis + 1 :]])
-        cells = [_ops.part(value, axis + 1, place, place + 1) for place in reversed(range(base))]
-        value = _ops.reshape(_ops.concatenate(cells, axis + 1), shape)
-    return value
+    """The cells along an axis in reverse order."""
+    return _ops.along("flip", value, axis)
 
 
 def with_part(value: Array, key: Any, new: Any) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,9 @@ def as_array(value: Any) -> Array:
         return value
     cells = _public.cells(value, "a public operand")
     if cells.dtype == FLOAT64 and not np.isfinite(cells).all():
-        raise SecretTypeError("PROGRAM_TYPE", "a public operand holds infinity or NaN; secret arrays have finite numbers")
+        raise SecretTypeError(
+            "PROGRAM_TYPE", "a public operand holds infinity or NaN; secret arrays have finite numbers"
+        )
     return Array(None, _native.constant(cells, site()))
 
 
@@ -67,7 +69,9 @@ def cast(value: Array, dtype: np.dtype) -> Array:
     if dtype == BOOL:
         return binary("not_equal", value, as_array(np.zeros((), value.dtype)))
     if value.dtype == FLOAT64:
-        raise not_there("the cast of float64 to int64", "round to whole numbers with np.floor, np.ceil or np.rint, and keep float64")
+        raise not_there(
+            "the cast of float64 to int64", "round to whole numbers with np.floor, np.ceil or np.rint, and keep float64"
+        )
     return _made(_native.cast(value._lazy, dtype.name, site()), value)
 
 
@@ -87,7 +91,33 @@ def _check_broadcast(*arrays: Array) -> None:
         np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError:
         shapes = " ".join(str(array.shape) for array in arrays)
-        raise SecretValueError("PROGRAM_TYPE", f"operands could not be broadcast together with shapes {shapes}") from None
+        raise SecretValueError(
+            "PROGRAM_TYPE", f"operands could not be broadcast together with shapes {shapes}"
+        ) from None
+
+
+#: Binary digits of float64 behind the point, and its step.
+FRACTION_BITS = 18
+STEP = 2.0**-FRACTION_BITS
+
+
+def finely(function: Callable[[Array, Array], Array], secret: Array, public: Any, cells: int = 1) -> Array | None:
+    """A product with public numbers that are no multiples of the step, as exact as if they had twice the digits: it is
+    taken with them times 2**18, and scaled back.
+
+    ``cells`` is how many products are added up. ``None`` where rounding the numbers to a step makes no difference of
+    more than one.
+    """
+    values = np.asarray(public)
+    if values.dtype.kind != "f" or values.size == 0 or not np.isfinite(values).all():
+        return None
+    if np.array_equal(values, np.round(values / STEP) * STEP) or np.abs(values).max() >= 2.0**17:
+        return None
+    most = max(abs(float(bound)) for bound in secret._lazy.range or ("inf",))
+    if most * cells * STEP / 2 <= STEP:
+        return None
+    scaled = np.round(values / STEP / STEP) * STEP
+    return binary("multiply", function(secret, as_array(scaled)), as_array(STEP))
 
 
 def where(condition: Array, then: Array, otherwise: Array) -> Array:
@@ -137,6 +167,28 @@ def part(value: Array, axis: int, start: int, stop: int, step: int = 1) -> Array
     axes = [(0, size, 1) for size in value.shape]
     axes[axis] = (start, stop, step)
     return slices(value, axes)
+
+
+def along(function: str, value: Array, axis: int) -> Array:
+    """What the engine does along an axis: ``sort``, ``argsort``, ``flip`` or ``cumsum``."""
+    return _made(_native.along(function, value._lazy, axis, site()), value)
+
+
+def sort_rows(value: Array, keys: Array) -> Array:
+    """The rows in the ascending order of their keys."""
+    return _made(_native.sort_rows(value._lazy, keys._lazy, site()), value, keys)
+
+
+def take(value: Array, axis: int, places: Sequence[int]) -> Array:
+    """The cells of these places, from 0, along an axis."""
+    return _made(_native.take(value._lazy, axis, [int(place) for place in places], site()), value)
+
+
+def windows(value: Array, axis: int, size: int) -> Array:
+    """All windows of a size along an axis; a new last axis has their cells."""
+    if not 1 <= size <= value.shape[axis]:
+        raise ValueError(f"an axis of {value.shape[axis]} cells has no windows of {size}")
+    return _made(_native.windows(value._lazy, axis, size, site()), value)
 
 
 def matmul(left: Array, right: Array) -> Array:

@@ -62,12 +62,13 @@ class Session:
         if dtype is not None:
             asked = _public.dtype(dtype)
             if not np.can_cast(values.dtype, asked, "same_kind"):
-                raise SecretTypeError("PROGRAM_TYPE", f"data of {values.dtype} are not taken as {asked}; convert them first")
+                raise SecretTypeError(
+                    "PROGRAM_TYPE", f"data of {values.dtype} are not taken as {asked}; convert them first"
+                )
             values = values.astype(asked)
+        bounds = DEFAULT_RANGE if range is None else range
         if values.dtype == _public.BOOL:
             bounds = (0, 1)
-        else:
-            bounds = DEFAULT_RANGE if range is None else range
         if len(bounds) != 2:
             raise SecretTypeError("PROGRAM_TYPE", "range is the least and the largest value")
         lo, hi = (_public.decimal(bound) for bound in bounds)

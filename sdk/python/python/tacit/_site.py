@@ -18,6 +18,6 @@ def site() -> str:
         if not path.startswith(_HERE) and _NUMPY not in path:
             # Names in programs are short and hold nothing that moves a cursor.
             name = "".join(c for c in os.path.basename(path) if c.isprintable())
-            return f"{name[:_LONGEST - 12]}:{frame.f_lineno}"
+            return f"{name[: _LONGEST - 12]}:{frame.f_lineno}"
         frame = frame.f_back
     return "unknown:0"

@@ -18,6 +18,8 @@ from ._array import Array
 from ._errors import SecretTypeError
 from ._ops import BOOL, FLOAT64, as_array, binary, cast, not_there, promoted, unary, where
 
+#: How many matrices one product of stacks multiplies at most.
+MOST_MATRICES = 256
 #: What arguments are brought to before the engine has them.
 KEEP = "keep"  # as they are, in the engine's common type
 TRUTH = "truth"  # bools: whether they are not 0
@@ -46,7 +48,9 @@ class Engine:
         arrays = [as_array(value) for value in values]
         all_bools = all(array.dtype == BOOL for array in arrays)
         if self.bools_only and not all_bools:
-            raise SecretTypeError("PROGRAM_TYPE", f"{ufunc.__name__} takes bools; compare first, in parentheses: (x > 1) & (y > 2)")
+            raise SecretTypeError(
+                "PROGRAM_TYPE", f"{ufunc.__name__} takes bools; compare first, in parentheses: (x > 1) & (y > 2)"
+            )
         if all_bools and isinstance(self.of_bools, str):
             raise SecretTypeError("PROGRAM_TYPE", f"{ufunc.__name__} takes no bools; {self.of_bools}")
         if all_bools and self.of_bools is not None:
@@ -99,6 +103,32 @@ def _minimum(a: Array, b: Array) -> Array:
     return where(b < a, b, a)
 
 
+_PRODUCT = Engine("multiply", of_bools=lambda a, b: binary("and", a, b))
+_QUOTIENT = Engine("divide", result=FLOATS)
+
+
+def _multiply(a: Any, b: Any) -> Array:
+    secret, public = (a, b) if isinstance(a, Array) else (b, a)
+    if not isinstance(public, Array):
+        found = _ops.finely(lambda x, c: binary("multiply", x, c), secret, public)
+        if found is not None:
+            return found
+    return _PRODUCT(np.multiply, a, b)
+
+
+def _divide(a: Any, b: Any) -> Array:
+    if isinstance(b, Array) or np.asarray(b).dtype.kind not in "iuf" or not np.all(b):
+        return _QUOTIENT(np.true_divide, a, b)
+    divisor = np.asarray(b, dtype=np.float64)
+    mantissa, exponent = np.frexp(np.abs(divisor))
+    if np.all(mantissa == 0.5) and np.all((exponent >= 1) & (exponent <= _ops.FRACTION_BITS + 1)):
+        # Powers of two: digits are cut off, which costs next to nothing.
+        return cast(_multiply(a, 1 / divisor), FLOAT64)
+    if np.array_equal(divisor, np.round(divisor / _ops.STEP) * _ops.STEP):
+        return _QUOTIENT(np.true_divide, a, b)
+    return cast(_multiply(a, 1 / divisor), FLOAT64)
+
+
 def _power(x: Any, exponent: Any) -> Array:
     if isinstance(exponent, Array):
         raise not_there("a secret exponent", "use np.exp(exponent * np.log(x)) where the engine has both")
@@ -109,8 +139,10 @@ def _power(x: Any, exponent: Any) -> Array:
     power = float(exponent)
     if power == 0.5:
         return np.sqrt(x)
-    if power != int(power) or abs(power) > 64:
-        raise not_there(f"the power {exponent}", "whole exponents from -64 to 64 and 0.5 are")
+    if power != int(power):
+        return binary("power", cast(x, FLOAT64), as_array(np.float64(power)))
+    if abs(power) > 64:
+        raise not_there(f"the power {exponent}", "whole exponents from -64 to 64 are")
     if power < 0 and result != FLOAT64:
         raise ValueError("Integers to negative integer powers are not allowed.")
     found = _whole_power(cast(x, np.dtype(np.int64)) if x.dtype == BOOL else x, abs(int(power)))
@@ -131,6 +163,7 @@ def _whole_power(x: Array, power: int) -> Array:
 
 
 def _matmul(a: Any, b: Any) -> Array:
+    given = a, b
     a, b = as_array(a), as_array(b)
     if a.ndim == 0 or b.ndim == 0:
         raise SecretTypeError("PROGRAM_TYPE", "matmul takes arrays with axes; use * for scalars")
@@ -140,23 +173,35 @@ def _matmul(a: Any, b: Any) -> Array:
     if a.dtype == BOOL and b.dtype == BOOL:
         return _matmul(cast(a, np.dtype(np.int64)), b) > 0
     dtype = promoted(a, b)
+    secret, public = (a, given[1]) if isinstance(given[0], Array) else (b, given[0])
+    if not isinstance(public, Array):
+        product = (lambda x, c: np.matmul(x, c)) if secret is a else (lambda x, c: np.matmul(c, x))
+        found = _ops.finely(product, secret, public, inner[0])
+        if found is not None:
+            return found
     if a.ndim <= 2 and b.ndim <= 2:
         return cast(_ops.matmul(a, b), dtype)
-    rows, columns = a.shape[-2:] if a.ndim > 1 else (1, a.shape[0]), b.shape[-2:] if b.ndim > 1 else (b.shape[0], 1)
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return cast(_batched(a, b), dtype)
+
+
+def _batched(a: Array, b: Array) -> Array:
+    """Products of stacks of matrices, one by one."""
+    left = _ops.reshape(a, [1, *a.shape]) if a.ndim == 1 else a
+    right = _ops.reshape(b, [*b.shape, 1]) if b.ndim == 1 else b
+    batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     count = int(np.prod(batch, dtype=int))
-    if count == 0 or count > 256:
-        raise not_there(f"a product of {count} matrices", "multiply up to 256 at a time")
-    a = _ops.reshape(_ops.broadcast_to(_ops.reshape(a, [*a.shape[:-2], *rows]), [*batch, *rows]), [count, *rows])
-    b = _ops.reshape(_ops.broadcast_to(_ops.reshape(b, [*b.shape[:-2], *columns]), [*batch, *columns]), [count, *columns])
-    products = [_ops.matmul(_one(a, at), _one(b, at)) for at in range(count)]
-    shape = [*([rows[0]] if len(a.shape) and rows[0] else [0]), columns[1]]
-    stacked = _ops.concatenate([_ops.reshape(product, [1, *shape]) for product in products], 0)
-    return cast(_ops.reshape(stacked, [*batch, *shape]), dtype)
-
-
-def _one(matrices: Array, at: int) -> Array:
-    return _ops.reshape(_ops.part(matrices, 0, at, at + 1), matrices.shape[1:])
+    if count == 0 or count > MOST_MATRICES:
+        raise not_there(f"a product of {count} matrices", f"multiply 1 to {MOST_MATRICES} at a time")
+    factors = []
+    for factor in (left, right):
+        matrix = factor.shape[-2:]
+        stacked = _ops.reshape(_ops.broadcast_to(factor, [*batch, *matrix]), [count, *matrix])
+        factors.append([_ops.reshape(_ops.part(stacked, 0, at, at + 1), matrix) for at in range(count)])
+    products = [_ops.matmul(x, y) for x, y in zip(*factors, strict=True)]
+    shape = [left.shape[-2], right.shape[-1]]
+    together = _ops.concatenate([_ops.reshape(product, [1, *shape]) for product in products], 0)
+    kept = ([] if a.ndim == 1 else shape[:1]) + ([] if b.ndim == 1 else shape[1:])
+    return _ops.reshape(together, [*batch, *kept])
 
 
 def _refused(reason: str) -> Composed:
@@ -173,8 +218,8 @@ _NO_NUMBERS = "use ^, ~ or np.logical_xor, or cast to int64 first"
 UFUNCS: dict[np.ufunc, Engine | Composed] = {
     np.add: Engine("add", of_bools=lambda a, b: binary("or", a, b)),
     np.subtract: Engine("subtract", of_bools=_NO_NUMBERS),
-    np.multiply: Engine("multiply", of_bools=_AND),
-    np.true_divide: Engine("divide", result=FLOATS),
+    np.multiply: Composed(_multiply),
+    np.true_divide: Composed(_divide),
     np.floor_divide: Engine("floor_divide"),
     np.remainder: Engine("remainder"),
     np.fmod: Engine("fmod"),
@@ -223,8 +268,8 @@ UFUNCS: dict[np.ufunc, Engine | Composed] = {
     np.tanh: Engine("tanh", result=FLOATS, arguments=FLOAT),
     np.floor: Engine("floor"),
     np.ceil: Engine("ceil"),
-    np.trunc: Engine("trunc"),
-    np.rint: Engine("rint"),
+    np.trunc: Composed(lambda x: where(as_array(x) < 0, np.ceil(x), np.floor(x))),
+    np.rint: Engine("round"),
     # What can never be asked.
     np.isnan: _refused("cells of secret arrays are numbers; an undefined one shows as NaN when it is revealed"),
     np.isinf: _refused("cells of secret arrays are finite"),
