@@ -110,11 +110,11 @@ fn sine_and_cosine(turn: u64) -> (i64, i64) {
     let quarter = quarters >> (PART_BITS - 2);
     let rest = quarters & ((1 << (PART_BITS - 2)) - 1);
     let rest = (rest >> (PART_BITS - 2 - POINT)) as i64 - (1 << (POINT - 1));
-    let square = rest * rest >> POINT;
-    let sum = |series: &[i64]| series.iter().rev().fold(0, |sum: i64, term| (sum * square >> POINT) + term);
+    let square = (rest * rest) >> POINT;
+    let sum = |series: &[i64]| series.iter().rev().fold(0, |sum: i64, term| ((sum * square) >> POINT) + term);
     let cut = POINT - FACTOR_BITS;
     let round = |value: i64| (value + (1 << (cut - 1))) >> cut;
-    let (sine, cosine) = (round(sum(&SINE) * rest >> POINT), round(sum(&COSINE)));
+    let (sine, cosine) = (round((sum(&SINE) * rest) >> POINT), round(sum(&COSINE)));
     let (odd, half) = (mask(quarter), mask(quarter >> 1));
     // Sine and cosine change places in odd quarters.
     let change = odd & (sine ^ cosine);

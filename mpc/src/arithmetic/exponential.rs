@@ -181,7 +181,7 @@ const COEFFICIENTS: [i64; DEGREE + 1] = {
 /// below `2^(POWER_BITS + 1)`: relatively within `2^-24`. In constant time.
 fn power(fraction: u64) -> u64 {
     let t = (fraction >> (FRACTION_BITS - VARIABLE_BITS)) as i64 - (1 << (VARIABLE_BITS - 1));
-    let step = |sum: i64, coefficient: &i64| (sum * t >> VARIABLE_BITS) + coefficient;
+    let step = |sum: i64, coefficient: &i64| ((sum * t) >> VARIABLE_BITS) + coefficient;
     let power = COEFFICIENTS.iter().rev().fold(0, step);
     let cut = COEFFICIENT_BITS - POWER_BITS;
     let rounded = (power + (1 << (cut - 1))) >> cut;

@@ -1,13 +1,16 @@
 """NumPy's names, for what NumPy itself does not hand on to secret arrays: making arrays.
 
 ``import tacit.numpy as tnp``: ``tnp.array(data, session=s, party=0)`` makes secret arrays, ``tnp.array([x, y])`` stacks
-secret ones, and every other name is NumPy's own, which works on secret arrays as far as :func:`tacit.supported` says.
+secret ones, some functions are there that NumPy does not have (``sigmoid``, ``relu``, ``erf`` ...), and every other name is
+NumPy's own, which works on secret arrays as far as :func:`tacit.supported` says.
 Arrays that are made of public values alone (``zeros``, ``arange``, ...) are plain NumPy arrays: they stand beside secret
 ones anywhere, and cost nothing.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as _np
@@ -46,13 +49,41 @@ def _holds_secret(object: Any) -> bool:
     return isinstance(object, Array)
 
 
+def _real(name: str, x: Any, plain: Callable[[_np.ndarray], _np.ndarray]) -> Any:
+    """A real function that the engine has and NumPy does not."""
+    if isinstance(x, Array):
+        return _ops.unary(name, _ops.cast(x, _public.FLOAT64))
+    return plain(_np.asarray(x, float))
+
+
 def sigmoid(x: Any) -> Any:
     """``1 / (1 + exp(-x))``."""
-    if not isinstance(x, Array):
-        return 1 / (1 + _np.exp(-_np.asarray(x, float)))
-    if not _ops._native.has("unary", "sigmoid"):
-        raise _ops.not_there("sigmoid", "the engine has no such function yet")
-    return _ops.unary("sigmoid", _ops.cast(x, _public.FLOAT64))
+    return _real("sigmoid", x, lambda x: 1 / (1 + _np.exp(-x)))
+
+
+def softplus(x: Any) -> Any:
+    """``log(1 + exp(x))``."""
+    return _real("softplus", x, lambda x: _np.logaddexp(0, x))
+
+
+def relu(x: Any) -> Any:
+    """``max(x, 0)``."""
+    return _np.maximum(x, 0)
+
+
+def gelu(x: Any) -> Any:
+    """``x`` times the normal distribution's share below it."""
+    return _real("gelu", x, lambda x: x * (1 + erf(x / _np.sqrt(2))) / 2)
+
+
+def erf(x: Any) -> Any:
+    """The error function."""
+    return _real("erf", x, _np.vectorize(math.erf, otypes=[float]))
+
+
+def rsqrt(x: Any) -> Any:
+    """``1 / sqrt(x)``."""
+    return _real("rsqrt", x, lambda x: 1 / _np.sqrt(x))
 
 
 def __getattr__(name: str) -> Any:
