@@ -65,8 +65,8 @@ fn every_operation_keeps_the_bound_of_its_plan() {
     let reports = measured(&["--n", "64", "--shape", "5,7,3", "--runs", "2"]);
     let names: Vec<&str> = reports.iter().filter_map(|report| report["op"].as_str()).collect();
     let known = [
-        "mul", "lt", "eq", "div", "matmul", "linreg", "max", "argmax", "where", "sum", "exp", "log", "sqrt", "sigmoid",
-        "psi",
+        "mul", "lt", "eq", "div", "matmul", "linreg", "max", "argmax", "sort", "where", "sum", "exp", "log", "sqrt",
+        "sigmoid", "psi",
     ];
     assert_eq!(names, known);
     for report in &reports {

@@ -64,6 +64,8 @@ impl Wire {
         let mut config = tacit_node::config::Config::read(&node.dir).expect("a configuration");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
+        // Faults are for the connections of jobs, one after the other.
+        config.idle.enabled = false;
         config.data_announce = Some(format!("/ip4/127.0.0.1/tcp/{port}"));
         std::fs::write(node.dir.join("node.toml"), config.to_toml()).expect("written");
         let (state, listening) = (Arc::clone(&self.state), node.name);
