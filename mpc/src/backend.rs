@@ -109,11 +109,55 @@ pub trait Backend<R: Ring>: Seat {
     /// The low `count` bits of each word of a value of at most `bits` bits: bit `j` of all elements is entry `j`.
     fn bits_of(&mut self, x: &Arith<R>, count: u32, bits: u32) -> Result<Vec<Bits>>;
 
+    /// Two numbers that add up to `x` modulo `2^width`, each in `[0, 2^width)` and known to one party: the parts of a shared
+    /// value. Of a value that is not shared, the value and zero. Nothing is sent.
+    fn parts(&mut self, x: &Arith<R>, width: u32) -> [Arith<R>; 2];
+
+    /// The entries of a public table at the sums of two indices, modulo its length: a vector for each of its columns.
+    /// The indices are those of [`Backend::parts`] or made from them. Each column counts modulo `2^width`, as in
+    /// [`Backend::select_within`].
+    fn look_up(&mut self, index: [&Arith<R>; 2], table: &Table) -> Result<Vec<Arith<R>>>;
+
     /// The values, to the parties named; `None` on a side that is not. Both sides send nothing they were not asked.
     fn reveal(&mut self, x: &Arith<R>, to: &[PartyId]) -> Result<Option<Vec<R>>>;
 
     /// The bits, to the parties named, packed as in [`Bits`].
     fn reveal_bits(&mut self, x: &Bits, to: &[PartyId]) -> Result<Option<Vec<u64>>>;
+}
+
+/// A public table of signed numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The bits of an index: there are two to the power of this many entries, at most [`Table::MOST_BITS`].
+    pub index_bits: u32,
+    /// Its columns; together no wider than [`Table::MOST_WIDTH`].
+    pub columns: Vec<Column>,
+}
+
+/// A column of a [`Table`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The bits that count: each entry lies in `[-2^(width-1), 2^(width-1))`.
+    pub width: u32,
+    /// One entry an index.
+    pub entries: Vec<i128>,
+}
+
+impl Table {
+    /// The most bits of an index.
+    pub const MOST_BITS: u32 = 8;
+    /// The most bits of an entry in all columns.
+    pub const MOST_WIDTH: u32 = 128;
+
+    /// How many entries a column has.
+    pub fn size(&self) -> usize {
+        1 << self.index_bits
+    }
+
+    /// The bits of an entry in all columns.
+    pub fn width(&self) -> u32 {
+        self.columns.iter().map(|column| column.width).sum()
+    }
 }
 
 /// What an operation takes.

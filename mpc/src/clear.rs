@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use tacit_protocol::PartyId;
 use tacit_simd::Shape;
 
-use crate::backend::{Backend, Job, MatrixShape, Needs};
+use crate::backend::{Backend, Column, Job, MatrixShape, Needs, Table};
 use crate::error::Result;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
@@ -124,6 +124,29 @@ impl<R: Ring> Backend<R> for Clear {
         Ok((0..count).map(|place| each(x, |word| word.bit(place.min(bits - 1)))).collect())
     }
 
+    fn parts(&mut self, x: &Arith<R>, width: u32) -> [Arith<R>; 2] {
+        if x.placement != Placement::Shared {
+            return whole_and_zero(x, width);
+        }
+        // Parts as two parties may have them, so that sums of parts wrap and carry here as they do there.
+        let first: Vec<R> = x.words.iter().enumerate().map(|(i, word)| scrambled(*word, i).low(width)).collect();
+        let second = x.words.iter().zip(&first).map(|(word, first)| word.sub(*first).low(width)).collect();
+        let part = |party, words| Arith { placement: Placement::Private(party), words };
+        [part(PartyId::ZERO, first), part(PartyId::ONE, second)]
+    }
+
+    fn look_up(&mut self, index: [&Arith<R>; 2], table: &Table) -> Result<Vec<Arith<R>>> {
+        let mask = table.size() - 1;
+        let sums = index[0].words.iter().zip(&index[1].words).map(|(a, b)| a.add(*b).to_u128() as usize & mask);
+        let sums: Vec<usize> = sums.collect();
+        let placement = index[0].placement.join(index[1].placement);
+        let column = |column: &Column| Arith {
+            placement,
+            words: sums.iter().map(|&place| R::from_i128(column.entries[place])).collect(),
+        };
+        Ok(table.columns.iter().map(column).collect())
+    }
+
     fn reveal(&mut self, x: &Arith<R>, _to: &[PartyId]) -> Result<Option<Vec<R>>> {
         Ok(Some(x.words.clone()))
     }
@@ -131,6 +154,24 @@ impl<R: Ring> Backend<R> for Clear {
     fn reveal_bits(&mut self, x: &Bits, _to: &[PartyId]) -> Result<Option<Vec<u64>>> {
         Ok(Some(x.words.clone()))
     }
+}
+
+/// The parts of a value that is not shared.
+pub(crate) fn whole_and_zero<R: Ring>(x: &Arith<R>, width: u32) -> [Arith<R>; 2] {
+    let words = x.words.iter().map(|word| word.low(width)).collect();
+    [Arith { placement: x.placement, words }, Arith::constant(R::ZERO, x.len())]
+}
+
+/// A word that follows from another and its place, and looks like any (Steele, Lea and Flood's SplitMix64).
+fn scrambled<R: Ring>(word: R, place: usize) -> R {
+    let mix = |mut z: u64| {
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let seed = word.to_u128() as u64 ^ (place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let low = mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15));
+    R::from_u128(u128::from(mix(low)) << 64 | u128::from(low))
 }
 
 /// How many columns of words share one choice bit.

@@ -70,7 +70,7 @@ fn compare(case: &Case) {
         }
         // A broken promise is broken in both, unless a choice by rounded numbers made the value.
         (Ok(_), Err(error)) => {
-            assert!(explain::promises_what_is_undecided(&case.typed), "no promise is broken: {error}\n{}", text());
+            assert!(explain::promises_what_is_undecided(case), "no promise is broken: {error}\n{}", text());
         }
         (Err(plain), Err(error)) => assert_eq!(plain.code(), error.code(), "{plain}\n{error}\n{}", text()),
         (Err(error @ ProgramError::OutOfRange { .. }), Ok(_)) => {

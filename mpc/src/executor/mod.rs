@@ -46,7 +46,7 @@ pub struct StepProgress {
 enum Value<R> {
     Words(Arith<R>),
     Bits(Bits),
-    /// A quotient, and where there is one.
+    /// A quotient or the value of a function, and where there is one.
     Quotient(Arith<R>, Bits),
 }
 
@@ -329,9 +329,29 @@ fn run_step<R: Ring, B: Backend<R> + ?Sized>(
             let quotient = arithmetic::divide(backend, words(values, *numerator), words(values, *divisor), &division)?;
             Value::Quotient(quotient.value, quotient.defined)
         }
+        RingOp::FloorQuotient { numerator, divisor, divisor_signed, bits: [n, d, q] } => {
+            let division = Division {
+                numerator_bits: *n,
+                divisor_bits: *d,
+                divisor_signed: *divisor_signed,
+                fraction_bits: 0,
+                result_bits: *q,
+            };
+            let (numerator, divisor) = (words(values, *numerator), words(values, *divisor));
+            let quotient = arithmetic::divide_floor(backend, numerator, divisor, &division)?;
+            Value::Quotient(quotient.value, quotient.defined)
+        }
+        RingOp::Function { function, value, range } => {
+            let value = arithmetic::function(backend, *function, words(values, *value), *range)?;
+            Value::Quotient(value.value, value.defined)
+        }
+        RingOp::Power { value, exponent, range } => {
+            let value = arithmetic::power(backend, *exponent, words(values, *value), *range)?;
+            Value::Quotient(value.value, value.defined)
+        }
         RingOp::Defined(quotient) => match values[quotient.index()].as_ref().expect("a value outlives its last use") {
             Value::Quotient(_, defined) => Value::Bits(defined.clone()),
-            Value::Words(_) | Value::Bits(_) => unreachable!("only quotients are defined or not"),
+            Value::Words(_) | Value::Bits(_) => unreachable!("only quotients and functions are defined or not"),
         },
         RingOp::Sort { value, columns, groups, bits } => {
             let sorting = Sorting { columns: *columns, groups: *groups, bits: *bits };

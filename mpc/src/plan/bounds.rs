@@ -6,6 +6,7 @@
 //! side. Bounds inform people; nothing that is computed, and no hash, depends on them.
 
 use super::step::{RingOp, Step, ValueId};
+use crate::arithmetic;
 
 /// What is known of the error of each step. None: without bound.
 #[derive(Default)]
@@ -95,8 +96,18 @@ impl Bounds {
                 self.decided(&[*numerator, *divisor])?;
                 Some(1.0)
             }
-            RingOp::Defined(quotient) => match &steps[quotient.index()].op {
-                RingOp::Divide { divisor, .. } => self.decided(&[*divisor]),
+            RingOp::FloorQuotient { numerator, divisor, .. } => self.decided(&[*numerator, *divisor]),
+            RingOp::Function { function, value, range } => {
+                self.decided(&[*value])?;
+                Some(arithmetic::function_error(*function, *range))
+            }
+            RingOp::Power { value, exponent, range } => {
+                self.decided(&[*value])?;
+                Some(arithmetic::power_error(*exponent, *range))
+            }
+            RingOp::Defined(of) => match &steps[of.index()].op {
+                RingOp::Divide { divisor, .. } | RingOp::FloorQuotient { divisor, .. } => self.decided(&[*divisor]),
+                RingOp::Function { value, .. } | RingOp::Power { value, .. } => self.decided(&[*value]),
                 _ => None,
             },
         }

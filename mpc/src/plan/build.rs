@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use tacit_protocol::program::NodeId;
+use tacit_protocol::Number;
+use tacit_protocol::program::types::Interval;
+use tacit_protocol::program::{NodeId, Unary};
 
 use super::bounds::Bounds;
 use super::step::{Kind, RingOp, Step, ValueId, View};
@@ -390,6 +392,15 @@ impl Builder {
         }
     }
 
+    /// Whether a whole number is odd: the sign of its lowest bit as a number of one.
+    pub(super) fn is_odd(&mut self, value: ValueId) -> ValueId {
+        let len = self.len(value);
+        match self.as_fill(value) {
+            Some(word) => self.fill_bits(word & 1 == 1, len),
+            None => self.emit_from(RingOp::IsNegative { value, bits: 1 }, Kind::Bits, len),
+        }
+    }
+
     pub(super) fn truncate(&mut self, value: ValueId, shift: u32) -> ValueId {
         let len = self.len(value);
         match self.as_fill(value) {
@@ -438,6 +449,39 @@ impl Builder {
             return value;
         }
         self.emit_from(RingOp::Sort { value, columns, groups, bits }, Kind::Words, len)
+    }
+
+    /// The floor of a quotient, and whether there is one.
+    pub(super) fn floor_quotient(
+        &mut self,
+        numerator: ValueId,
+        divisor: ValueId,
+        division: &Division,
+    ) -> (ValueId, ValueId) {
+        let len = self.len(numerator);
+        let op = RingOp::FloorQuotient {
+            numerator,
+            divisor,
+            divisor_signed: division.divisor_signed,
+            bits: [division.numerator_bits, division.divisor_bits, division.result_bits],
+        };
+        let quotient = self.emit_from(op, Kind::Words, len);
+        (quotient, self.emit_from(RingOp::Defined(quotient), Kind::Bits, len))
+    }
+
+    /// A real function of values in a range, and where it is defined.
+    pub(super) fn function(&mut self, function: Unary, value: ValueId, range: Interval) -> (ValueId, ValueId) {
+        let len = self.len(value);
+        let op = RingOp::Function { function, value, range: [range.lo, range.hi] };
+        let value = self.emit_from(op, Kind::Words, len);
+        (value, self.emit_from(RingOp::Defined(value), Kind::Bits, len))
+    }
+
+    /// A power by a real number of values in a range, and where it is defined.
+    pub(super) fn power(&mut self, exponent: Number, value: ValueId, range: Interval) -> (ValueId, ValueId) {
+        let len = self.len(value);
+        let value = self.emit_from(RingOp::Power { value, exponent, range: [range.lo, range.hi] }, Kind::Words, len);
+        (value, self.emit_from(RingOp::Defined(value), Kind::Bits, len))
     }
 
     /// The largest of each group of words seen as `[groups, size]`, or its place.

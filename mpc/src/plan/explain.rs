@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tacit_protocol::Number;
+use tacit_protocol::program::types::Interval;
 
 use super::step::{Kind, RingOp};
 use super::{Cost, Plan, Step, ValueId};
@@ -133,7 +134,10 @@ fn width(step: &Step, word_bits: u32) -> u32 {
         | RingOp::Sort { bits, .. }
         | RingOp::Largest { bits, .. } => *bits,
         RingOp::Multiply { bits, .. } | RingOp::MatrixMultiply { bits, .. } => bits[0].max(bits[1]),
-        RingOp::Divide { bits, .. } => bits[0].max(bits[1]).max(bits[2]),
+        RingOp::Divide { bits, .. } | RingOp::FloorQuotient { bits, .. } => bits[0].max(bits[1]).max(bits[2]),
+        RingOp::Function { range: [lo, hi], .. } | RingOp::Power { range: [lo, hi], .. } => {
+            Interval { lo: *lo, hi: *hi }.bits()
+        }
         _ if step.kind == Kind::Bits => 1,
         _ => word_bits,
     }

@@ -4,7 +4,8 @@
 //! has a [`Placement`], which decides what it costs: what is public, or private to one party, is computed locally.
 
 use bincode::Encode;
-use tacit_protocol::program::NodeId;
+use tacit_protocol::Number;
+use tacit_protocol::program::{NodeId, Unary};
 
 use crate::backend::Repeat;
 use crate::share::Placement;
@@ -190,7 +191,8 @@ pub enum RingOp {
         /// The widths of numerator, divisor and quotient.
         bits: [u32; 3],
     },
-    /// Whether the divisor of a [`RingOp::Divide`] is not 0.
+    /// Whether the divisor of a [`RingOp::Divide`] or [`RingOp::FloorQuotient`] is not 0, or a [`RingOp::Function`]
+    /// or [`RingOp::Power`] is defined.
     Defined(ValueId),
     /// Words seen as `[columns, groups, n]`, each group in ascending order of its first column, whose words are distinct.
     Sort {
@@ -213,6 +215,35 @@ pub enum RingOp {
         bits: u32,
         /// Whether the place is the result.
         place: bool,
+    },
+    /// The floor of `numerator / divisor`; 0 where the divisor is 0.
+    FloorQuotient {
+        /// The numerator.
+        numerator: ValueId,
+        /// The divisor.
+        divisor: ValueId,
+        /// Whether the divisor may be negative.
+        divisor_signed: bool,
+        /// The widths of numerator, divisor and quotient.
+        bits: [u32; 3],
+    },
+    /// A real function of numbers in steps of float64.
+    Function {
+        /// Which.
+        function: Unary,
+        /// The numbers.
+        value: ValueId,
+        /// The least and the largest that they can be.
+        range: [i128; 2],
+    },
+    /// A power of numbers in steps of float64 by a real number.
+    Power {
+        /// The numbers.
+        value: ValueId,
+        /// The exponent.
+        exponent: Number,
+        /// The least and the largest that the numbers can be.
+        range: [i128; 2],
     },
 }
 
@@ -252,13 +283,17 @@ impl RingOp {
             | Self::DivideFloor { value, .. }
             | Self::Defined(value)
             | Self::Sort { value, .. }
-            | Self::Largest { value, .. } => vec![*value],
+            | Self::Largest { value, .. }
+            | Self::Function { value, .. }
+            | Self::Power { value, .. } => vec![*value],
             Self::Concatenate { values, .. } => values.clone(),
             Self::Linear { terms, .. } => terms.iter().map(|(value, _)| *value).collect(),
             Self::Xor(a, b) | Self::And(a, b) => vec![*a, *b],
             Self::Select { condition, value } => vec![*condition, *value],
             Self::Multiply { factors, .. } | Self::MatrixMultiply { factors, .. } => factors.to_vec(),
-            Self::Divide { numerator, divisor, .. } => vec![*numerator, *divisor],
+            Self::Divide { numerator, divisor, .. } | Self::FloorQuotient { numerator, divisor, .. } => {
+                vec![*numerator, *divisor]
+            }
         }
     }
 
@@ -279,13 +314,15 @@ impl RingOp {
             | Self::DivideFloor { value, .. }
             | Self::Defined(value)
             | Self::Sort { value, .. }
-            | Self::Largest { value, .. } => *value = map(*value),
+            | Self::Largest { value, .. }
+            | Self::Function { value, .. }
+            | Self::Power { value, .. } => *value = map(*value),
             Self::Concatenate { values, .. } => values.iter_mut().for_each(|value| *value = map(*value)),
             Self::Linear { terms, .. } => terms.iter_mut().for_each(|(value, _)| *value = map(*value)),
             Self::Xor(a, b) | Self::And(a, b) => (*a, *b) = (map(*a), map(*b)),
             Self::Select { condition, value } => (*condition, *value) = (map(*condition), map(*value)),
             Self::Multiply { factors, .. } | Self::MatrixMultiply { factors, .. } => *factors = factors.map(map),
-            Self::Divide { numerator, divisor, .. } => {
+            Self::Divide { numerator, divisor, .. } | Self::FloorQuotient { numerator, divisor, .. } => {
                 (*numerator, *divisor) = (map(*numerator), map(*divisor));
             }
         }
@@ -319,6 +356,9 @@ impl RingOp {
             Self::Sort { .. } => "sort",
             Self::Largest { place: false, .. } => "largest",
             Self::Largest { place: true, .. } => "place_of_largest",
+            Self::FloorQuotient { .. } => "floor_quotient",
+            Self::Function { function, .. } => function.name(),
+            Self::Power { .. } => "power",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the operations cost: exact payload bytes and exchanges, without the random transfers beneath them, whose
 //! number is given. The tests hold these functions against the channel's counters.
 
-use std::ops::{Add, AddAssign};
+use std::ops::{Add, AddAssign, Range};
 
 use tacit_protocol::PartyId;
 
@@ -10,13 +10,14 @@ use super::beaver;
 use super::compare::ELEMENTS;
 use super::cross::{BIT_TILE, Choosers, WordCross, choosers};
 use super::digits::{DIGIT, Want, cut};
+use super::look_up;
 use super::matrices::MatrixProduct;
 use super::means::Means;
 use super::multiply::{Products, offered_from};
 use super::reveal::gives;
 use super::transfers::offerer;
 use crate::arithmetic::{self, Sorting};
-use crate::backend::{MatrixShape, Repeat};
+use crate::backend::{MatrixShape, Repeat, Table};
 use crate::lattice::KeySize;
 use crate::ring::Ring;
 use crate::share::{Arith, Placement};
@@ -248,6 +249,24 @@ pub fn bits_of(n: usize, count: u32, bits: u32, x: Placement) -> Cost {
     let places = width - 1;
     let level = |Level { upper, open, .. }: Level| cross_bits(upper.len() * n, &[upper.len() * n, open * n], [true; 2]);
     cross_bits(places * n, &[places * n], [false, true]) + network(places).into_iter().map(level).sum()
+}
+
+/// [`Backend::look_up`](crate::backend::Backend::look_up) of `n` indices.
+pub fn look_up(n: usize, table: &Table, placement: Placement) -> Cost {
+    if placement != Placement::Shared {
+        return Cost::default();
+    }
+    let tile = |start: usize| {
+        let halves = look_up::halves((n - start).min(look_up::tile(table)));
+        let mut cost = Cost { rounds: 2, ..Cost::default() };
+        for (offerer, elements) in halves.iter().map(Range::len).enumerate() {
+            cost.offered[offerer] = elements as u64 * u64::from(table.index_bits);
+            cost.sent[1 - offerer] += look_up::choice_bytes(elements, table) as u64;
+            cost.sent[offerer] += look_up::entry_bytes(elements, table) as u64;
+        }
+        cost
+    };
+    (0..n).step_by(look_up::tile(table)).map(tile).sum()
 }
 
 /// [`Backend::reveal`](crate::backend::Backend::reveal) of `n` words.

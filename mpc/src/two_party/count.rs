@@ -7,8 +7,8 @@ use tacit_protocol::PartyId;
 use super::cost::{self, Cost, Factors};
 use super::means::Means;
 use crate::arithmetic::Sorting;
-use crate::backend::{Backend, Job, MatrixShape, Needs, Repeat};
-use crate::clear::columns;
+use crate::backend::{Backend, Job, MatrixShape, Needs, Repeat, Table};
+use crate::clear::{columns, whole_and_zero};
 use crate::error::Result;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
@@ -163,6 +163,19 @@ impl<R: Ring> Backend<R> for Counter {
     fn bits_of(&mut self, x: &Arith<R>, count: u32, width: u32) -> Result<Vec<Bits>> {
         self.cost += cost::bits_of(x.len(), count, width, x.placement);
         Ok((0..count).map(|_| bits(x.placement, x.len())).collect())
+    }
+
+    fn parts(&mut self, x: &Arith<R>, width: u32) -> [Arith<R>; 2] {
+        if x.placement != Placement::Shared {
+            return whole_and_zero(x, width);
+        }
+        [PartyId::ZERO, PartyId::ONE].map(|party| words(Placement::Private(party), x.len()))
+    }
+
+    fn look_up(&mut self, index: [&Arith<R>; 2], table: &Table) -> Result<Vec<Arith<R>>> {
+        let (n, placement) = (index[0].len(), index[0].placement.join(index[1].placement));
+        self.cost += cost::look_up(n, table, placement);
+        Ok(table.columns.iter().map(|_| words(placement, n)).collect())
     }
 
     fn reveal(&mut self, x: &Arith<R>, to: &[PartyId]) -> Result<Option<Vec<R>>> {

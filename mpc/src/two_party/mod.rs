@@ -28,6 +28,7 @@ mod cross;
 mod digits;
 #[cfg(test)]
 pub(crate) mod ideal;
+mod look_up;
 mod matrices;
 mod means;
 mod multiply;
@@ -53,9 +54,9 @@ use std::marker::PhantomData;
 
 use tacit_protocol::PartyId;
 
-use crate::backend::{Backend, Job, MatrixShape, Needs, Repeat};
+use crate::backend::{Backend, Job, MatrixShape, Needs, Repeat, Table};
 use crate::channel::Channel;
-use crate::clear::{each, floor};
+use crate::clear::{each, floor, whole_and_zero};
 use crate::correlations::Correlations;
 use crate::error::Result;
 use crate::lattice::Lattice;
@@ -254,6 +255,20 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
             return Ok((0..count).map(|place| each(x, |word| word.bit(place.min(bits - 1)))).collect());
         }
         self.decompose(x, count, bits)
+    }
+
+    fn parts(&mut self, x: &Arith<R>, width: u32) -> [Arith<R>; 2] {
+        if x.placement != Placement::Shared {
+            return whole_and_zero(x, width);
+        }
+        [PartyId::ZERO, PartyId::ONE].map(|party| {
+            let words = x.words.iter().map(|word| word.low(width)).collect();
+            Arith::private(self, party, words)
+        })
+    }
+
+    fn look_up(&mut self, index: [&Arith<R>; 2], table: &Table) -> Result<Vec<Arith<R>>> {
+        self.look_up_columns(index, table)
     }
 
     fn reveal(&mut self, x: &Arith<R>, to: &[PartyId]) -> Result<Option<Vec<R>>> {

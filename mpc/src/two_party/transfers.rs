@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::TwoParty;
 use crate::correlations::{Correlations, Make, Pieces, double};
 use crate::error::Result;
+use crate::hash::CorrelationRobust;
 use crate::ring::Ring;
 
 /// Transfers drawn and hashed at a time. A multiple of 64.
@@ -117,6 +118,70 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let mut random = planes.gather();
         let pads = random.split_off(digit);
         Ok((random, pads))
+    }
+}
+
+/// What the offerer of transfers of 1 of `2^digit` keeps to make the pads of their messages from.
+pub(super) struct Offered {
+    keys: Zeroizing<Vec<u128>>,
+    /// What turns the key of message 0 into that of each message.
+    offsets: Zeroizing<Vec<u128>>,
+    tweak: u128,
+    hash: CorrelationRobust,
+}
+
+impl Offered {
+    /// The pads of all messages of the transfers `start..start + len`: those of message 0 first, then of message 1, and
+    /// so on.
+    pub(super) fn pads(&self, start: usize, len: usize, into: &mut [u128]) {
+        let keys = &self.keys[start..start + len];
+        for (offset, pads) in self.offsets.iter().zip(into.chunks_exact_mut(len)) {
+            pads.iter_mut().zip(keys).for_each(|(pad, key)| *pad = key ^ offset);
+            self.hash.hash(self.tweak + start as u128, pads);
+        }
+    }
+}
+
+impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
+    /// `n` transfers of 1 of `2^digit` whole blocks, offered.
+    pub(super) fn offer_blocks(&mut self, n: usize, digit: usize) -> Result<Offered> {
+        let mut offsets = vec![0];
+        let mut power = self.correlations.offset();
+        for _ in 0..digit {
+            offsets.extend(offsets.clone().into_iter().map(|offset: u128| offset ^ power));
+            power = double(power);
+        }
+        let mut keys = Zeroizing::new(Vec::with_capacity(n));
+        let mut piece = Zeroizing::new(vec![0; n.min(PIECE) * digit]);
+        for start in (0..n).step_by(PIECE) {
+            let len = (n - start).min(PIECE);
+            let piece = &mut piece[..len * digit];
+            self.correlations.send_correlated(&mut *self.channel, piece)?;
+            tacit_simd::combine(Level::detect(), piece, len);
+            keys.extend_from_slice(&piece[..len]);
+        }
+        let pads = self.correlations.pads();
+        let (tweak, hash) = (pads.take_sending(n), pads.sending().clone());
+        Ok(Offered { keys, offsets: Zeroizing::new(offsets), tweak, hash })
+    }
+
+    /// `n` transfers of 1 of `2^digit` whole blocks, chosen in: the random digits, and the pads of their messages.
+    pub(super) fn choose_blocks(&mut self, n: usize, digit: usize) -> Result<(Vec<u8>, Vec<u128>)> {
+        let (mut digits, mut blocks) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        let mut piece = Zeroizing::new(vec![0; n.min(PIECE) * digit]);
+        for start in (0..n).step_by(PIECE) {
+            let len = (n - start).min(PIECE);
+            let piece = &mut piece[..len * digit];
+            self.correlations.receive_correlated(&mut *self.channel, piece)?;
+            let bit = |i: usize, place: usize| (piece[place * len + i] as u8 & 1) << place;
+            digits.extend((0..len).map(|i| (0..digit).fold(0, |digit, place| digit | bit(i, place))));
+            tacit_simd::combine(Level::detect(), piece, len);
+            blocks.extend_from_slice(&piece[..len]);
+        }
+        let pads = self.correlations.pads();
+        let (tweak, hash) = (pads.take_receiving(n), pads.receiving().clone());
+        hash.hash(tweak, &mut blocks);
+        Ok((digits, blocks))
     }
 }
 

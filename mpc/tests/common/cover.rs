@@ -8,7 +8,7 @@ use tacit_mpc::released::{Cell, ReleasedValue};
 use tacit_mpc::share::Placement;
 use tacit_protocol::program::plain::Trace;
 use tacit_protocol::program::types::Validity;
-use tacit_protocol::program::{Binary, NodeId, Op, Reduction, Unary};
+use tacit_protocol::program::{Binary, NodeId, Op, Reduction};
 use tacit_protocol::schema::Element;
 
 use super::Case;
@@ -18,7 +18,7 @@ use super::Case;
 pub struct Cover(pub BTreeMap<String, usize>);
 
 /// Every operation of programs, by [`name`].
-pub const OPERATIONS: [&str; 46] = [
+pub const OPERATIONS: [&str; 72] = [
     "load",
     "join",
     "filter",
@@ -65,6 +65,32 @@ pub const OPERATIONS: [&str; 46] = [
     "loop",
     "item",
     "assume",
+    "abs",
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "sqrt",
+    "rsqrt",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "erf",
+    "gelu",
+    "sin",
+    "cos",
+    "minimum",
+    "maximum",
+    "floor_divide",
+    "remainder",
+    "power",
 ];
 
 /// What a run may meet.
@@ -260,8 +286,7 @@ fn name(op: &Op) -> &'static str {
         Op::Arange { .. } => "arange",
         Op::Size { .. } => "size",
         Op::Cast { .. } => "cast",
-        Op::Unary { function: Unary::Negate, .. } => "negate",
-        Op::Unary { function: Unary::Not, .. } => "not",
+        Op::Unary { function, .. } => function.name(),
         Op::Binary { function, .. } => match function {
             Binary::Add => "add",
             Binary::Subtract => "subtract",
@@ -276,6 +301,11 @@ fn name(op: &Op) -> &'static str {
             Binary::And => "and",
             Binary::Or => "or",
             Binary::Xor => "xor",
+            Binary::Minimum => "minimum",
+            Binary::Maximum => "maximum",
+            Binary::FloorDivide => "floor_divide",
+            Binary::Remainder => "remainder",
+            Binary::Power => "power",
         },
         Op::Where { .. } => "where",
         Op::Reduce { function, .. } => match function {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use tacit_mpc::Error;
 use tacit_mpc::plan::Plan;
+use tacit_protocol::program::infer::Exponent;
 use tacit_protocol::program::release::{ReleaseSpec, ReleasedOutput};
 use tacit_protocol::program::types::{ArrayType, Interval, Validity, ValueType};
 use tacit_protocol::program::{
-    Alignment, Binary, Dim, Node, NodeId, Op, Program, Reduction, TypedBlock, TypedProgram, infer, plain,
+    Alignment, Binary, Dim, Node, NodeId, Op, Program, Reduction, TypedBlock, TypedProgram, Unary, infer, plain,
 };
 use tacit_protocol::schema::Element;
 use tacit_protocol::{Number, PartyId};
@@ -30,12 +31,23 @@ pub fn is_justified(case: &Case, error: &Error) -> bool {
             let widths = Widths { typed: &case.typed, rows: &case.sizes() };
             let released = case.release.outputs.iter().filter(|output| output.value == node);
             let release = released.map(|output| widths.of_release(node, output.grid)).max().unwrap_or(0);
-            widths.of_node(node).max(release) > WORD
+            widths.of_node(node).max(release) > WORD || raises_invalid_cells(&case.typed, node)
         }
         "PROGRAM_ALIGNMENT" => lacks_alignment(&case.typed),
         "PROGRAM_TYPE" => !sizes_hold(&case.typed, &case.sizes()),
         _ => false,
     }
+}
+
+/// Whether a node is an exponential or a power of an array with invalid cells: what stands in those may be too large for
+/// one, until a promise on the valid ones bounds it.
+fn raises_invalid_cells(typed: &TypedProgram, node: NodeId) -> bool {
+    let value = match &typed.program().nodes[node.index()].op {
+        Op::Unary { function: Unary::Exp | Unary::Exp2 | Unary::Expm1, value } => *value,
+        Op::Binary { function: Binary::Power, left, .. } => *left,
+        _ => return false,
+    };
+    typed.array(value).is_some_and(|array| array.validity == Validity::Secret)
 }
 
 /// The node that a refusal names first.
@@ -150,6 +162,26 @@ impl Widths<'_> {
                 let under = self.with_zero(block, *right, brought[1]);
                 quotient(brought[0], magnitude(brought[0]), under, (up / down).max(1))
             }
+            Op::Binary { function: Binary::FloorDivide | Binary::Remainder, right, .. } => {
+                let under = self.with_zero(block, *right, brought[1]);
+                let most = magnitude(brought[0]) + 1;
+                let quotient = Interval { lo: -most, hi: most };
+                let unit = step_of(&lattices[0]).unwrap_or(1);
+                division(brought[0], quotient, under, 0).max(times(quotient, Interval::point(unit)).bits())
+            }
+            Op::Binary { function: Binary::Power, right, .. } => {
+                let values = match &nodes[right.index()].op {
+                    Op::Constant { values, .. } => values.clone(),
+                    Op::Full { value, .. } => vec![*value],
+                    _ => Vec::new(),
+                };
+                let exponent =
+                    if let Some(Exponent::Whole(exponent)) = infer::exponent(&values) { exponent } else { 1 };
+                let power = (1..exponent).fold(brought[0], |power, _| times(power, brought[0]));
+                power.bits() + if lattices[0] == Element::Float64 { FLOAT } else { 0 }
+            }
+            // Twice the value, and what a division by a power of ten takes.
+            Op::Unary { function, .. } if !function.is_real() && lattices[0] != Element::Bool => brought[0].bits() + 6,
             Op::Binary { function: Binary::Multiply, .. } => times(brought[0], brought[1]).bits(),
             Op::Binary { .. } if lattices[0] != Element::Bool => minus(brought[0], brought[1]).bits(),
             Op::Where { .. } if lattices[1] != Element::Bool => minus(brought[1], brought[2]).bits(),
@@ -375,12 +407,13 @@ pub fn is_broken_by_rounding_alone(case: &Case) -> bool {
     plain::trace(&typed, &case.tables).is_ok()
 }
 
-/// Whether the program promises something of a value that a choice by rounded numbers decides.
-pub fn promises_what_is_undecided(typed: &TypedProgram) -> bool {
-    let undecided = undecided(typed);
-    typed.program().nodes.iter().any(|node| {
-        matches!(node.op, Op::Assume { .. } | Op::Loop { .. })
-            && node.op.operands().iter().any(|operand| undecided.contains(operand))
+/// Whether the program promises something of a value that a choice by rounded numbers decides, or of which the plan states
+/// no error.
+pub fn promises_what_is_undecided(case: &Case) -> bool {
+    let undecided = undecided(&case.typed);
+    case.typed.program().nodes.iter().any(|node| {
+        let unsure = |operand: &NodeId| undecided.contains(operand) || stated_error(case, *operand).is_none();
+        matches!(node.op, Op::Assume { .. } | Op::Loop { .. }) && node.op.operands().iter().any(unsure)
     })
 }
 

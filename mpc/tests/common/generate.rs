@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_protocol::PartyId;
-use tacit_protocol::program::infer::find_column;
+use tacit_protocol::program::functions::Domain;
+use tacit_protocol::program::infer::{Exponent, find_column};
 use tacit_protocol::program::plain::{self, PlainTable, Trace};
 use tacit_protocol::program::types::{ArrayType, Dataset, Validity, ValueType};
 use tacit_protocol::program::{
@@ -289,7 +290,7 @@ impl Generator {
 
     fn operation(&mut self, next: &mut Program) -> Option<()> {
         use Binary::*;
-        match self.draw.below(20) {
+        match self.draw.below(24) {
             0..=2 => {
                 let function = self.draw.of(&[Add, Subtract, Multiply, Multiply, Divide]);
                 let left = if self.draw.chance(2) { self.numeric()? } else { self.mixed()? };
@@ -353,10 +354,60 @@ impl Generator {
             16 => self.concatenation(next)?,
             17 => self.of_sizes(next)?,
             18 => self.promise(next)?,
+            // The widths of wild programs are reckoned without them.
+            20..=23 if self.kind != Kind::Wild => self.function(next)?,
             _ => match self.draw.chance(3) {
                 true => self.filtered(next)?,
                 false => self.repeat(next)?,
             },
+        }
+        Some(())
+    }
+
+    /// A function of one number, often of one within a promise, or of two.
+    fn function(&mut self, next: &mut Program) -> Option<()> {
+        use Binary::*;
+        use Unary::*;
+        let exact = [Abs, Sign, Floor, Ceil, Round];
+        let real =
+            [Sqrt, Rsqrt, Exp, Exp2, Expm1, Log, Log2, Log10, Log1p, Sigmoid, Tanh, Softplus, Erf, Gelu, Sin, Cos];
+        match self.draw.below(8) {
+            0 => {
+                let (function, value) = (self.draw.of(&exact), self.numeric()?);
+                next.push(Op::Unary { function, value });
+            }
+            1..=4 => {
+                let positive = self.draw.chance(3);
+                if positive {
+                    // Its magnitude and one more.
+                    let value = self.numeric()?;
+                    let left = next.push(Op::Unary { function: Abs, value });
+                    let right = next.push(Op::Full { element: Element::Int64, shape: vec![], value: number("1") });
+                    next.push(Op::Binary { function: Add, left, right });
+                } else if self.draw.chance(2) {
+                    self.promise(next)?;
+                } else {
+                    let value = if self.draw.chance(2) { self.numeric()? } else { self.mixed()? };
+                    let element = Element::Float64;
+                    next.push(Op::Cast { value, element });
+                }
+                let (function, value) = (self.draw.of(&real), NodeId(next.nodes.len() as u32 - 1));
+                next.push(Op::Unary { function, value });
+            }
+            5..=6 => {
+                let function = self.draw.of(&[Minimum, Maximum, FloorDivide, Remainder]);
+                let left = if self.draw.chance(2) { self.numeric()? } else { self.mixed()? };
+                let right = self.other_number(next, left)?;
+                let (left, right) = if self.draw.chance(4) { (right, left) } else { (left, right) };
+                next.push(Op::Binary { function, left, right });
+            }
+            _ => {
+                let left = self.numeric()?;
+                let text = self.draw.of(&["0", "1", "2", "3", "-1", "-2", "0.5", "1.5", "-0.5"]);
+                let element = if text.contains('.') { Element::Decimal { scale: 1 } } else { Element::Int64 };
+                let right = next.push(Op::Full { element, shape: vec![], value: number(text) });
+                next.push(Op::Binary { function: Power, left, right });
+            }
         }
         Some(())
     }
@@ -560,7 +611,7 @@ impl Generator {
         // Float64 cells are rounded to steps here, so their ends leave room.
         let room = if element == Element::Float64 { 4 } else { 0 };
         let far = i128::from(self.draw.of(&[0_u32, 1, 50]));
-        let (lo, hi) = ends(&element, least - far - room, most + far + room)?;
+        let (lo, hi) = ends(&element, least.saturating_sub(far + room), most.saturating_add(far + room))?;
         next.push(Op::Assume { value, lo, hi });
         Some(())
     }
@@ -746,14 +797,31 @@ pub fn undecided(typed: &TypedProgram) -> BTreeSet<NodeId> {
         });
         let any_rounded = converts || operands.iter().any(|operand| rounded.contains(operand));
         let decides = match &node.op {
-            Op::Binary { function, left: _, right } => match function {
+            Op::Binary { function, left, right } => match function {
                 Binary::Add | Binary::Subtract | Binary::Multiply => false,
+                Binary::Minimum | Binary::Maximum => false,
+                // A base next to 0 may be above it or not, where there is no power of 0.
+                Binary::Power => {
+                    let values = match &nodes[right.index()].op {
+                        Op::Constant { values, .. } => values.clone(),
+                        Op::Full { value, .. } => vec![*value],
+                        _ => Vec::new(),
+                    };
+                    let real = matches!(infer::exponent(&values), Some(Exponent::Real(_)));
+                    real && typed.array(*left).is_some_and(|array| array.range.lo <= 0)
+                }
                 Binary::Divide => {
                     rounded.contains(right) && typed.array(id).is_some_and(|array| array.validity == Validity::Secret)
                 }
                 _ => true,
             },
             Op::Reduce { function, .. } => *function == Reduction::Argmax,
+            // A number next to the end of the domain may fall on either side of it.
+            Op::Unary { function, value } => {
+                let least = typed.array(*value).map_or(0, |array| array.range.lo);
+                let partial = function.is_real() && function.domain() != Domain::All;
+                *function == Unary::Sign || partial && (least < 0 || least == 0 && *function != Unary::Sqrt)
+            }
             _ => false,
         };
         if (decides && any_rounded) || operands.iter().any(|operand| undecided.contains(operand)) {
@@ -762,7 +830,8 @@ pub fn undecided(typed: &TypedProgram) -> BTreeSet<NodeId> {
         let float = typed.array(id).is_some_and(|array| array.element == Element::Float64)
             || matches!(&typed.main().types[place], ValueType::Tuple(items) if items.iter().any(|item| item.element == Element::Float64));
         let rounds = match &node.op {
-            Op::Binary { function, .. } => matches!(function, Binary::Multiply | Binary::Divide),
+            Op::Binary { function, .. } => matches!(function, Binary::Multiply | Binary::Divide | Binary::Power),
+            Op::Unary { function, .. } => function.is_real(),
             Op::Reduce { function, .. } => *function == Reduction::Mean,
             Op::MatMul { .. } | Op::Full { .. } | Op::Constant { .. } | Op::Loop { .. } | Op::Cast { .. } => true,
             _ => false,

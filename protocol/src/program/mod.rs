@@ -6,6 +6,7 @@
 //!
 //! - [`validate`]: limits and structure, before anything else is looked at; [`text`]: the readable form;
 //! - [`types`]: what inference derives for each node (element, shape, range, validity);
+//! - [`functions`]: the real functions of one number: domain, value, error;
 //! - [`mod@infer`]: the inference; [`disclosure`]: what a release would tell; `release`: the derived release spec;
 //! - [`plain`]: the plain evaluator, which defines the meaning of every operation.
 //!
@@ -15,6 +16,7 @@
 mod dim;
 pub mod disclosure;
 pub mod error;
+pub mod functions;
 pub mod infer;
 pub mod plain;
 pub mod release;
@@ -459,6 +461,53 @@ pub enum Unary {
     Negate,
     /// `~x` of bools.
     Not,
+    /// The magnitude of numbers; exact.
+    Abs,
+    /// -1, 0 or 1 in the element of the number; exact.
+    Sign,
+    /// The largest whole number that is not above, in the element of the number; exact, and so are the next two.
+    Floor,
+    /// The least whole number that is not below.
+    Ceil,
+    /// The nearest whole number, of two the even one.
+    Round,
+    /// The square root, float64 as all that follow. A cell below 0 is invalid. Within 1 step of `2^-18`, or `10^-6` of
+    /// the value where that is more.
+    ///
+    /// [`functions`] has domains and errors as numbers; each counts from the exact value of the function at the operand
+    /// as float64 cells hold it. Where the range of the operand lies outside the domain, inference refuses; where a part
+    /// of it does, such cells are invalid and the validity is secret.
+    Sqrt,
+    /// `1 / sqrt(x)`. A cell that is not above 0 is invalid. Errs as [`Unary::Sqrt`].
+    Rsqrt,
+    /// `e^x`, as long as its range fits. Errs as [`Unary::Sqrt`].
+    Exp,
+    /// `2^x`. As [`Unary::Exp`].
+    Exp2,
+    /// `e^x - 1`. As [`Unary::Exp`], of whose value the relative part counts.
+    Expm1,
+    /// The natural logarithm. A cell that is not above 0 is invalid. Within 2 steps.
+    Log,
+    /// The logarithm to base 2. As [`Unary::Log`].
+    Log2,
+    /// The logarithm to base 10. As [`Unary::Log`].
+    Log10,
+    /// `log(1 + x)`. A cell that is not above -1 is invalid. Within 2 steps.
+    Log1p,
+    /// `1 / (1 + e^-x)`. Within `10^-5`, and so are all that follow.
+    Sigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// `log(1 + e^x)`.
+    Softplus,
+    /// The error function.
+    Erf,
+    /// `x` times the normal distribution function at `x`.
+    Gelu,
+    /// The sine of radians.
+    Sin,
+    /// The cosine of radians.
+    Cos,
 }
 
 /// An element-wise operation on two arrays.
@@ -496,6 +545,21 @@ pub enum Binary {
     Or,
     /// `x ^ y` of bools.
     Xor,
+    /// The lesser of two numbers or dates; exact.
+    Minimum,
+    /// The larger of two numbers or dates; exact.
+    Maximum,
+    /// The floor of the quotient of numbers, as `//` of Python and NumPy: int64 of two int64, decimal(0) of decimals,
+    /// float64 of float64, exact on the cells as they are. A cell whose divisor is 0 is invalid, as in
+    /// [`Binary::Divide`].
+    FloorDivide,
+    /// `x - floor(x / y) * y` of numbers, as `%` of Python and NumPy: of the divisor's sign. Validity as in
+    /// [`Binary::FloorDivide`].
+    Remainder,
+    /// `x ** y` of numbers, where `y` is one constant. Of a whole number from 0 to 64: products as [`Binary::Multiply`]
+    /// makes them, and 1 where `y` is 0. Of any other from -64 to 64: float64, and invalid where `x` is not above 0; within
+    /// 1 step of `2^-18`, or `10^-6 max(1, |y| / 2)` of the value where that is more.
+    Power,
 }
 
 /// A reduction.

@@ -13,18 +13,15 @@ use crate::plan::step::ValueId;
 const BOOL: Interval = Interval { lo: 0, hi: 1 };
 
 impl Lowering<'_> {
+    /// The negative of numbers, the complement of bools.
     pub(super) fn unary(&mut self, function: Unary, value: &Array) -> Array {
-        match function {
-            Unary::Negate => {
-                let data = self.build.linear(&[(value.data, -1)], 0);
-                let range = Interval { lo: -value.range.hi, hi: -value.range.lo };
-                Array { data, range, numbers: None, ..value.clone() }
-            }
-            Unary::Not => {
-                let data = self.build.not(value.data);
-                Array { data, numbers: None, ..value.clone() }
-            }
+        if function == Unary::Not {
+            let data = self.build.not(value.data);
+            return Array { data, numbers: None, ..value.clone() };
         }
+        let data = self.build.linear(&[(value.data, -1)], 0);
+        let range = Interval { lo: -value.range.hi, hi: -value.range.lo };
+        Array { data, range, numbers: None, ..value.clone() }
     }
 
     /// `step`: the least magnitude of the right operand where it is not 0.
@@ -36,6 +33,9 @@ impl Lowering<'_> {
             Binary::Multiply => self.product(&left, &right),
             Binary::Divide => self.quotient(&left, &right, step),
             Binary::And | Binary::Or | Binary::Xor => Ok(self.logic(function, &left, &right)),
+            Binary::Minimum | Binary::Maximum => self.better(function, &left, &right),
+            Binary::FloorDivide | Binary::Remainder => self.divide_floor(function, &left, &right),
+            Binary::Power => self.power(&left, &right),
             _ if left.is_bool() && right.is_bool() => Ok(self.compare_bools(function, &left, &right)),
             _ => self.compare(function, &left, &right),
         }
@@ -52,7 +52,7 @@ impl Lowering<'_> {
         Ok(Array { data, valid, range, error, numbers: None, ..left.clone() })
     }
 
-    fn product(&mut self, left: &Array, right: &Array) -> Result<Array> {
+    pub(super) fn product(&mut self, left: &Array, right: &Array) -> Result<Array> {
         let Some(range) = lattice::multiply(left.range, right.range) else { return self.too_wide() };
         self.width(range);
         let bits = [self.width(left.range), self.width(right.range)];

@@ -7,6 +7,8 @@
 
 mod check;
 mod elementwise;
+mod exact;
+mod functions;
 mod lattice;
 mod normal;
 mod reduce;
@@ -18,8 +20,8 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_protocol::program::infer::find_column;
-use tacit_protocol::program::types::{Interval, ValueType};
-use tacit_protocol::program::{BlockId, Dim, Node, NodeId, Op, TypedBlock, TypedProgram};
+use tacit_protocol::program::types::{Interval, Validity, ValueType};
+use tacit_protocol::program::{BlockId, Dim, Node, NodeId, Op, TypedBlock, TypedProgram, Unary};
 use tacit_protocol::schema::Element;
 use tacit_protocol::{Code, Number};
 
@@ -189,7 +191,14 @@ impl<'a> Lowering<'a> {
             }
             Op::Unary { function, value } => {
                 let value = operand(self, 0, *value)?;
-                self.unary(*function, &value)
+                match function {
+                    Unary::Negate | Unary::Not => self.unary(*function, &value),
+                    function if function.is_real() => {
+                        let meant = block.array(id).map(|array| array.validity);
+                        self.real(*function, &value, meant == Some(Validity::AllTrue))?
+                    }
+                    _ => self.exact(*function, &value)?,
+                }
             }
             Op::Binary { function, left, right } => {
                 let own = self.array(values, *right)?.element;

@@ -3,8 +3,11 @@
 //! Whatever has no rule that keeps the terms of a row loses them, and a release of it is then refused where an owner
 //! demands a minimum.
 
+mod functions;
 mod rows;
 mod selection;
+
+pub(super) use functions::steps;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -153,6 +156,7 @@ impl Labels<'_> {
                 label.terms = self.of(*value).terms.as_ref().and_then(|terms| scaled_terms(terms, Number::from(-1)));
             }
             Op::Unary { function: Unary::Not, value } => self.not(&mut label, *value),
+            Op::Unary { function, value } => self.function(&mut label, node, *function, *value),
             Op::Binary { function, left, right } => self.binary(&mut label, node, *function, *left, *right),
             Op::Where { condition, then, otherwise } => self.choose(&mut label, *condition, *then, *otherwise),
             Op::Reduce { function, value, axes, mask, .. } => {
@@ -439,6 +443,9 @@ impl Labels<'_> {
                 self.divide(label, node, &a, &b, right);
             }
             Binary::And | Binary::Or | Binary::Xor => self.connect(label, function, &a, &b),
+            Binary::Minimum | Binary::Maximum | Binary::FloorDivide | Binary::Remainder | Binary::Power => {
+                self.combine(label, node, function, left, right);
+            }
             _ => self.compare(label, node, function, left, right),
         }
     }
@@ -577,6 +584,7 @@ fn mirrored(function: Binary) -> Mirror {
         Binary::Add | Binary::Multiply | Binary::Equal | Binary::NotEqual | Binary::And | Binary::Or | Binary::Xor => {
             Mirror::Same
         }
+        Binary::Minimum | Binary::Maximum => Mirror::Same,
         Binary::Greater => Mirror::As(Binary::Less),
         Binary::GreaterEqual => Mirror::As(Binary::LessEqual),
         _ => Mirror::None,

@@ -10,7 +10,7 @@ use crate::program::{Alignment, Binary, NodeId, Op, Reduction, Unary};
 
 use super::judge::{describe, refusal};
 use super::label::{Fun, Source};
-use super::transfer::{Labels, source_of};
+use super::transfer::{Labels, source_of, steps};
 
 /// What the policies say about columns and alignment, before anything is released.
 pub(super) fn check(labels: &Labels<'_>, rules: &BTreeMap<String, DatasetRules>) -> Vec<Refusal> {
@@ -94,7 +94,12 @@ fn uses(labels: &Labels<'_>) -> Vec<(Source, Option<ColumnUse>, NodeId)> {
                 [*left, *right].map(|o| found.binary(*function, o)).into_iter().collect()
             }
             Op::Unary { function: Unary::Not, value } => found.all(*value, ColumnUse::Filter),
-            Op::Unary { function: Unary::Negate, value } => found.values(*value, ColumnUse::Arithmetic),
+            Op::Unary { function, value } => {
+                found.values(*value, ColumnUse::Arithmetic);
+                if steps(*function) {
+                    found.all(*value, ColumnUse::Filter);
+                }
+            }
             Op::MatMul { left, right } => [*left, *right].map(|o| found.product(o)).into_iter().collect(),
             Op::Reduce { function, value, mask, .. } => found.reduce(*function, *value, *mask),
             Op::Loop { body, .. } => {
@@ -141,6 +146,11 @@ impl Uses<'_, '_> {
             Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide => {
                 self.values(operand, ColumnUse::Arithmetic);
             }
+            Binary::Minimum | Binary::Maximum | Binary::Power => self.values(operand, ColumnUse::Arithmetic),
+            Binary::FloorDivide | Binary::Remainder => {
+                self.values(operand, ColumnUse::Arithmetic);
+                self.all(operand, ColumnUse::Filter);
+            }
             _ => self.all(operand, ColumnUse::Filter),
         }
     }
@@ -186,9 +196,15 @@ impl Uses<'_, '_> {
 
 fn uses_of(op: &Op) -> Vec<ColumnUse> {
     match op {
-        Op::Binary { function: Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide, .. }
-        | Op::Unary { function: Unary::Negate, .. } => vec![ColumnUse::Arithmetic],
-        Op::Binary { .. } | Op::Unary { .. } | Op::Where { .. } => vec![ColumnUse::Filter],
+        Op::Binary { function, .. } => match function {
+            Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide => vec![ColumnUse::Arithmetic],
+            Binary::Minimum | Binary::Maximum | Binary::Power => vec![ColumnUse::Arithmetic],
+            Binary::FloorDivide | Binary::Remainder => vec![ColumnUse::Arithmetic, ColumnUse::Filter],
+            _ => vec![ColumnUse::Filter],
+        },
+        Op::Unary { function: Unary::Not, .. } | Op::Where { .. } => vec![ColumnUse::Filter],
+        Op::Unary { function, .. } if steps(*function) => vec![ColumnUse::Arithmetic, ColumnUse::Filter],
+        Op::Unary { .. } => vec![ColumnUse::Arithmetic],
         Op::MatMul { .. } => vec![ColumnUse::Arithmetic, ColumnUse::Sum],
         Op::Reduce { function, .. } => vec![match function {
             Reduction::Sum => ColumnUse::Sum,

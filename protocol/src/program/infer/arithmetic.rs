@@ -108,6 +108,23 @@ fn product(
         let wide = Element::Decimal { scale: 0 };
         return rule.fit(&wide, sums, "the product");
     }
+    rule.fit(&Element::Float64, rounded_sums(rule, a, b, sums, most)?, "the product")
+}
+
+/// The product of two float64, rounded.
+pub(super) fn round_product(rule: &Rule<'_>, a: Interval, b: Interval) -> Result<Interval, ProgramError> {
+    let product = rounded_sums(rule, a, b, a.product(b), 1)?;
+    rule.fit(&Element::Float64, product, "the product")
+}
+
+/// The range of sums of up to `most` products of float64, rounded: it is `sums` before.
+fn rounded_sums(
+    rule: &Rule<'_>,
+    a: Interval,
+    b: Interval,
+    sums: Option<Interval>,
+    most: u64,
+) -> Result<Option<Interval>, ProgramError> {
     let terms = 64 - most.max(1).saturating_sub(1).leading_zeros();
     let bits = a.bits() + b.bits() + terms;
     if bits > super::RANGE_BITS {
@@ -121,7 +138,7 @@ fn product(
         let next = "Declare narrower ranges in the schema, or narrow a factor by `assume`.";
         return Err(rule.here.range_error(cause, next));
     }
-    rule.fit(&Element::Float64, sums.and_then(|range| range.truncated(FLOAT)), "the product")
+    Ok(sums.and_then(|range| range.truncated(FLOAT)))
 }
 
 /// The quotients by divisors of one sign, rounded outward, with one more step for an engine's rounding.
@@ -136,7 +153,7 @@ fn quotient(over: Interval, under: Interval) -> Interval {
 }
 
 /// The common element of two numbers; bools are 0 and 1.
-fn numeric(rule: &Rule<'_>, left: NodeId, right: NodeId) -> Result<Element, ProgramError> {
+pub(super) fn numeric(rule: &Rule<'_>, left: NodeId, right: NodeId) -> Result<Element, ProgramError> {
     let element = common(rule.here, left, right)?;
     match element {
         Element::Bool => Ok(Element::Int64),

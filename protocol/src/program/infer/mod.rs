@@ -15,6 +15,7 @@
 mod arithmetic;
 mod arrange;
 mod element;
+pub(crate) mod functions;
 mod loops;
 mod order;
 pub(crate) mod range;
@@ -29,6 +30,7 @@ use crate::program::types::{ArrayType, Dataset, TableType, ValueType};
 use crate::program::{BlockId, DatasetName, Dim, Node, NodeId, Op, Place, Program, ProgramError};
 use crate::schema::Element;
 
+pub use functions::{Exponent, exponent, rounded};
 pub use range::RANGE_BITS;
 pub use table::find_column;
 

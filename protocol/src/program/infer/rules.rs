@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::element::{common, constant, is_number, promote};
 use super::range::{describe, scale_of};
 use super::shape::{broadcast, show};
-use super::{Here, arithmetic, arrange, order, reduce};
+use super::{Here, arithmetic, arrange, functions, order, reduce};
 use crate::Number;
 use crate::program::types::{ArrayType, Interval, Validity, ValueType};
 use crate::program::{Alignment, Binary, Dim, NodeId, Op, ProgramError, Unary, limits};
@@ -186,7 +186,13 @@ impl Rule<'_> {
 
     fn unary(&self, function: Unary, value: NodeId) -> Result<Typed, ProgramError> {
         let array = self.here.array(value)?;
+        if function.is_real() {
+            return functions::real(self, function, value);
+        }
         let range = match function {
+            Unary::Abs | Unary::Sign | Unary::Floor | Unary::Ceil | Unary::Round if is_number(&array.element) => {
+                return functions::exact(self, function, value);
+            }
             Unary::Negate if is_number(&array.element) => {
                 self.fit(&array.element, array.range.negated(), "the negative")?
             }
@@ -195,8 +201,8 @@ impl Rule<'_> {
             }
             _ => {
                 let (wanted, next) = match function {
-                    Unary::Negate => ("numbers", "Cast bools to int64 first."),
                     Unary::Not => ("bools", "Compare first."),
+                    _ => ("numbers", "Cast bools to int64 first."),
                 };
                 let cause = format!("it takes {wanted}; {} is {}", self.here.describe(value), array.element.name());
                 return Err(self.here.type_error(cause, next));
@@ -215,6 +221,9 @@ impl Rule<'_> {
             }
             Binary::Equal | Binary::NotEqual => self.compare(left, right, false),
             Binary::And | Binary::Or | Binary::Xor => self.logic(left, right),
+            Binary::Minimum | Binary::Maximum => functions::extreme(self, function, left, right),
+            Binary::FloorDivide | Binary::Remainder => functions::divide_floor(self, function, left, right),
+            Binary::Power => functions::power(self, left, right),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, ArrayD, Ix2, IxDyn, Zip};
 
+use super::functions;
 use super::value::{Cells, PlainValue};
 use crate::program::{Binary, Unary};
 use crate::schema::Element;
@@ -12,6 +13,7 @@ pub(super) fn unary(function: Unary, value: PlainValue) -> PlainValue {
         (Unary::Negate, Cells::Real(cells)) => Cells::Real(cells.mapv(|cell| -cell)),
         (Unary::Not, Cells::Exact(cells)) => Cells::Exact(cells.mapv(|cell| 1 - cell)),
         (Unary::Not, Cells::Real(_)) => unreachable!("inference: not takes bools"),
+        (function, cells) => return functions::unary(function, PlainValue { cells, ..value }),
     };
     PlainValue { cells, ..value }
 }
@@ -37,6 +39,20 @@ pub(super) fn binary(function: Binary, left: &PlainValue, right: &PlainValue, el
         Binary::And => Cells::Exact(zip(left.integers(), right.integers(), |l, r| l & r)),
         Binary::Or => Cells::Exact(zip(left.integers(), right.integers(), |l, r| l | r)),
         Binary::Xor => Cells::Exact(zip(left.integers(), right.integers(), |l, r| l ^ r)),
+        Binary::Minimum => arithmetic(left, right, i128::min, f64::min),
+        Binary::Maximum => arithmetic(left, right, i128::max, f64::max),
+        Binary::FloorDivide | Binary::Remainder => {
+            validity = zip(&validity, &right.reals(), |valid, divisor| *valid && *divisor != 0.0);
+            match function {
+                Binary::FloorDivide => arithmetic(left, right, functions::floor_divide, functions::floor_divide_real),
+                _ => arithmetic(left, right, functions::remainder, functions::remainder_real),
+            }
+        }
+        Binary::Power => {
+            let (cells, defined) = functions::power(left, right, &element);
+            validity = zip(&validity, &defined, |valid, defined| *valid && *defined);
+            cells
+        }
     };
     PlainValue { element, cells, validity }
 }
@@ -94,7 +110,7 @@ fn compare(
 }
 
 /// The two broadcast to one shape and combined cell by cell.
-fn zip<A, B, C>(left: &ArrayD<A>, right: &ArrayD<B>, f: impl Fn(&A, &B) -> C) -> ArrayD<C> {
+pub(super) fn zip<A, B, C>(left: &ArrayD<A>, right: &ArrayD<B>, f: impl Fn(&A, &B) -> C) -> ArrayD<C> {
     let shape = broadcast_shape(left.shape(), right.shape());
     let left = left.broadcast(IxDyn(&shape)).expect("inference: the shapes broadcast");
     let right = right.broadcast(IxDyn(&shape)).expect("inference: the shapes broadcast");

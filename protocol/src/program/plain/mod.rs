@@ -12,6 +12,7 @@
 mod arithmetic;
 mod arrange;
 mod column;
+mod functions;
 mod order;
 mod reduce;
 mod table;

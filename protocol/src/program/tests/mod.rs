@@ -1,5 +1,6 @@
 //! Tests of programs as wholes: reading, inference and plain evaluation, on the tables of a shop and a bank.
 
+mod functions;
 mod infer;
 mod json;
 mod plain;

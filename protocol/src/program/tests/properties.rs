@@ -114,10 +114,24 @@ fn random_op(dice: &mut Dice, nodes: u32, tables: &[NodeId]) -> Op {
                 And,
                 Or,
                 Xor,
+                Minimum,
+                Maximum,
+                FloorDivide,
+                Remainder,
+                Power,
             ]);
             Op::Binary { function, left: node(dice), right: node(dice) }
         }
-        9 => Op::Unary { function: dice.pick(&[Unary::Negate, Unary::Not]), value: node(dice) },
+        9 => {
+            let functions = [
+                [Unary::Negate, Unary::Not, Unary::Abs, Unary::Sign, Unary::Floor, Unary::Ceil, Unary::Round],
+                [Unary::Sqrt, Unary::Rsqrt, Unary::Exp, Unary::Exp2, Unary::Expm1, Unary::Log, Unary::Log2],
+                [Unary::Log10, Unary::Log1p, Unary::Sigmoid, Unary::Tanh, Unary::Softplus, Unary::Erf, Unary::Gelu],
+                [Unary::Sin, Unary::Cos, Unary::Abs, Unary::Negate, Unary::Not, Unary::Round, Unary::Sqrt],
+            ];
+            let functions = dice.pick(&functions);
+            Op::Unary { function: dice.pick(&functions), value: node(dice) }
+        }
         10 => Op::Where { condition: node(dice), then: node(dice), otherwise: node(dice) },
         11 => {
             use Reduction::*;

@@ -1,6 +1,7 @@
 //! The analysis on the main job, on the attacks of the security note (§6), on policies, and its invariances.
 
 mod attacks;
+mod functions;
 mod invariance;
 mod job;
 mod policy;
@@ -10,7 +11,9 @@ use std::collections::BTreeMap;
 use crate::program::release::{Gate, GateRule, Literal, ReleasedOutput};
 use crate::program::rules::{ColumnRules, ColumnUse, DatasetRules, Refusal};
 use crate::program::types::Dataset;
-use crate::program::{Alignment, Binary, Dim, NodeId, Op, Output, Program, Reduction, SliceAxis, TypedProgram, infer};
+use crate::program::{
+    Alignment, Binary, Dim, NodeId, Op, Output, Program, Reduction, SliceAxis, TypedProgram, Unary, infer,
+};
 use crate::schema::{ColumnSchema, Element, Range, TableSchema};
 use crate::{Number, PartyId};
 
