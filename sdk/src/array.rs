@@ -1,6 +1,6 @@
 //! Array expressions: operators and methods that append operations to a program.
 
-use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
+use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Sub};
 
 use tacit_protocol::Number;
 use tacit_protocol::program::{Binary, Dim, NodeId, Op, Reduction, SliceAxis, Unary};
@@ -102,7 +102,7 @@ impl Array {
         self
     }
 
-    fn binary(&self, function: Binary, other: impl Into<Operand>) -> Self {
+    pub(crate) fn binary(&self, function: Binary, other: impl Into<Operand>) -> Self {
         let right = self.builder.constant(other).id();
         self.builder.array(Op::Binary { function, left: self.id(), right })
     }
@@ -135,6 +135,11 @@ impl Array {
     /// `self != other`.
     pub fn not_equal(&self, other: impl Into<Operand>) -> Self {
         self.binary(Binary::NotEqual, other)
+    }
+
+    /// A public scalar of the same program.
+    pub(crate) fn beside(&self, value: impl Into<Operand>) -> Self {
+        self.builder.constant(value)
     }
 
     /// `then` where this bool array is true, else `otherwise`.
@@ -262,7 +267,7 @@ impl Array {
         self.builder.array(Op::Assume { value: self.id(), lo, hi })
     }
 
-    fn unary(&self, function: Unary) -> Self {
+    pub(crate) fn unary(&self, function: Unary) -> Self {
         self.builder.array(Op::Unary { function, value: self.id() })
     }
 }
@@ -287,7 +292,7 @@ macro_rules! operator {
     )*};
 }
 
-operator!(Add add Add, Sub sub Subtract, Mul mul Multiply, Div div Divide);
+operator!(Add add Add, Sub sub Subtract, Mul mul Multiply, Div div Divide, Rem rem Remainder);
 operator!(BitAnd bitand And, BitOr bitor Or, BitXor bitxor Xor);
 
 impl Neg for &Array {

@@ -17,6 +17,7 @@ pub mod array;
 pub mod builder;
 pub mod client;
 pub mod events;
+mod functions;
 
 pub use array::{Array, Operand};
 pub use builder::{ProgramBuilder, Table};
