@@ -6,14 +6,17 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
-use tacit_mpc::arithmetic::{Axis, Division, Extreme, divide, equal, extreme, less};
+use tacit_mpc::arithmetic::{Axis, Division, Extreme, divide, equal, extreme, function, less};
 use tacit_mpc::backend::Backend;
 use tacit_mpc::channel::{self, Channel, MemoryChannel};
+use tacit_mpc::lattice::{KeySizes, Lattice};
 use tacit_mpc::ot::{Expected, Silent};
 use tacit_mpc::ring::Ring;
 use tacit_mpc::share::{Arith, Bits, Placement};
+use tacit_mpc::two_party::cost::Cost;
 use tacit_mpc::two_party::{Counter, TwoParty};
 use tacit_protocol::PartyId;
+use tacit_protocol::program::Unary;
 
 /// An operation on two vectors and a vector of bits.
 type Operation<R> = fn(&mut dyn Backend<R>, &Arith<R>, &Arith<R>, &Bits);
@@ -47,13 +50,15 @@ fn inputs<R: Ring>(party: PartyId, n: usize) -> (Arith<R>, Arith<R>, Bits) {
     (words(1, &|i| (i as i128 * 104_729) % (1 << 28)), words(2, &divisor), Bits::new(Placement::Shared, n, bits))
 }
 
-fn party<R: Ring>(mut channel: MemoryChannel, party: PartyId, n: usize, expected: Expected, of: Operation<R>) -> Taken {
+fn party<R: Ring>(mut channel: MemoryChannel, party: PartyId, n: usize, cost: Cost, of: Operation<R>) -> Taken {
     let mut rng = ChaCha12Rng::seed_from_u64(u64::from(party.0));
+    let expected = Expected { offered: cost.offered };
     let transfers = Silent::establish(&mut channel, party, [0; 32], expected, false, &mut rng).expect("honest");
+    let mut lattice = Lattice::establish(&mut channel, party, KeySizes(cost.key_sizes), &mut rng).expect("honest");
     let (x, y, bits) = inputs::<R>(party, n);
     let before = channel.traffic();
     let (start, processor) = (Instant::now(), processor_seconds());
-    let mut engine = TwoParty::<R, _>::new(party, &mut channel, transfers);
+    let mut engine = TwoParty::<R, _>::new(party, &mut channel, transfers).with_lattice(&mut lattice);
     of(&mut engine, &x, &y, &bits);
     let (wall, processor) = (start.elapsed().as_secs_f64(), processor_seconds() - processor);
     let after = channel.traffic();
@@ -66,10 +71,9 @@ fn measure<R: Ring>(what: &str, n: usize, of: Operation<R>) {
     let mut counter = Counter::default();
     of(&mut counter, &x, &y, &bits);
     let cost = counter.cost;
-    let expected = Expected { offered: cost.offered };
     let (a, b) = channel::pair();
-    let peer = std::thread::spawn(move || party::<R>(b, PartyId::ONE, n, expected, of));
-    let zero = party::<R>(a, PartyId::ZERO, n, expected, of);
+    let peer = std::thread::spawn(move || party::<R>(b, PartyId::ONE, n, cost, of));
+    let zero = party::<R>(a, PartyId::ZERO, n, cost, of);
     let one = peer.join().expect("party 1 does not panic");
     println!(
         "{what:<8} n={n}: wall {:.3} s, processor {:.3} + {:.3} s, {:.1} B an element ({:.1} without transfers), \
@@ -121,12 +125,42 @@ fn quotient(engine: &mut dyn Backend<u64>, x: &Arith<u64>, y: &Arith<u64>, _: &B
     divide(engine, x, y, &division).expect("honest");
 }
 
+/// A function of numbers between two bounds with 18 binary places. What it takes does not depend on the numbers.
+fn of(engine: &mut dyn Backend<u64>, unary: Unary, y: &Arith<u64>, lo: f64, hi: f64) {
+    let steps = |bound: f64| (bound * f64::from(1 << 18)) as i128;
+    function(engine, unary, y, [steps(lo), steps(hi)]).expect("honest");
+}
+
+fn exp(engine: &mut dyn Backend<u64>, _: &Arith<u64>, y: &Arith<u64>, _: &Bits) {
+    of(engine, Unary::Exp, y, -8.0, 8.0);
+}
+
+fn exp20(engine: &mut dyn Backend<u64>, _: &Arith<u64>, y: &Arith<u64>, _: &Bits) {
+    of(engine, Unary::Exp, y, -20.0, 20.0);
+}
+
+fn sigmoid(engine: &mut dyn Backend<u64>, _: &Arith<u64>, y: &Arith<u64>, _: &Bits) {
+    of(engine, Unary::Sigmoid, y, -8.0, 8.0);
+}
+
+fn log(engine: &mut dyn Backend<u64>, _: &Arith<u64>, y: &Arith<u64>, _: &Bits) {
+    of(engine, Unary::Log, y, 0.5, 100.0);
+}
+
+fn sqrt(engine: &mut dyn Backend<u64>, _: &Arith<u64>, y: &Arith<u64>, _: &Bits) {
+    of(engine, Unary::Sqrt, y, 0.5, 100.0);
+}
+
+fn sin(engine: &mut dyn Backend<u64>, _: &Arith<u64>, y: &Arith<u64>, _: &Bits) {
+    of(engine, Unary::Sin, y, -50.0, 50.0);
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let n: usize = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(100_000);
     let named: Vec<String> = arguments.collect();
     let wanted = |what: &str| named.is_empty() || named.iter().any(|name| name == what);
-    let of_u64: [(&str, Operation<u64>); 7] = [
+    let of_u64: [(&str, Operation<u64>); 13] = [
         ("lt40", lt40::<u64>),
         ("eq40", eq40),
         ("eq64", eq64),
@@ -134,6 +168,12 @@ fn main() {
         ("max40", maximum),
         ("product", product),
         ("div", quotient),
+        ("exp", exp),
+        ("exp20", exp20),
+        ("sigmoid", sigmoid),
+        ("log", log),
+        ("sqrt", sqrt),
+        ("sin", sin),
     ];
     of_u64.into_iter().filter(|(what, _)| wanted(what)).for_each(|(what, of)| measure(what, n, of));
     let of_u128: [(&str, Operation<u128>); 1] = [("lt64", lt64)];

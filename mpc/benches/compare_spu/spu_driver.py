@@ -41,6 +41,10 @@ def inputs(case):
         return [even(n, -50, 50), even(n, 0.5, 100)]
     if op == "where":
         return [random.random(n) < 0.5, even(n, -50, 50), even(n, -50, 50)]
+    if op in ("exp", "sigmoid"):
+        return [even(n, -8, 8)]
+    if op in ("log", "sqrt"):
+        return [even(n, 0.5, 100)]
     count = 1 if op in ("sum", "max", "argmax", "sort") else 2
     return [even(n, -50, 50) for _ in range(count)]
 
@@ -78,6 +82,7 @@ def regression(shape):
 
 def functions(case):
     """The operation for SPU, and in plain arithmetic in double precision."""
+    import jax
     import jax.numpy as jnp
     import numpy as np
 
@@ -95,6 +100,10 @@ def functions(case):
         "sort": (lambda a: jnp.sort(a), lambda a: np.sort(a)),
         "where": (lambda c, a, b: jnp.where(c, a, b), lambda c, a, b: np.where(c, a, b)),
         "sum": (lambda a: jnp.sum(a), lambda a: a.sum()),
+        "exp": (lambda a: jnp.exp(a), lambda a: np.exp(a)),
+        "log": (lambda a: jnp.log(a), lambda a: np.log(a)),
+        "sqrt": (lambda a: jnp.sqrt(a), lambda a: np.sqrt(a)),
+        "sigmoid": (lambda a: jax.nn.sigmoid(a), lambda a: 1 / (1 + np.exp(-a))),
     }
     if op == "linreg":
         both[op] = regression(case["shape"])

@@ -137,6 +137,8 @@ impl Case {
             (Operation::Max | Operation::Argmax | Operation::Sort | Operation::Sum, [n]) => {
                 vec![operand("a", *n, numbers)]
             }
+            (Operation::Exp | Operation::Sigmoid, [n]) => vec![operand("a", *n, Kind::between(-8.0, 8.0))],
+            (Operation::Log | Operation::Sqrt, [n]) => vec![operand("a", *n, Kind::between(0.5, 100.0))],
             (Operation::Where, [n]) => {
                 vec![operand("c", *n, Kind::Bools), operand("a", *n, numbers), operand("b", *n, numbers)]
             }
@@ -162,6 +164,10 @@ impl Case {
             (Operation::Argmax, [a]) => a.argmax(),
             (Operation::Sort, [a]) => a.sort(0),
             (Operation::Sum, [a]) => a.sum(),
+            (Operation::Exp, [a]) => a.exp(),
+            (Operation::Log, [a]) => a.log(),
+            (Operation::Sqrt, [a]) => a.sqrt(),
+            (Operation::Sigmoid, [a]) => a.sigmoid(),
             (Operation::Where, [c, a, b]) => c.choose(a, b),
             (Operation::Linreg, [x, y]) => regression(&program, x, y, shape)?,
             _ => return Err(bug(format!("{} has other operands", operation.name()))),

@@ -154,7 +154,7 @@ mod tests {
         ] {
             assert_eq!(refused(&asked(operation, shape)), "USAGE_BENCH_LIMIT", "{operation} {shape:?}");
         }
-        for operation in ["", "sigmoid", "frobnicate", &"x".repeat(100_000)] {
+        for operation in ["", "logreg", "frobnicate", &"x".repeat(100_000)] {
             let failure = task(&asked(operation, &[1]), 1).expect_err("a refusal");
             assert_eq!(failure.code.as_str(), "USAGE_BENCH_OP");
             assert!(failure.message.len() < 200);

@@ -42,8 +42,8 @@ pub struct Options {
     /// cells with --offline-ready), 20 runs and 8 minutes for each operation.
     #[arg(long, value_name = "NAME", conflicts_with = "wan")]
     peer: Option<String>,
-    /// The operations, by commas: mul, lt, eq, div, matmul, linreg, max, argmax, sort, where, sum, psi. All of them by
-    /// default.
+    /// The operations, by commas: mul, lt, eq, div, matmul, linreg, max, argmax, sort, where, sum, exp, log, sqrt, sigmoid,
+    /// psi. All of them by default.
     #[arg(long = "op", value_name = "OP", value_delimiter = ',')]
     operations: Vec<String>,
     /// The cells of a vector, and the keys of each party for psi.
@@ -55,7 +55,7 @@ pub struct Options {
     shape: Option<Shape>,
     /// The width of the declared ranges, 24 to 64: of the differences where numbers are compared (40 by default), of
     /// the operands elsewhere (by default what the drawn numbers need: about ±50 with 18 binary digits behind the point).
-    /// linreg has the ranges of its data.
+    /// linreg, exp, log, sqrt and sigmoid have the ranges of their data.
     #[arg(long, value_parser = clap::value_parser!(u32).range(BITS))]
     bits: Option<u32>,
     /// Measured runs of each operation, of which the median counts.
