@@ -187,6 +187,8 @@ def test_secrets_do_not_branch_at_either_party():
 def test_ctrl_c_ends_the_wait_for_a_silent_party():
     script = """
     import signal, threading
+    # What is started in the background ignores the signal, and hands that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     s = open_session()
     x = s.array(own(0, np.arange(3)), party=0)
     if party == 0:
