@@ -1,8 +1,9 @@
 //! Functions of one number, and those of two that are neither sums, products nor comparisons.
 //!
-//! A smooth one, and the lesser or larger of two, is a new expression of the row. One with steps tells rows apart as a
-//! comparison does, but as a number, in which no formula says which rows it picks: its terms are lost, so that a sum of
-//! it is refused where an owner demands a minimum. A comparison says the same with its formula.
+//! A smooth one is a new expression of the row, as a product is. One with steps, with a bend or with an end to its growth
+//! tells rows apart as a comparison does, alone or in a sum: `|x-1| + |x+1| - 2|x|` is 2 where `x` is 0 and 0 at every
+//! other whole number. But it is a number, in which no formula says which rows it picks: its terms are lost, so that a
+//! sum of it is refused where an owner demands a minimum. A comparison and a choice say the same with their formulas.
 
 use crate::program::types::Validity;
 use crate::program::{Binary, NodeId, Unary};
@@ -19,7 +20,7 @@ impl Labels<'_> {
         if partial && label.per_row() {
             self.defined(label, node, &of);
         }
-        label.terms = if steps(function) {
+        label.terms = if tells_apart(function) {
             None
         } else if keeps_zero(function) {
             self.opaque_terms(label, &[value])
@@ -44,7 +45,8 @@ impl Labels<'_> {
         if function == Binary::Power && self.array(node).map(|array| array.validity) != base && a.per_row() {
             self.defined(label, node, &a);
         }
-        label.terms = if divides { None } else { self.expression(label, &[&a, &b]) };
+        let bends = matches!(function, Binary::Minimum | Binary::Maximum);
+        label.terms = if divides || bends { None } else { self.expression(label, &[&a, &b]) };
     }
 
     /// Rows in which a function of this number has no value are left out.
@@ -78,11 +80,16 @@ impl Labels<'_> {
 
 /// Whether a function of 0 is 0, so that what a mask leaves out stays out.
 fn keeps_zero(function: Unary) -> bool {
-    use Unary::{Abs, Erf, Expm1, Gelu, Log1p, Negate, Sin, Sqrt, Tanh};
-    matches!(function, Negate | Abs | Sqrt | Expm1 | Log1p | Tanh | Erf | Gelu | Sin)
+    matches!(function, Unary::Negate | Unary::Sqrt | Unary::Expm1 | Unary::Log1p | Unary::Sin)
 }
 
-/// Whether a function has steps, so that it tells values apart as a comparison does.
+/// Whether a function tells values apart as a comparison does, exactly or as nearly as one likes.
+fn tells_apart(function: Unary) -> bool {
+    use Unary::{Abs, Erf, Gelu, Sigmoid, Softplus, Tanh};
+    steps(function) || matches!(function, Abs | Sigmoid | Tanh | Softplus | Erf | Gelu)
+}
+
+/// Whether a function has steps, so that what it takes of a policy is what a comparison takes.
 pub(in crate::program::disclosure) fn steps(function: Unary) -> bool {
     matches!(function, Unary::Sign | Unary::Floor | Unary::Ceil | Unary::Round)
 }
