@@ -17,6 +17,9 @@ pub(super) const ANSWER_BITS: u32 = 11;
 /// Ciphertexts of an encrypted factor at most: bounds memory. Larger products go piece by piece.
 const MOST_BLOCKS: usize = 256;
 
+/// Bytes of a public key at most, with what packs.
+const MOST_KEY_BYTES: usize = 15_000_000;
+
 /// The layout of one product modulo `2^width` whose left factor multiplies and whose right one is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -45,7 +48,10 @@ impl Layout {
             let of = move |columns| Self::new(shape, width, inner, columns);
             powers(most(shape.columns).min(SLOTS / inner)).map(of)
         });
-        let fits = |layout: &Self| layout.limbs <= MATRIX_LIMBS && layout.encrypted() <= MOST_BLOCKS;
+        let fits = |layout: &Self| {
+            let few = layout.limbs <= MATRIX_LIMBS && layout.encrypted() <= MOST_BLOCKS;
+            few && layout.key_size().bytes() <= MOST_KEY_BYTES
+        };
         layouts.filter(fits).min_by_key(|layout| (layout.weight(transform_bytes, products), layout.inner))
     }
 
