@@ -771,7 +771,7 @@ fn matrix_products_by_encryption_are_those_of_the_interpreter_and_cost_what_was_
 
 #[test]
 fn a_factor_of_many_products_is_encrypted_once() {
-    const PRODUCTS: u32 = 5;
+    const PRODUCTS: u32 = 20;
     fn check<R: Ring>(keys: &mut [Lattice; 2], shape: MatrixShape, bits: u32, left: bool) {
         let MatrixShape { rows, inner, columns } = shape;
         let shared = Placement::Shared;
