@@ -17,8 +17,8 @@ pub(super) const ANSWER_BITS: u32 = 11;
 /// Ciphertexts of an encrypted factor at most: bounds memory. Larger products go piece by piece.
 const MOST_BLOCKS: usize = 256;
 
-/// Bytes of a public key at most, with what packs.
-const MOST_KEY_BYTES: usize = 15_000_000;
+/// Bytes of a public key at most, with what packs: room for five limbs and every level, which long inner dimensions take.
+const MOST_KEY_BYTES: usize = 1 << 25;
 
 /// The layout of one product modulo `2^width` whose left factor multiplies and whose right one is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
