@@ -68,23 +68,16 @@ pub trait Backend<R: Ring>: Seat {
     /// `shift + 2 <= width`. Exact for a shift of 0. The result counts modulo `2^wanted`.
     fn truncate_within(&mut self, x: &Arith<R>, shift: u32, width: u32, wanted: u32) -> Result<Arith<R>>;
 
-    /// The matrix product of `a: [rows, inner]` and `b: [inner, columns]`, row-major.
-    fn matrix_multiply(&mut self, a: &Arith<R>, b: &Arith<R>, shape: MatrixShape, bits: (u32, u32))
-    -> Result<Arith<R>>;
-
-    /// [`Backend::matrix_multiply`] with a factor that other products of the run have as well. An implementation may keep
-    /// what it made of it.
-    fn matrix_multiply_again(
+    /// The matrix product of `a: [rows, inner]` and `b: [inner, columns]`, row-major. Of a factor that other products of the
+    /// run have as well, an implementation may keep what it made of it.
+    fn matrix_multiply(
         &mut self,
         a: &Arith<R>,
         b: &Arith<R>,
         shape: MatrixShape,
         bits: (u32, u32),
-        repeat: Repeat,
-    ) -> Result<Arith<R>> {
-        let _ = repeat;
-        self.matrix_multiply(a, b, shape, bits)
-    }
+        repeat: Option<Repeat>,
+    ) -> Result<Arith<R>>;
 
     /// Words seen as `[columns, groups, n]`, sorted within each group by the first column, whose words are distinct there.
     fn sort(&mut self, x: &Arith<R>, sorting: &Sorting) -> Result<Arith<R>> {

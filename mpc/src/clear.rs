@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use tacit_protocol::PartyId;
 use tacit_simd::Shape;
 
-use crate::backend::{Backend, Column, Job, MatrixShape, Needs, Table};
+use crate::backend::{Backend, Column, Job, MatrixShape, Needs, Repeat, Table};
 use crate::error::Result;
 use crate::ring::Ring;
 use crate::share::{Arith, Bits, Placement, Seat};
@@ -95,6 +95,7 @@ impl<R: Ring> Backend<R> for Clear {
         b: &Arith<R>,
         shape: MatrixShape,
         _bits: (u32, u32),
+        _repeat: Option<Repeat>,
     ) -> Result<Arith<R>> {
         let words = local_matrix_product(&a.words, &b.words, shape);
         Ok(Arith { placement: a.placement.join(b.placement), words })

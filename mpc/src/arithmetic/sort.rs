@@ -13,7 +13,7 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::prg::Prg;
 use crate::ring::Ring;
-use crate::share::{Arith, Placement};
+use crate::share::{Arith, Placement, unpack};
 
 /// What is sorted.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ pub fn sort<R: Ring, B: Backend<R> + ?Sized>(backend: &mut B, x: &Arith<R>, sort
         let less = backend.is_negative(&Arith { placement: Placement::Shared, words }, sorting.bits)?;
         let opened = backend.reveal_bits(&less, &[PartyId::ZERO, PartyId::ONE])?;
         let opened = opened.expect("revealed to both");
-        sorter.answer(&(0..pairs.len()).map(|at| opened[at / 64] >> (at % 64) & 1 == 1).collect::<Vec<_>>());
+        sorter.answer(&unpack(&opened, pairs.len()));
     }
     Ok(arranged(&shuffled, &sorter.order()))
 }

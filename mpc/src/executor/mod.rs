@@ -313,10 +313,7 @@ fn run_step<R: Ring, B: Backend<R> + ?Sized>(
         RingOp::MatrixMultiply { factors: [a, b], bits, shape: [rows, inner, columns], repeat } => {
             let shape = MatrixShape { rows: *rows, inner: *inner, columns: *columns };
             let (a, b, bits) = (words(values, *a), words(values, *b), (bits[0], bits[1]));
-            Value::Words(match repeat {
-                Some(repeat) => backend.matrix_multiply_again(a, b, shape, bits, *repeat)?,
-                None => backend.matrix_multiply(a, b, shape, bits)?,
-            })
+            Value::Words(backend.matrix_multiply(a, b, shape, bits, *repeat)?)
         }
         RingOp::IsNegative { value, bits } => Value::Bits(backend.is_negative(words(values, *value), *bits)?),
         RingOp::IsZero { value, bits } => Value::Bits(backend.is_zero(words(values, *value), *bits)?),

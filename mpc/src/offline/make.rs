@@ -120,7 +120,7 @@ fn items<R: Ring, B: Backend<R>>(kind: Kind, backend: &mut B, draw: &mut impl Dr
         }
         Kind::MatrixTriples(shape) => {
             let [a, b] = [shape.rows * shape.inner, shape.inner * shape.columns].map(|n| shared(draw.words::<R>(n)));
-            let product = backend.matrix_multiply(&a, &b, shape, (R::BITS, R::BITS))?;
+            let product = backend.matrix_multiply(&a, &b, shape, (R::BITS, R::BITS), None)?;
             vec![a.words, b.words, product.words]
         }
     };

@@ -111,20 +111,9 @@ impl<R: Ring> Backend<R> for Counter {
         b: &Arith<R>,
         shape: MatrixShape,
         bits: (u32, u32),
+        repeat: Option<Repeat>,
     ) -> Result<Arith<R>> {
-        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits, None, &mut self.means);
-        Ok(words(a.placement.join(b.placement), shape.rows * shape.columns))
-    }
-
-    fn matrix_multiply_again(
-        &mut self,
-        a: &Arith<R>,
-        b: &Arith<R>,
-        shape: MatrixShape,
-        bits: (u32, u32),
-        repeat: Repeat,
-    ) -> Result<Arith<R>> {
-        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits, Some(repeat), &mut self.means);
+        self.cost += cost::matrix_multiply::<R>(shape, a.placement, b.placement, bits, repeat, &mut self.means);
         Ok(words(a.placement.join(b.placement), shape.rows * shape.columns))
     }
 

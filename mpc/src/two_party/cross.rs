@@ -416,11 +416,11 @@ impl WordTile<'_> {
 }
 
 /// All ones where a packed bit is set.
-fn mask<R: Ring>(bits: &[u64], place: usize) -> R {
+pub(super) fn mask<R: Ring>(bits: &[u64], place: usize) -> R {
     R::from_u128(u128::from(bits[place / 64] >> (place % 64) & 1)).neg()
 }
 
 /// `a` under a mask of ones, `b` under one of zeros.
-fn choose<R: Ring>(mask: R, a: R, b: R) -> R {
+pub(super) fn choose<R: Ring>(mask: R, a: R, b: R) -> R {
     b.add(mask.and(a.sub(b)))
 }

@@ -214,19 +214,9 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
         b: &Arith<R>,
         shape: MatrixShape,
         bits: (u32, u32),
+        repeat: Option<Repeat>,
     ) -> Result<Arith<R>> {
-        self.matrix_product(a, b, shape, bits, None)
-    }
-
-    fn matrix_multiply_again(
-        &mut self,
-        a: &Arith<R>,
-        b: &Arith<R>,
-        shape: MatrixShape,
-        bits: (u32, u32),
-        repeat: Repeat,
-    ) -> Result<Arith<R>> {
-        self.matrix_product(a, b, shape, bits, Some(repeat))
+        self.matrix_product(a, b, shape, bits, repeat)
     }
 
     fn shuffle(&mut self, x: &Arith<R>, columns: usize, groups: usize) -> Result<Arith<R>> {

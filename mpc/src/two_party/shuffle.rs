@@ -18,6 +18,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::TwoParty;
 use super::cost::Cost;
+use super::cross::{choose, mask};
 use super::network;
 use super::pads;
 use super::transfers::xor_plane;
@@ -59,12 +60,12 @@ impl Shape {
         self.groups * network::switches(self.n)
     }
 
-    /// Calls `each` with the number of every switch and the places of its first column's values.
-    fn each_switch(&self, mut each: impl FnMut(usize, [usize; 2])) {
-        let places = network::places(self.n);
+    /// Calls `each` with the number of every switch and the places of its first column's values, which `places` has for one
+    /// group.
+    fn each_switch(&self, places: &[[u32; 2]], mut each: impl FnMut(usize, [usize; 2])) {
         let mut switch = 0;
         for group in 0..self.groups {
-            for pair in &places {
+            for pair in places {
                 each(switch, pair.map(|place| group * self.n + place as usize));
                 switch += 1;
             }
@@ -83,9 +84,9 @@ struct Offers<R> {
     masks: Vec<R>,
 }
 
-/// Those in which it chooses: the settings of its switches, and what of each transfer is needed for them.
+/// Those in which it chooses: the settings of its switches, packed, and what of each transfer is needed for them.
 struct Choices<R> {
-    settings: Vec<bool>,
+    settings: Vec<u64>,
     random: Vec<u64>,
     flips: Vec<u64>,
     chosen: Vec<R>,
@@ -101,12 +102,13 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         let mut words = if has { x.words.clone() } else { vec![R::ZERO; x.len()] };
         if shape.switches() > 0 {
             let (mut offers, mut choices) = self.draw(&shape)?;
+            let places = network::places(shape.n);
             let theirs = self.exchange_flips(&shape, &choices)?;
             for chooser in [PartyId::ZERO, PartyId::ONE] {
                 if chooser == self.party {
-                    self.permute(&shape, &choices, &mut words)?;
+                    self.permute(&shape, &places, &choices, &mut words)?;
                 } else {
-                    self.be_permuted(&shape, &offers, &theirs, &mut words)?;
+                    self.be_permuted(&shape, &places, &offers, &theirs, &mut words)?;
                 }
             }
             for pads in [&mut offers.zeros, &mut offers.masks, &mut choices.chosen] {
@@ -148,10 +150,8 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
                 })?;
             }
         }
-        choices.flips = choices.random.clone();
-        for (switch, setting) in choices.settings.iter().enumerate() {
-            choices.flips[switch / 64] ^= u64::from(*setting) << (switch % 64);
-        }
+        choices.flips =
+            choices.random.iter().zip(&choices.settings).map(|(random, setting)| random ^ setting).collect();
         Ok((offers, choices))
     }
 
@@ -165,18 +165,18 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     }
 
     /// Permutes by this party's own settings.
-    fn permute(&mut self, shape: &Shape, choices: &Choices<R>, words: &mut [R]) -> Result<()> {
+    fn permute(&mut self, shape: &Shape, places: &[[u32; 2]], choices: &Choices<R>, words: &mut [R]) -> Result<()> {
         let (columns, stride) = (shape.columns, shape.stride());
         let mut offered = vec![R::ZERO; shape.switches() * columns];
         keep_step::send(&mut *self.channel)?;
         self.channel.receive(bytemuck::cast_slice_mut(&mut offered))?;
-        shape.each_switch(|switch, [a, b]| {
+        shape.each_switch(places, |switch, [a, b]| {
             let [setting, random, flip] =
-                [choices.settings[switch], bit(&choices.random, switch), bit(&choices.flips, switch)].map(mask::<R>);
+                [&choices.settings, &choices.random, &choices.flips].map(|bits| mask::<R>(bits, switch));
             for column in 0..columns {
                 let (a, b, pad) = (a + column * stride, b + column * stride, switch * columns + column);
                 let product = choices.chosen[pad].add(offered[pad].and(random));
-                let product = negated_where(flip, product);
+                let product = choose(flip, product.neg(), product);
                 let sum = product.add(words[b].sub(words[a]).and(setting));
                 (words[a], words[b]) = (words[a].add(sum), words[b].sub(sum));
             }
@@ -185,16 +185,23 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     }
 
     /// Has the other party permute by its settings.
-    fn be_permuted(&mut self, shape: &Shape, offers: &Offers<R>, flips: &[u64], words: &mut [R]) -> Result<()> {
+    fn be_permuted(
+        &mut self,
+        shape: &Shape,
+        places: &[[u32; 2]],
+        offers: &Offers<R>,
+        flips: &[u64],
+        words: &mut [R],
+    ) -> Result<()> {
         let (columns, stride) = (shape.columns, shape.stride());
         let mut offered = vec![R::ZERO; shape.switches() * columns];
-        shape.each_switch(|switch, [a, b]| {
-            let flip = mask::<R>(bit(flips, switch));
+        shape.each_switch(places, |switch, [a, b]| {
+            let flip = mask::<R>(flips, switch);
             for column in 0..columns {
                 let (a, b, pad) = (a + column * stride, b + column * stride, switch * columns + column);
                 let more = words[b].sub(words[a]);
                 offered[pad] = more.sub(offers.masks[pad]);
-                let share = negated_where(flip, offers.zeros[pad].neg()).add(more.and(flip));
+                let share = choose(flip, more.add(offers.zeros[pad]), offers.zeros[pad].neg());
                 (words[a], words[b]) = (words[a].add(share), words[b].sub(share));
             }
         });
@@ -204,9 +211,10 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
     }
 }
 
-/// The settings of the networks of all groups, for uniform permutations.
-fn settings(shape: &Shape, mut prg: Prg) -> Vec<bool> {
-    let mut settings = Vec::with_capacity(shape.switches());
+/// The settings of the networks of all groups, for uniform permutations, packed.
+fn settings(shape: &Shape, mut prg: Prg) -> Vec<u64> {
+    let mut packed = vec![0; shape.switches().div_ceil(64)];
+    let mut switch = 0;
     for _ in 0..shape.groups {
         let mut permutation: Vec<u32> = (0..u32::try_from(shape.n).expect("the plan bounds lengths")).collect();
         for last in (1..shape.n).rev() {
@@ -215,23 +223,13 @@ fn settings(shape: &Shape, mut prg: Prg) -> Vec<bool> {
             let place = ((block >> 32) * (last as u128 + 1)) >> 96;
             permutation.swap(last, place as usize);
         }
-        settings.extend(network::settings(&permutation));
+        let mut settings = network::settings(&permutation);
+        for setting in &settings {
+            packed[switch / 64] |= u64::from(*setting) << (switch % 64);
+            switch += 1;
+        }
+        settings.zeroize();
         permutation.zeroize();
     }
-    settings
-}
-
-fn bit(packed: &[u64], place: usize) -> bool {
-    packed[place / 64] >> (place % 64) & 1 == 1
-}
-
-/// All ones where it is true.
-fn mask<R: Ring>(bit: bool) -> R {
-    R::from_u128(u128::from(bit)).neg()
-}
-
-/// A word, or its negative under a mask of ones.
-fn negated_where<R: Ring>(mask: R, word: R) -> R {
-    let twice = word.add(word);
-    word.sub(twice.and(mask))
+    packed
 }

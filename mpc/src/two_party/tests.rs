@@ -1,6 +1,9 @@
 //! Every operation against the ring interpreter, its cost against the channel's counters, its transcript against
 //! other secrets, its shares against the uniform distribution.
 
+mod matrices;
+mod sorting;
+
 use std::sync::Mutex;
 use std::thread;
 
@@ -13,7 +16,6 @@ use tacit_protocol::contract::Profile;
 use super::cost::{self, Cost, Factors};
 use super::ideal::Ideal;
 use super::{Means, Pace, TwoParty};
-use crate::arithmetic::{Sorting, sort};
 use crate::backend::{Backend, Job, MatrixShape, Needs, Repeat};
 use crate::channel::{Channel, Event, Recorder, Traffic, pair};
 use crate::clear::Clear;
@@ -270,10 +272,10 @@ fn matrices<R: Ring>(shape: MatrixShape, p: Placement, q: Placement, bits: (u32,
         (values::<R>(shape.rows * shape.inner, bits.0, 20), values::<R>(shape.inner * shape.columns, bits.1, 21));
     let run = run::<R, _>(22, |engine| {
         let (a, b) = (part(engine, p, &a, 23), part(engine, q, &b, 24));
-        engine.matrix_multiply(&a, &b, shape, bits).expect("matrix product")
+        engine.matrix_multiply(&a, &b, shape, bits, None).expect("matrix product")
     });
     let (a, b) = (Arith { placement: p, words: a }, Arith { placement: q, words: b });
-    let expected = Clear.matrix_multiply(&a, &b, shape, bits).expect("matrix product");
+    let expected = Clear.matrix_multiply(&a, &b, shape, bits, None).expect("matrix product");
     assert_eq!(join(&[&run.results[0], &run.results[1]]), expected.words, "{shape:?} {p:?} {q:?}");
     assert_cost(&run, cost::matrix_multiply::<R>(shape, p, q, bits, None, &mut Means::default()), "matrix product");
 }
@@ -290,89 +292,6 @@ fn matrix_products_are_those_of_the_interpreter_whichever_factor_chooses() {
     // Too wide for encryption, and more columns than go together.
     let shape = MatrixShape { rows: 1, inner: 2, columns: 5000 };
     matrices::<u128>(shape, Placement::Shared, Placement::Shared, (60, 64));
-}
-
-/// The words of each group, all columns of a place together, in order: what a shuffle leaves as it was.
-fn sorted_places(words: &[u64], columns: usize, groups: usize) -> Vec<Vec<Vec<u64>>> {
-    let n = words.len() / (columns * groups);
-    let place =
-        |group: usize, at: usize| (0..columns).map(|column| words[(column * groups + group) * n + at]).collect();
-    let mut all: Vec<Vec<Vec<u64>>> = (0..groups).map(|group| (0..n).map(|at| place(group, at)).collect()).collect();
-    all.iter_mut().for_each(|group| group.sort());
-    all
-}
-
-#[test]
-fn a_shuffle_keeps_the_places_of_each_group_and_changes_their_order() {
-    for p in PLACEMENTS {
-        for (columns, groups, n) in [(1, 1, 50), (3, 4, 7), (2, 1, 1000), (1, 5, 1), (5, 1, 33), (1, 3, 0)] {
-            let x = values::<u64>(columns * groups * n, 64, 31);
-            let run = run::<u64, _>(32, |engine| {
-                let x = part(engine, p, &x, 33);
-                engine.shuffle(&x, columns, groups).expect("the peer is honest")
-            });
-            let shuffled = join(&[&run.results[0], &run.results[1]]);
-            assert_eq!(sorted_places(&shuffled, columns, groups), sorted_places(&x, columns, groups));
-            assert!(n < 30 || shuffled != x, "{columns} columns, {groups} groups of {n}");
-            assert_cost(&run, cost::shuffle::<u64>(x.len(), columns, groups), "shuffle");
-        }
-    }
-}
-
-#[test]
-fn sorts_are_those_of_the_interpreter_and_cost_no_more_than_was_counted() {
-    fn check<R: Ring>(columns: usize, groups: usize, n: usize, p: Placement) {
-        let sorting = Sorting { columns, groups, bits: R::BITS.min(62) };
-        // Distinct keys, and columns that tell where they come from.
-        let words: Vec<R> = (0..columns * groups * n)
-            .map(|i| R::from_i128((i as i128 * 7919 % (groups * n) as i128 - 40) << 3 | (i / (groups * n)) as i128))
-            .collect();
-        let run = run::<R, _>(34, |engine| {
-            let x = part(engine, p, &words, 35);
-            sort(engine, &x, &sorting).expect("the peer is honest")
-        });
-        let expected = sort(&mut Clear, &Arith { placement: p, words: words.clone() }, &sorting).expect("sorts");
-        assert!(join(&[&run.results[0], &run.results[1]]) == expected.words, "{columns} {groups} {n} {p:?}");
-        assert!(expected.words[..n].is_sorted_by_key(|word| word.to_i128()));
-        let bound = if p == Placement::Shared { cost::sort::<R>(words.len(), &sorting) } else { Cost::default() };
-        let [zero, one] = run.traffic;
-        assert!(zero.sent <= bound.sent[0] && one.sent <= bound.sent[1], "{zero:?} {one:?} {bound:?}");
-        assert!(run.used[0] <= bound.offered[0] && run.used[1] <= bound.offered[1], "{:?} {bound:?}", run.used);
-        assert!(zero.rounds.max(one.rounds) <= bound.rounds, "{zero:?} {bound:?}");
-    }
-    for p in PLACEMENTS {
-        check::<u64>(2, 3, 5, p);
-        check::<u64>(1, 1, 300, p);
-        check::<u128>(2, 2, 40, p);
-        check::<u64>(1, 1, 1, p);
-    }
-    check::<u64>(1, 1, 3000, Placement::Shared);
-}
-
-#[test]
-fn what_a_sort_opens_is_how_a_uniform_permutation_compares_whatever_the_keys_are() {
-    // Of three keys, which of the six orders the three opened bits tell, over many runs.
-    let orders = |keys: [u64; 3]| {
-        let mut counts = [0_u32; 8];
-        for seed in 0..600 {
-            let run = run::<u64, _>(1000 + seed, |engine| {
-                let x = part(engine, Placement::Shared, &keys, seed);
-                let x = engine.shuffle(&x, 1, 1).expect("the peer is honest");
-                let pairs = [[0, 1], [0, 2], [1, 2]].map(|[a, b]| x.words[a].sub(x.words[b])).to_vec();
-                let less = engine.is_negative(&Arith { placement: Placement::Shared, words: pairs }, 40);
-                engine.reveal_bits(&less.expect("compared"), &[PartyId::ZERO, PartyId::ONE]).expect("revealed")
-            });
-            let opened = run.results[0].as_ref().expect("to both")[0];
-            counts[opened as usize & 7] += 1;
-        }
-        counts
-    };
-    for keys in [[1, 2, 3], [3, 2, 1], [9, 1000, 4]] {
-        let counts = orders(keys);
-        assert_eq!((counts[2], counts[5]), (0, 0), "no order has these comparisons");
-        let chi: f64 = counts.iter().filter(|count| **count > 0).map(|n| (f64::from(*n) - 100.0).powi(2) / 100.0).sum();
-        assert!(counts.iter().filter(|count| **count > 0).count() == 6 && chi < 35.0, "{keys:?}: {counts:?}");
-    }
 }
 
 #[test]
@@ -589,7 +508,7 @@ fn everything<R: Ring>(engine: &mut TwoParty<'_, R, Ideal>, x: &[R], c: &[u64]) 
         engine.select(&c, &y).expect("select");
         engine.multiply(&x, &y, 40, 40).expect("multiply");
         let shape = MatrixShape { rows: 1, inner: n, columns: 1 };
-        engine.matrix_multiply(&x, &y, shape, (40, 40)).expect("matrix product");
+        engine.matrix_multiply(&x, &y, shape, (40, 40), None).expect("matrix product");
         engine.is_negative(&x, 40).expect("is_negative");
         engine.is_zero(&x, 40).expect("is_zero");
         engine.truncate(&x, 18).expect("truncate");
@@ -731,75 +650,6 @@ fn squares_and_short_products_of_many_elements_cost_less_and_are_right() {
     assert_eq!((square.batches, square.offered), (3, [0; 2]), "the rest is large enough for a batch");
 }
 
-/// The keys of matrix products by encryption in this test.
-const MATRIX_KEYS: KeySize = KeySize { limbs: 7, packed_limbs: 7, levels: 14 };
-
-/// Whether the run cost what was counted, of a cost by encryption whose keys were there.
-fn assert_cost_by_encryption<T>(run: &Run<T>, cost: Cost, what: &str) {
-    assert!(cost.batches > 0, "{what} goes by encryption");
-    let needed = cost.key_sizes[0].max(cost.key_sizes[1]);
-    assert_eq!(needed.max(MATRIX_KEYS), MATRIX_KEYS, "{what} finds the keys that it needs");
-    let [zero, one] = run.traffic;
-    assert_eq!([zero.sent, one.sent], cost.sent, "bytes of {what}");
-    assert_eq!(run.used, cost.offered, "transfers of {what}");
-}
-
-#[test]
-fn matrix_products_by_encryption_are_those_of_the_interpreter_and_cost_what_was_counted() {
-    fn check<R: Ring>(keys: &mut [Lattice; 2], shape: [usize; 3], p: Placement, q: Placement, bits: (u32, u32)) {
-        let [rows, inner, columns] = shape;
-        let shape = MatrixShape { rows, inner, columns };
-        let (a, b) = (values::<R>(rows * inner, bits.0, 3), values::<R>(inner * columns, bits.1, 4));
-        let expected = crate::clear::local_matrix_product(&a, &b, shape);
-        let run = run_with(keys, 5, |engine| {
-            let (a, b) = (part(engine, p, &a, 1), part(engine, q, &b, 2));
-            engine.matrix_multiply(&a, &b, shape, bits).expect("the peer is honest")
-        });
-        assert!(join(&[&run.results[0], &run.results[1]]) == expected, "{shape:?}");
-        let cost = cost::matrix_multiply::<R>(shape, p, q, bits, None, &mut Means::default());
-        assert_cost_by_encryption(&run, cost, &format!("{shape:?}"));
-    }
-    let mut keys = lattice::session_of(MATRIX_KEYS, 4);
-    let (shared, private) = (Placement::Shared, Placement::Private(PartyId::ZERO));
-    check::<u64>(&mut keys, [300, 100, 1], shared, shared, (21, 21));
-    check::<u64>(&mut keys, [16, 5000, 16], shared, private, (25, 30));
-    check::<u64>(&mut keys, [64, 64, 64], Placement::Private(PartyId::ONE), private, (21, 21));
-    check::<u64>(&mut keys, [20, 700, 30], shared, shared, (32, 32));
-    check::<u128>(&mut keys, [64, 64, 64], shared, shared, (45, 45));
-    check::<u128>(&mut keys, [300, 100, 1], shared, private, (60, 55));
-}
-
-#[test]
-fn a_factor_of_many_products_is_encrypted_once() {
-    const PRODUCTS: u32 = 20;
-    fn check<R: Ring>(keys: &mut [Lattice; 2], shape: MatrixShape, bits: u32, left: bool) {
-        let MatrixShape { rows, inner, columns } = shape;
-        let shared = Placement::Shared;
-        let (a, b) = (values::<R>(rows * inner, bits, 3), values::<R>(inner * columns, bits, 4));
-        let expected = crate::clear::local_matrix_product(&a, &b, shape);
-        let repeat = Repeat { factor: 7, left, products: PRODUCTS };
-        let run = run_with(keys, 6, |engine| {
-            let (a, b) = (part(engine, shared, &a, 1), part(engine, shared, &b, 2));
-            let mut product = |_| engine.matrix_multiply_again(&a, &b, shape, (bits, bits), repeat);
-            (0..PRODUCTS).map(|i| product(i).expect("the peer is honest")).collect::<Vec<_>>()
-        });
-        for (zero, one) in run.results[0].iter().zip(&run.results[1]) {
-            assert!(join(&[zero, one]) == expected, "{shape:?}");
-        }
-        let mut means = Means::default();
-        let mut count = |repeat| cost::matrix_multiply::<R>(shape, shared, shared, (bits, bits), repeat, &mut means);
-        let alone = count(None);
-        let costs: Vec<Cost> = (0..PRODUCTS).map(|_| count(Some(repeat))).collect();
-        assert!(costs[1].bytes() < alone.bytes() && costs[1].rounds <= alone.rounds, "{:?} {alone:?}", costs[1]);
-        assert!(costs[0].bytes() > costs[1].bytes() && costs[2..].iter().all(|cost| *cost == costs[1]));
-        assert_cost_by_encryption(&run, costs.into_iter().sum(), &format!("{PRODUCTS} of {shape:?}"));
-    }
-    let mut keys = lattice::session_of(MATRIX_KEYS, 8);
-    check::<u64>(&mut keys, MatrixShape { rows: 3000, inner: 10, columns: 1 }, 28, true);
-    check::<u64>(&mut keys, MatrixShape { rows: 1, inner: 3000, columns: 10 }, 25, false);
-    check::<u128>(&mut keys, MatrixShape { rows: 2000, inner: 12, columns: 1 }, 45, true);
-}
-
 /// Products by encryption of each kind; the results are on `engine`'s side.
 fn products_by_encryption(engine: &mut TwoParty<'_, u64, Ideal>, x: &[u64]) -> Vec<(&'static str, Arith<u64>)> {
     let shared = part(engine, Placement::Shared, x, 1);
@@ -807,14 +657,17 @@ fn products_by_encryption(engine: &mut TwoParty<'_, u64, Ideal>, x: &[u64]) -> V
     let shape = MatrixShape { rows: x.len() / 64, inner: 64, columns: 1 };
     let (narrow, wide) = (Arith { placement: Placement::Shared, words: private.words[..64].to_vec() }, (32, 32));
     let repeat = Repeat { factor: 1, left: true, products: 9 };
-    let mut again = || engine.matrix_multiply_again(&shared, &narrow, shape, wide, repeat).expect("matrix_multiply");
+    let mut again = || engine.matrix_multiply(&shared, &narrow, shape, wide, Some(repeat)).expect("matrix_multiply");
     vec![
         ("matrix products whose factor is kept", again()),
         ("matrix products whose factor was kept", again()),
         ("products", engine.multiply(&shared, &private, 64, 64).expect("multiply")),
         ("squares", engine.multiply(&shared, &shared, 64, 64).expect("multiply")),
-        ("matrix products", engine.matrix_multiply(&shared, &narrow, shape, wide).expect("matrix_multiply")),
-        ("short matrix products", engine.matrix_multiply(&shared, &narrow, shape, (20, 20)).expect("matrix_multiply")),
+        ("matrix products", engine.matrix_multiply(&shared, &narrow, shape, wide, None).expect("matrix_multiply")),
+        (
+            "short matrix products",
+            engine.matrix_multiply(&shared, &narrow, shape, (20, 20), None).expect("matrix_multiply"),
+        ),
     ]
 }
 
@@ -944,7 +797,7 @@ fn matrix_products_with_a_triple_are_those_of_the_interpreter_and_cost_what_was_
         let (a, b) = (values::<R>(1200, bits.0, 3), values::<R>(600, bits.1, 4));
         let (run, left) = with_stock(&kinds, |engine: &mut TwoParty<'_, R, Ideal>| {
             let (a, b) = (part(engine, p, &a, 1), part(engine, q, &b, 2));
-            engine.matrix_multiply(&a, &b, shape, bits).expect("the peer is honest")
+            engine.matrix_multiply(&a, &b, shape, bits, None).expect("the peer is honest")
         });
         assert!(join(&[&run.results[0], &run.results[1]]) == crate::clear::local_matrix_product(&a, &b, shape));
         let cost = cost::matrix_multiply::<R>(shape, p, q, bits, None, &mut stocked(&kinds));

@@ -21,7 +21,7 @@ def take_part(value: Array, key: Any) -> Array:
         mask = np.asarray(key)
         if mask.shape != value.shape:
             raise not_there("a mask of some axes among others", "index with a mask of the whole shape")
-        return take(_ops.reshape(value, [value.size]), np.flatnonzero(mask), 0)
+        return _ops.take(_ops.reshape(value, [value.size]), 0, np.flatnonzero(mask))
     places, fancy = _places(value, key)
     # Places along the axes first, from the last one, so that the axes before keep their numbers.
     taken = value
@@ -44,7 +44,7 @@ def take_part(value: Array, key: Any) -> Array:
         axis += 1
     taken = _ops.slices(taken, axes)
     for axis in backward:
-        taken = reverse(taken, axis)
+        taken = _ops.along("flip", taken, axis)
     shape: list[int] = []
     axis = 0
     fancy_axis = None
@@ -60,7 +60,7 @@ def take_part(value: Array, key: Any) -> Array:
     taken = _ops.reshape(taken, shape)
     if fancy_axis is None:
         return taken
-    found = take(taken, fancy.ravel(), fancy_axis)
+    found = _ops.take(taken, fancy_axis, fancy.ravel())
     return _ops.reshape(found, [*shape[:fancy_axis], *fancy.shape, *shape[fancy_axis + 1 :]])
 
 
@@ -153,16 +153,6 @@ def _secret_index(key: Array) -> SecretTypeError:
     )
 
 
-def take(value: Array, places: np.ndarray, axis: int) -> Array:
-    """The cells at public places along an axis."""
-    return _ops.take(value, axis, places)
-
-
-def reverse(value: Array, axis: int) -> Array:
-    """The cells along an axis in reverse order."""
-    return _ops.along("flip", value, axis)
-
-
 def with_part(value: Array, key: Any, new: Any) -> Array:
     """``value`` with ``value[key] = new``: integers and slices, or a mask, which may be secret."""
     new = as_array(new)
@@ -193,7 +183,7 @@ def _put(value: Array, places: list[Any], new: Array, axis: int) -> Array:
     if len(place) == 0:
         return value
     if place.step < 0:
-        new, place = reverse(new, axis), place[::-1]
+        new, place = _ops.along("flip", new, axis), place[::-1]
     pieces = []
     if place.step == 1:
         pieces.append((place[0], place[-1] + 1, new))

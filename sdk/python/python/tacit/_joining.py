@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import _indexing, _ops, _public
+from . import _ops, _public
 from ._arguments import axes_of, axis_of, handles, no_out
 from ._array import Array
 from ._ops import as_array, cast, not_there
@@ -110,7 +110,7 @@ def _repeat(a, repeats, axis=None):
             _ops.broadcast_to(wide, shape),
             [*value.shape[:along], value.shape[along] * times, *value.shape[along + 1 :]],
         )
-    return _indexing.take(value, np.repeat(np.arange(value.shape[along]), repeats), along)
+    return _ops.take(value, along, np.repeat(np.arange(value.shape[along]), repeats))
 
 
 @handles(np.tile)
@@ -147,7 +147,7 @@ def _roll(a, shift, axis=None):
 def _flip(m, axis=None):
     value = as_array(m)
     for along in axes_of(axis, value.ndim):
-        value = _indexing.reverse(value, along)
+        value = _ops.along("flip", value, along)
     return value
 
 
