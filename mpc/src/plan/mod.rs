@@ -32,7 +32,7 @@ pub use lower::MAX_STEPS;
 pub use step::{Step, ValueId};
 
 /// The version of the planner; the same contract gives the same plan under the same version.
-pub const PLANNER_VERSION: u16 = 6;
+pub const PLANNER_VERSION: u16 = 7;
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq)]

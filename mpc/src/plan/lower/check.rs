@@ -10,38 +10,24 @@ use crate::error::Result;
 impl Lowering<'_> {
     /// The value, from here on within `[lo, hi]`. Whether a valid cell is not is recorded for the bit that gates every
     /// release; where the range proves it, nothing is computed.
-    pub(super) fn promise(&mut self, value: &Array, lo: Number, hi: Number) -> Result<Array> {
-        self.hold(value, lo, hi, None)
-    }
-
-    /// A promise on what goes round a loop.
     ///
-    /// The bound of its error grows from trip to trip by what the worst data within the declared ranges would do to it,
-    /// also where the loop converges on all data that anybody has. So no more is allowed for rounding than the declared
-    /// range is wide, or one unit: a value that is further off is worth nothing, and is not released. What is released
-    /// then lies within that of the plain value, which is in the range, whatever the bound was before.
-    pub(super) fn invariant(&mut self, value: &Array, lo: Number, hi: Number) -> Result<Array> {
-        self.hold(value, lo, hi, Some(1 << Element::FLOAT_STEP_BITS))
-    }
-
-    /// A promise that allows for the whole error; with `unit`, for no more than the width of the range, or than so many
-    /// steps where that is narrower.
-    fn hold(&mut self, value: &Array, lo: Number, hi: Number, unit: Option<i128>) -> Result<Array> {
+    /// What rounding may add is no breach of the promise. The bound of the error grows from step to step of a descent by
+    /// what the worst data within the declared ranges would do to it, also where it converges on all data that anybody
+    /// has. So no more is allowed for rounding than the promised range is wide, or one unit: a value that is further off
+    /// is worth nothing, and is not released. What is released then lies within that of the plain value, which is in the
+    /// range, whatever the bound was before.
+    pub(super) fn promise(&mut self, value: &Array, lo: Number, hi: Number) -> Result<Array> {
         if value.is_bool() {
             return Ok(value.clone());
         }
         let Some(promised) = lattice::bounds(lo, hi, &value.element) else {
             return self.refuse("PROGRAM_RANGE", format!("[{lo}, {hi}] does not fit {}", value.element.name()));
         };
-        // What rounding may add is no breach of the promise.
-        let mut slack = value.error.map_or(0, |error| error.ceil().min(1e30) as i128);
-        let mut error = value.error;
-        if let Some(unit) = unit {
-            let far = promised.hi.saturating_sub(promised.lo);
-            slack = slack.min(far.max(unit));
-            // Both are within the range, but for the slack.
-            error = error.map(|error| error.min(far.saturating_add(slack) as f64));
-        }
+        let far = promised.hi.saturating_sub(promised.lo);
+        let most = far.max(1 << Element::FLOAT_STEP_BITS);
+        let slack = value.error.map_or(0, |error| (error.ceil().min(1e30) as i128).min(most));
+        // Both are within the range, but for the slack.
+        let error = value.error.map(|error| error.min(far.saturating_add(slack) as f64));
         let (Some(low), Some(high)) = (promised.lo.checked_sub(slack), promised.hi.checked_add(slack)) else {
             return self.too_wide();
         };

@@ -291,7 +291,7 @@ impl<'a> Lowering<'a> {
                 for (carried, item) in carried.iter().zip(elements) {
                     let initial = self.array(values, carried.initial)?;
                     let initial = self.converted(&initial, &item.element)?;
-                    state.push(self.invariant(&initial, carried.lo, carried.hi)?);
+                    state.push(self.promise(&initial, carried.lo, carried.hi)?);
                 }
                 let captured = captured.iter().map(|value| self.array(values, *value)).collect::<Result<Vec<_>>>()?;
                 for trip in 0..*trips {
@@ -302,7 +302,7 @@ impl<'a> Lowering<'a> {
                     state = Vec::with_capacity(carried.len());
                     for ((carried, item), result) in carried.iter().zip(elements).zip(results) {
                         let result = self.converted(&result, &item.element)?;
-                        state.push(self.invariant(&result, carried.lo, carried.hi)?);
+                        state.push(self.promise(&result, carried.lo, carried.hi)?);
                     }
                 }
                 return Ok(Lowered::Tuple(state));

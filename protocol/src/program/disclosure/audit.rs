@@ -62,14 +62,15 @@ impl Releases {
         support(&self.vectors[place])
     }
 
-    /// What is derived from them.
+    /// What is derived from them, whatever order they were added in.
     pub(super) fn derived(&self) -> Vec<Derived> {
         let unit = |at: usize| {
             let place = |i: usize| if i == at { BigInt::one() } else { BigInt::zero() };
             (0..self.vectors.len()).map(place).collect::<Vec<_>>()
         };
         let rows = self.vectors.iter().enumerate().map(|(at, cells)| Row { cells: cells.clone(), from: unit(at) });
-        let rows: Vec<Row> = rows.collect();
+        let mut rows: Vec<Row> = rows.collect();
+        rows.sort_by(|a, b| a.cells.cmp(&b.cells));
         let mut all = echelon(rows.clone());
         let mut derived: Vec<Derived> = all.iter().map(Row::derived).collect();
         all.extend(rows);

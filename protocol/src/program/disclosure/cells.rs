@@ -3,6 +3,7 @@
 //! The constants of one value cut it into intervals; the cells are the satisfiable combinations of intervals and free
 //! Booleans. Where these are too many, the masks themselves are the free Booleans.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::program::release::Literal;
@@ -81,15 +82,17 @@ impl<'a> Universe<'a> {
                 Fact::Below(value, at) => {
                     cuts.entry(*value).or_default().insert(*at, *place);
                 }
-                Fact::Holds(_) => free.push(*place),
+                Fact::Holds(digest) => free.push((*digest, *place)),
             }
         }
+        // The order of cells is that of what the variables say, not that in which the program says it.
+        free.sort_unstable();
         // Each group is a list of ways in which its variables can hold together.
         let intervals = cuts.values().map(|places| {
             let places: Vec<usize> = places.values().copied().collect();
             (0..=places.len()).map(|from| places[from..].to_vec()).collect::<Vec<_>>()
         });
-        let groups: Vec<Vec<Vec<usize>>> = intervals.chain(free.iter().map(|p| vec![vec![], vec![*p]])).collect();
+        let groups: Vec<Vec<Vec<usize>>> = intervals.chain(free.iter().map(|(_, p)| vec![vec![], vec![*p]])).collect();
         let count = groups.iter().try_fold(1_usize, |n, g| n.checked_mul(g.len()).filter(|n| *n <= MAX_CELLS))?;
         let mut cells = Vec::with_capacity(count);
         cells.push(vec![false; variables.len()]);
@@ -151,19 +154,16 @@ impl<'a> Universe<'a> {
         Some(conjunctions)
     }
 
-    /// The literals of these nodes, over the cells that decide them.
+    /// The literals of these nodes, over the cells that decide them: the positive ones first.
     pub(super) fn literals(&self, atoms: &[Atom]) -> Literals {
-        let mut literals = Vec::new();
         let decided = atoms.iter().filter_map(|atom| Some((atom, self.select(atom.formula)?)));
-        for (atom, on) in decided.take(MAX_CANDIDATES) {
-            let off = self.complement(&on);
-            literals.push((atom.negative, off));
-            literals.push((atom.positive, on));
-        }
-        Literals(literals)
+        let decided: Vec<_> = decided.take(MAX_CANDIDATES).collect();
+        let negative = decided.iter().map(|(atom, on)| (atom.negative, self.complement(on))).collect::<Vec<_>>();
+        let positive = decided.into_iter().map(|(atom, on)| (atom.positive, on));
+        Literals(positive.chain(negative).collect())
     }
 
-    /// The conjunction of fewest literals found that stays in the set; of those, the one that covers most.
+    /// The conjunction of fewest literals found that stays in the set; of those, the first that covers most.
     fn implicant(
         &self,
         set: &CellSet,
@@ -176,13 +176,13 @@ impl<'a> Universe<'a> {
         }
         let gain = |covered: &CellSet| covered.and(open).len();
         let inside = |covered: &CellSet| covered.is_subset(set);
-        let one = here.iter().filter(|(_, on)| inside(on)).max_by_key(|(_, on)| gain(on));
+        let one = here.iter().filter(|(_, on)| inside(on)).min_by_key(|(_, on)| Reverse(gain(on)));
         if let Some((literal, on)) = one {
             return Some((vec![*literal], on.clone()));
         }
         let pairs = here.iter().enumerate().flat_map(|(i, a)| here[i + 1..].iter().map(move |b| (a, b)));
         let two = pairs.map(|(a, b)| ([a.0, b.0], a.1.and(&b.1))).filter(|(_, on)| inside(on));
-        if let Some((chosen, on)) = two.max_by_key(|(_, on)| gain(on)) {
+        if let Some((chosen, on)) = two.min_by_key(|(_, on)| Reverse(gain(on))) {
             return Some((sorted(chosen.to_vec()), on));
         }
         let cube = |skip: &BTreeSet<usize>| {

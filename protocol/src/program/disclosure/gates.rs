@@ -456,24 +456,26 @@ impl Work<'_, '_, '_> {
         }
     }
 
-    /// The nodes that a gate on this table may name; masks of released sums first.
+    /// The nodes that a gate on this table may name; masks of released sums first, and equals in an order that does not
+    /// depend on how the program is written down.
     fn atoms(&self, table: NodeId, masks: &BTreeSet<Formula>) -> Vec<Atom> {
         let labels = self.judge.labels;
         let nodes = (0..labels.labels.len()).filter_map(|at| u32::try_from(at).ok().map(NodeId));
-        let (mut atoms, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut found = Vec::new();
         for node in nodes.filter(|node| labels.axes(*node) == [Axis::Rows(table)]) {
             let (Some(array), label) = (labels.array(node), labels.of(node)) else { continue };
             if let Some(truth) = label.truth.filter(|_| array.element == Element::Bool) {
-                atoms.push(Atom { formula: truth, positive: Literal::True(node), negative: Literal::False(node) });
+                let (positive, negative) = (Literal::True(node), Literal::False(node));
+                found.push((label.digest, Atom { formula: truth, positive, negative }));
             }
             if array.validity == Validity::Secret {
                 let (positive, negative) = (Literal::Valid(node), Literal::Invalid(node));
-                atoms.push(Atom { formula: label.valid, positive, negative });
+                found.push((label.digest, Atom { formula: label.valid, positive, negative }));
             }
         }
-        atoms.retain(|atom| seen.insert(atom.formula));
-        atoms.sort_by_key(|atom| !masks.contains(&atom.formula));
-        atoms
+        found.sort_by_key(|(digest, atom)| (!masks.contains(&atom.formula), *digest));
+        let mut seen = BTreeSet::new();
+        found.into_iter().map(|(_, atom)| atom).filter(|atom| seen.insert(atom.formula)).collect()
     }
 }
 

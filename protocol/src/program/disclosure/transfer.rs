@@ -364,7 +364,17 @@ impl Labels<'_> {
     }
 
     /// Keeps an aggregate, or finds the same one again.
-    fn aggregate(&mut self, aggregate: Aggregate, expression: &Digest) -> AggregateId {
+    ///
+    /// What it depends on is what its terms read, so that one count has the same sources whatever was computed beside it:
+    /// the count in the mean of `x` where `c` is that of all others where `c`, if `x` is never null.
+    fn aggregate(&mut self, mut aggregate: Aggregate, expression: &Digest) -> AggregateId {
+        if let Some(terms) = &aggregate.terms {
+            let read = |term: &Term| {
+                let mask = self.formulas.sources(term.mask);
+                mask.into_iter().chain(term.fun.sources.iter().cloned()).collect::<Vec<_>>()
+            };
+            aggregate.sources = terms.iter().flat_map(read).collect();
+        }
         let what = match &aggregate.terms {
             Some(terms) => format!("{terms:?}"),
             None => format!("{expression:?}"),
