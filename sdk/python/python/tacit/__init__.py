@@ -14,7 +14,7 @@ Between two machines, each runs the same script with its own ``tacit.Pair(party=
 
 from __future__ import annotations
 
-from . import numpy, securenumpy
+from . import numpy, random, securenumpy
 from ._array import Array
 from ._errors import (
     PeerError,
@@ -51,6 +51,7 @@ __all__ = [
     "local_pair",
     "new_key",
     "numpy",
+    "random",
     "securenumpy",
     "supported",
 ]
