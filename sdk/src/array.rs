@@ -164,6 +164,11 @@ impl Array {
         self.reduce(Reduction::Mean, &[], false, None)
     }
 
+    /// The variance of all valid cells: the mean square of how far they are from their mean.
+    pub fn var(&self) -> Self {
+        self.reduce(Reduction::Var, &[], false, None)
+    }
+
     /// The mean of the cells where the mask is true.
     pub fn mean_where(&self, mask: &Self) -> Self {
         self.reduce(Reduction::Mean, &[], false, Some(mask))

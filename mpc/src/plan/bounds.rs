@@ -45,7 +45,8 @@ impl Bounds {
         self.of(value)
     }
 
-    fn of(&self, value: ValueId) -> Option<f64> {
+    /// The bound of a value.
+    pub(super) fn of(&self, value: ValueId) -> Option<f64> {
         self.errors[value.index()]
     }
 

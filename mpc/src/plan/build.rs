@@ -410,6 +410,24 @@ impl Builder {
         }
     }
 
+    /// The product that a value was cut from by so many digits: it is the truncation of the product, and one more.
+    pub(super) fn cut_from(&mut self, value: ValueId) -> Option<(ValueId, u32)> {
+        if let RingOp::View(of, view) = &self.step(value).op {
+            let (of, view) = (*of, view.clone());
+            let (product, shift) = self.cut_from(of)?;
+            return Some((self.view(product, view), shift));
+        }
+        let RingOp::Linear { terms, constant: 1 } = &self.step(value).op else { return None };
+        let [(floor, 1)] = terms[..] else { return None };
+        let RingOp::Truncate { value, shift } = self.step(floor).op else { return None };
+        Some((value, shift))
+    }
+
+    /// How far a value may lie from the plain one, in its own units.
+    pub(super) fn error_of(&self, value: ValueId) -> Option<f64> {
+        self.bounds.of(value)
+    }
+
     pub(super) fn floor_shift(&mut self, value: ValueId, shift: u32, bits: u32) -> ValueId {
         let len = self.len(value);
         match self.as_fill(value) {

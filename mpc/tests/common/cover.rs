@@ -46,6 +46,7 @@ pub const OPERATIONS: [&str; 73] = [
     "where",
     "sum",
     "mean",
+    "var",
     "count",
     "min",
     "max",
@@ -312,6 +313,7 @@ fn name(op: &Op) -> &'static str {
         Op::Reduce { function, .. } => match function {
             Reduction::Sum => "sum",
             Reduction::Mean => "mean",
+            Reduction::Var => "var",
             Reduction::Count => "count",
             Reduction::Min => "min",
             Reduction::Max => "max",

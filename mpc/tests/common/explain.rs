@@ -259,6 +259,23 @@ impl Widths<'_> {
                 let most = magnitude(cells).saturating_mul(up) / down + 2;
                 division(numerator, Interval { lo: -most, hi: most }, divisor, shift).max(sum.bits())
             }
+            Reduction::Var => {
+                let (range, brought) = rounded(array.range, 1 << FLOAT, step_of(&array.element).unwrap_or(1));
+                let array = ArrayType { element: Element::Float64, range, ..array.clone() };
+                let mean = self.reduction(Reduction::Mean, &array, axes, all).max(brought);
+                let far = Interval::point(range.hi.saturating_sub(range.lo).saturating_add(1));
+                let square = times(far, far);
+                // No more than a quarter of it on average, and what the rounding of the mean adds.
+                let most = square.hi / 4 + 1;
+                let total = times(Interval { lo: 0, hi: most }, Interval::point(size));
+                let last = if all {
+                    rounded(total, 1, size.max(1).saturating_mul(1 << FLOAT)).1
+                } else {
+                    let numerator = Interval { lo: 0, hi: (total.hi >> FLOAT) + 1 };
+                    division(numerator, Interval { lo: -1, hi: (most >> FLOAT) + 2 }, count, 0)
+                };
+                mean.max(square.bits()).max(total.bits()).max(last)
+            }
         }
     }
 }

@@ -449,7 +449,7 @@ impl Generator {
 
     fn reduction(&mut self, next: &mut Program) -> Option<()> {
         use Reduction::*;
-        let function = self.draw.of(&[Sum, Mean, Count, Min, Max, Argmax]);
+        let function = self.draw.of(&[Sum, Mean, Var, Count, Min, Max, Argmax]);
         let value = match (function, self.draw.below(4)) {
             (Count | Min | Max, 0) => self.any(|array| array.element == Element::Date)?,
             (_, 1) => self.bool()?,
@@ -846,7 +846,7 @@ pub fn undecided(typed: &TypedProgram) -> BTreeSet<NodeId> {
         let rounds = match &node.op {
             Op::Binary { function, .. } => matches!(function, Binary::Multiply | Binary::Divide | Binary::Power),
             Op::Unary { function, .. } => function.is_real(),
-            Op::Reduce { function, .. } => *function == Reduction::Mean,
+            Op::Reduce { function, .. } => matches!(function, Reduction::Mean | Reduction::Var),
             Op::MatMul { .. } | Op::Full { .. } | Op::Constant { .. } | Op::Loop { .. } | Op::Cast { .. } => true,
             _ => false,
         };

@@ -253,7 +253,7 @@ pub enum Op {
     },
     /// A reduction. Invalid cells, and those where `mask` is not both true and valid, take no part.
     ///
-    /// Sum and count of nothing are 0. Mean, min, max and argmax of nothing are invalid ("undefined").
+    /// Sum and count of nothing are 0. Mean, var, min, max and argmax of nothing are invalid ("undefined").
     Reduce {
         /// Which.
         function: Reduction,
@@ -596,6 +596,8 @@ pub enum Reduction {
     Sum,
     /// The mean, float64, in the range of the values: unlike a quotient of sum and count, it needs no wider one.
     Mean,
+    /// The mean square of how far the values are from their mean, float64: NumPy's variance with `ddof` 0.
+    Var,
     /// How many cells are valid (int64).
     Count,
     /// The least value.

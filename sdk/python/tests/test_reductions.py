@@ -143,3 +143,26 @@ def test_axes_out_of_bounds_are_numpys_error(s):
     for axis in [2, -3, (0, 0), 7]:
         with pytest.raises((np.exceptions.AxisError, ValueError)):
             np.sum(x, axis=axis)
+
+
+def test_long_sums_of_products_and_variances_stay_within_a_step(s, rng):
+    a, b = rng.uniform(-100, 100, (2, 20_000))
+    x, y = s.array(a, 0, range=(-100, 100)), s.array(b, 1, range=(-100, 100))
+    encoded = [np.round(values / ULP) * ULP for values in (a, b)]
+    within = {
+        "sum": (np.sum(x * y), np.sum(encoded[0] * encoded[1]), 1),
+        "masked": (np.sum(x * y, where=x > 0), np.sum((encoded[0] * encoded[1])[encoded[0] > 0]), 1),
+        "mean": (np.mean(x * y), np.mean(encoded[0] * encoded[1]), 1.5),
+        "var": (np.var(x), np.var(encoded[0]), 1),
+        "masked var": (np.var(x, where=y > 50), np.var(encoded[0][encoded[1] > 50]), 2.5),
+    }
+    for name, (secret, expected, ulps) in within.items():
+        bound = secret.explain()["error"]
+        assert bound <= ulps * ULP, name
+        assert abs(secret.reveal() - expected) <= bound + 1e-9, name
+
+
+def test_the_variance_of_a_tight_cluster_far_from_zero_is_right(s, rng):
+    values = np.round((1e5 + rng.normal(0, 0.01, 1000)) / ULP) * ULP
+    found = np.var(s.array(values, 0)).reveal()
+    assert abs(found - np.var(values)) <= 1.5 * ULP

@@ -17,6 +17,7 @@ mod release;
 mod shape;
 mod sort;
 mod table;
+mod variance;
 
 use std::collections::{BTreeMap, BTreeSet};
 

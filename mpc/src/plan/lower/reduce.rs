@@ -12,16 +12,18 @@ use crate::plan::build::row_major;
 use crate::plan::step::{ValueId, View};
 
 const ZERO: Interval = Interval { lo: 0, hi: 0 };
+/// Sums of products of so many bits and more are of products that were rounded before.
+const WIDEST_SUM: u32 = 126;
 
 /// An array seen as `[groups, size]`, to be reduced along the second axis.
-struct Grouped {
-    value: Array,
+pub(super) struct Grouped {
+    pub(super) value: Array,
     /// Which cells take part; none: all.
-    takes_part: Option<ValueId>,
-    groups: usize,
-    size: usize,
+    pub(super) takes_part: Option<ValueId>,
+    pub(super) groups: usize,
+    pub(super) size: usize,
     /// The shape of the result.
-    shape: Vec<usize>,
+    pub(super) shape: Vec<usize>,
 }
 
 impl Lowering<'_> {
@@ -39,6 +41,7 @@ impl Lowering<'_> {
             Reduction::Sum => self.sum(&grouped)?,
             Reduction::Count => self.count(&grouped),
             Reduction::Mean => self.mean(&grouped)?,
+            Reduction::Var => self.variance(&grouped)?,
             Reduction::Max => self.extreme(&grouped, 1)?,
             Reduction::Min => self.extreme(&grouped, -1)?,
             Reduction::Argmax => self.argmax(&grouped)?,
@@ -96,6 +99,9 @@ impl Lowering<'_> {
             let count = self.count_bits(bits, *groups);
             return Ok(self.counted(count, *size, shape.clone(), value.error));
         }
+        if let Some(sum) = self.sum_of_products(of)? {
+            return Ok(sum);
+        }
         let (cells, range) = match takes_part {
             Some(bits) => (self.build.select(*bits, value.data), hull(value.range, ZERO)),
             None => (value.data, value.range),
@@ -105,6 +111,26 @@ impl Lowering<'_> {
         let data = self.build.sum(cells, *groups);
         let error = value.error.map(|error| error * *size as f64);
         Ok(Array { data, shape: shape.clone(), range, error, ..value.clone() })
+    }
+
+    /// The sum of products that were brought to their element's step by cutting digits off: cut once, from the sum, so
+    /// that it is within one step however many they are. None where the values are no such products, or their sum is
+    /// wider than a word.
+    fn sum_of_products(&mut self, of: &Grouped) -> Result<Option<Array>> {
+        let Some((product, shift)) = self.build.cut_from(of.value.data) else { return Ok(None) };
+        let ratio = Ratio::new(1, 1 << shift);
+        let range = match of.takes_part {
+            Some(_) => hull(of.value.range, ZERO),
+            None => of.value.range,
+        };
+        let range = lattice::scale(range, ratio.down).and_then(|range| lattice::scale(range, of.size as i128));
+        let Some(range) = range.filter(|range| super::width(*range) < WIDEST_SUM) else { return Ok(None) };
+        let error = self.build.error_of(product).map(|error| error * of.size as f64);
+        let cells = of.takes_part.map_or(product, |bits| self.build.select(bits, product));
+        let sum = self.build.sum(cells, of.groups);
+        self.build.state_error(sum, error);
+        let (data, range, error) = self.requantise(sum, range, error, ratio, Rounding::OneStep)?;
+        Ok(Some(Array { data, shape: of.shape.clone(), range, error, ..of.value.clone() }))
     }
 
     /// The sums along an axis up to each cell.
@@ -152,7 +178,7 @@ impl Lowering<'_> {
     }
 
     /// The mean as float64: one division of the sum by the count, so that its range is that of the cells.
-    fn mean(&mut self, of: &Grouped) -> Result<Array> {
+    pub(super) fn mean(&mut self, of: &Grouped) -> Result<Array> {
         let cells = if of.value.is_bool() { self.bool_to_integer(&of.value) } else { of.value.clone() };
         let Some(step) = Step::of(&cells.element) else {
             return self.refuse("PROGRAM_TYPE", format!("there is no mean of {}", cells.element.name()));
@@ -161,7 +187,10 @@ impl Lowering<'_> {
         let sum = self.sum(&of)?;
         let target = Step { binary: Element::FLOAT_STEP_BITS, decimal: 0 };
         let ratio = step.per(target);
-        let error = of.value.error.map(|error| error * ratio.up as f64 / ratio.down as f64 + 1.0);
+        // That of each cell, or that of the sum over the fewest cells that it can be of.
+        let least = if of.takes_part.is_some() { 1 } else { of.size.max(1) };
+        let error = of.value.error.zip(sum.error).map(|(cell, sum)| cell.min(sum / least as f64));
+        let error = error.map(|error| error * ratio.up as f64 / ratio.down as f64 + 1.0);
         // The mean of nothing holds 0.
         let cells = if of.takes_part.is_some() { hull(of.value.range, ZERO) } else { of.value.range };
         let (Some(low), Some(size)) = (lattice::scale(cells, ratio.up), i128::try_from(of.size).ok()) else {

@@ -176,6 +176,12 @@ impl Uses<'_, '_> {
                 self.values(value, ColumnUse::Mean);
                 true
             }
+            // And a variance releases the mean of squares beside.
+            Reduction::Var => {
+                self.values(value, ColumnUse::Mean);
+                self.values(value, ColumnUse::Arithmetic);
+                true
+            }
             Reduction::Count => {
                 self.values(value, ColumnUse::Count);
                 true
@@ -206,12 +212,13 @@ fn uses_of(op: &Op) -> Vec<ColumnUse> {
         Op::Unary { function, .. } if steps(*function) => vec![ColumnUse::Arithmetic, ColumnUse::Filter],
         Op::Unary { .. } => vec![ColumnUse::Arithmetic],
         Op::MatMul { .. } => vec![ColumnUse::Arithmetic, ColumnUse::Sum],
-        Op::Reduce { function, .. } => vec![match function {
-            Reduction::Sum => ColumnUse::Sum,
-            Reduction::Mean => ColumnUse::Mean,
-            Reduction::Count => ColumnUse::Count,
-            Reduction::Min | Reduction::Max | Reduction::Argmax => ColumnUse::Order,
-        }],
+        Op::Reduce { function, .. } => match function {
+            Reduction::Sum => vec![ColumnUse::Sum],
+            Reduction::Mean => vec![ColumnUse::Mean],
+            Reduction::Var => vec![ColumnUse::Mean, ColumnUse::Arithmetic],
+            Reduction::Count => vec![ColumnUse::Count],
+            Reduction::Min | Reduction::Max | Reduction::Argmax => vec![ColumnUse::Order],
+        },
         _ => Vec::new(),
     }
 }

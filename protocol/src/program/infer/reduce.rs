@@ -34,7 +34,7 @@ pub(super) fn reduce(
     let element = match function {
         Reduction::Sum if array.element == Element::Bool => Element::Int64,
         Reduction::Count | Reduction::Argmax => Element::Int64,
-        Reduction::Mean => Element::Float64,
+        Reduction::Mean | Reduction::Var => Element::Float64,
         Reduction::Sum | Reduction::Min | Reduction::Max => array.element.clone(),
     };
     // Sum and count of nothing are 0; the others are invalid where nothing takes part.
@@ -58,7 +58,9 @@ pub(super) fn cumulate(rule: &Rule<'_>, value: NodeId, axis: u8) -> Result<Typed
 fn check_element(rule: &Rule<'_>, function: Reduction, value: NodeId, array: &ArrayType) -> Result<(), ProgramError> {
     let allowed = match function {
         Reduction::Count => array.element != Element::Key,
-        Reduction::Sum | Reduction::Mean => is_number(&array.element) || array.element == Element::Bool,
+        Reduction::Sum | Reduction::Mean | Reduction::Var => {
+            is_number(&array.element) || array.element == Element::Bool
+        }
         Reduction::Min | Reduction::Max | Reduction::Argmax => {
             is_number(&array.element) || matches!(array.element, Element::Bool | Element::Date)
         }
@@ -122,7 +124,26 @@ fn range(
             rule.fit(&Element::Float64, sum, "the sum, scaled for the mean,")?;
             rule.fit(&Element::Float64, mean(x, &array.element), "the mean")
         }
+        Reduction::Var => {
+            let squares = spread(x, &array.element).and_then(|far| far.product(far)?.summed(0, most));
+            rule.fit(&Element::Float64, squares, "the sum of squared deviations,")?;
+            rule.fit(&Element::Float64, variance(x, &array.element), "the variance")
+        }
     }
+}
+
+/// How far values can be from their mean, in steps of float64; an engine's mean may be a step further.
+fn spread(x: Interval, element: &Element) -> Option<Interval> {
+    let range = x.converted(element, &Element::Float64)?;
+    let far = range.hi.checked_sub(range.lo)?.checked_add(1)?;
+    Some(Interval { lo: 0, hi: far })
+}
+
+/// The range of a variance: no more than the square of half the width of the values (Popoviciu 1935), rounded outward.
+fn variance(x: Interval, element: &Element) -> Option<Interval> {
+    let far = spread(x, element)?.hi;
+    let most = far.checked_mul(far)? / (4 << Element::FLOAT_STEP_BITS);
+    Some(Interval { lo: 0, hi: most + 2 })
 }
 
 /// The range of a mean is that of its values, rounded outward to float64 steps.

@@ -21,12 +21,12 @@ pub(super) fn reduce(
     let (cells, validity) = match &value.cells {
         Cells::Exact(cells) => {
             let cells = lanes.arranged(cells);
-            let mean = |sum: i128, count: usize| sum as f64 / unit / count as f64;
-            lanes.fold(function, &cells, &part, |a, b| a.wrapping_add(b), mean)
+            let real = |cell: i128| cell as f64 / unit;
+            lanes.fold(function, &cells, &part, |a, b| a.wrapping_add(b), real)
         }
         Cells::Real(cells) => {
             let cells = lanes.arranged(cells);
-            lanes.fold(function, &cells, &part, |a, b| a + b, |sum, count| sum / count as f64)
+            lanes.fold(function, &cells, &part, |a, b| a + b, |cell| cell)
         }
     };
     PlainValue { element, cells, validity }
@@ -114,7 +114,7 @@ impl Lanes {
         cells: &[T],
         part: &[bool],
         add: fn(T, T) -> T,
-        mean: impl Fn(T, usize) -> f64,
+        real: impl Fn(T) -> f64,
     ) -> (Cells, ArrayD<bool>) {
         // The cells of a lane that take part, with their places.
         let lane = |lane: usize| {
@@ -125,6 +125,7 @@ impl Lanes {
         let first = |of: usize, better: fn(T, T) -> bool| {
             lane(of).reduce(|best, next| if better(next.1, best.1) { next } else { best })
         };
+        let mean = |of: usize| real(sum(of)) / lane(of).count().max(1) as f64;
         let all = (0..self.count).map(|_| true);
         let some = (0..self.count).map(|of| lane(of).next().is_some());
         let place = |place: usize| i128::try_from(place).expect("an index fits");
@@ -133,12 +134,14 @@ impl Lanes {
             Reduction::Count => {
                 (Cells::Exact(self.array((0..self.count).map(|of| place(lane(of).count())))), self.array(all))
             }
-            Reduction::Mean => {
-                let means = (0..self.count).map(|of| match lane(of).count() {
-                    0 => 0.0,
-                    count => mean(sum(of), count),
-                });
-                (Cells::Real(self.array(means)), self.array(some))
+            Reduction::Mean => (Cells::Real(self.array((0..self.count).map(mean))), self.array(some)),
+            Reduction::Var => {
+                let variance = |of: usize| {
+                    let mean = mean(of);
+                    let squares = lane(of).map(|(_, cell)| (real(cell) - mean) * (real(cell) - mean));
+                    squares.sum::<f64>() / lane(of).count().max(1) as f64
+                };
+                (Cells::Real(self.array((0..self.count).map(variance))), self.array(some))
             }
             Reduction::Min | Reduction::Max => {
                 let better: fn(T, T) -> bool = if function == Reduction::Min { |a, b| a < b } else { |a, b| a > b };

@@ -117,6 +117,9 @@ fn reductions_follow_the_row_bound() {
     assert_eq!(reduce(Count, "score", false), (Element::Int64, range(0, 5), AllTrue));
     assert_eq!(reduce(Mean, "amount", false), (Element::Float64, range(0, 100_000 << 18), AllTrue));
     assert_eq!(reduce(Mean, "amount", true), (Element::Float64, range(0, 100_000 << 18), Secret));
+    // No more than the square of half the range's width, and of the steps that are rounded.
+    let most = ((20 << 18) + 1) * ((20 << 18) + 1) / (4 << 18) + 2;
+    assert_eq!(reduce(Var, "score", false), (Element::Float64, range(0, most), Secret));
     assert_eq!(reduce(Max, "since", false), (Element::Date, range(0, 30_000), AllTrue));
     assert_eq!(reduce(Min, "score", false), (Element::Float64, range(-10 << 18, 10 << 18), Secret));
     assert_eq!(reduce(Argmax, "frequency", false), (Element::Int64, range(0, 4), AllTrue));

@@ -118,6 +118,8 @@ fn reductions_skip_invalid_and_masked_cells() {
     assert_eq!(reduce(Count, "score", true), Some(2.0));
     assert_eq!(reduce(Mean, "score", true), Some(4.75));
     assert_eq!(reduce(Mean, "amount", true), Some(10_100.01 / 3.0));
+    // 5.5 beside 4.
+    assert_eq!(reduce(Var, "score", true), Some(0.5625));
     assert_eq!(reduce(Min, "score", false), Some(-1.25));
     assert_eq!(reduce(Max, "frequency", true), Some(5.0));
     assert_eq!(reduce(Argmax, "since", false), Some(4.0));
@@ -130,6 +132,7 @@ fn a_reduction_of_nothing_is_zero_or_undefined() {
         (Reduction::Sum, Some(0.0)),
         (Reduction::Count, Some(0.0)),
         (Reduction::Mean, None),
+        (Reduction::Var, None),
         (Reduction::Min, None),
         (Reduction::Max, None),
         (Reduction::Argmax, None),
@@ -157,6 +160,7 @@ fn reductions_take_axes_and_keep_them() {
     assert_eq!(reduce(Reduction::Argmax, &[1], false), (vec![2], vec![1.0, 2.0]));
     assert_eq!(reduce(Reduction::Argmax, &[0], false), (vec![3], vec![1.0, 0.0, 1.0]));
     assert_eq!(reduce(Reduction::Mean, &[0, 1], false), (vec![], vec![3.5]));
+    assert_eq!(reduce(Reduction::Var, &[0], true), (vec![1, 3], vec![2.25, 1.0, 4.0]));
 }
 
 #[test]

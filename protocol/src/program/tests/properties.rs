@@ -135,7 +135,7 @@ fn random_op(dice: &mut Dice, nodes: u32, tables: &[NodeId]) -> Op {
         10 => Op::Where { condition: node(dice), then: node(dice), otherwise: node(dice) },
         11 => {
             use Reduction::*;
-            let function = dice.pick(&[Sum, Mean, Count, Min, Max, Argmax]);
+            let function = dice.pick(&[Sum, Mean, Var, Count, Min, Max, Argmax]);
             let mask = dice.chance().then(|| node(dice));
             Op::Reduce { function, value: node(dice), axes: axes(dice), keep_dims: dice.chance(), mask }
         }

@@ -184,14 +184,18 @@ def _cumprod(a, axis=None, dtype=None, out=None):
 @handles(np.var)
 def _var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True):
     no_out(out)
-    value = cast(number(as_array(a), dtype), FLOAT64)
-    if mask_of(where, value.shape) is not None and ddof:
+    value = number(as_array(a), dtype)
+    _not_empty("variance", value, axis)
+    mask = mask_of(where, value.shape)
+    if mask is not None and ddof:
         raise not_there("np.var with `where` and `ddof`", "leave ddof at 0")
-    deviation = value - _mean(value, axis, None, None, True, where=where)
-    result = _mean(deviation * deviation, axis, None, None, keepdims, where=where)
+    axes = axes_of(axis, value.ndim)
+    if value.ndim and not axes:
+        return cast(value, FLOAT64) * 0
+    result = cast(_reduced("var", value, axis, keepdims, mask), FLOAT64)
     if not ddof:
         return result
-    count = int(np.prod([value.shape[one] for one in axes_of(axis, value.ndim)], dtype=int))
+    count = int(np.prod([value.shape[one] for one in axes], dtype=int))
     if count <= ddof:
         raise ValueError("Degrees of freedom <= 0 for slice")
     return result * count / (count - ddof)

@@ -251,6 +251,22 @@ fn attack_12_power_sums_are_refused_at_half_the_minimum() {
 }
 
 #[test]
+fn attack_12_a_variance_is_a_sum_of_squares_beside_a_mean() {
+    let released = |function, minimum| {
+        let mut q = Question::new().with_minimum(minimum);
+        let table = q.load();
+        let (age, amount) = (q.column(table, "age"), q.column(table, "amount"));
+        let older = q.is(age, Binary::Greater, "50");
+        let value = q.reduce(function, amount, Some(older));
+        q.release("value", value);
+        q
+    };
+    released(Reduction::Mean, 4).allowed();
+    assert_eq!(released(Reduction::Var, 4).codes(), ["DISCLOSURE_EQUATIONS"]);
+    assert_eq!(released(Reduction::Var, 6).gates("value"), released(Reduction::Mean, 6).gates("value"));
+}
+
+#[test]
 fn attack_13_two_cuts_of_one_column_are_gated_on_their_difference() {
     let (mut q, table, amount) = amounts();
     let age = q.column(table, "age");

@@ -78,6 +78,14 @@ impl Labels<'_> {
         let parts = match function {
             Reduction::Count => vec![count],
             Reduction::Mean => vec![(summed, range, element), count],
+            // It follows from these three.
+            Reduction::Var => {
+                let squares = self.product_terms(&from, &from).zip(truth).map(|(terms, truth)| {
+                    terms.into_iter().map(|t| Term { mask: self.formulas.and(t.mask, truth), ..t }).collect()
+                });
+                let (squared, step) = product_range((range, element.clone()), (range, element.clone()));
+                vec![(summed, range, element), (squares, squared, step), count]
+            }
             _ => vec![(summed, range, element)],
         };
         let order = matches!(function, Reduction::Min | Reduction::Max | Reduction::Argmax).then_some(node);
