@@ -65,13 +65,13 @@ fn every_operation_keeps_the_bound_of_its_plan() {
     let reports = measured(&["--n", "64", "--shape", "5,7,3", "--runs", "2"]);
     let names: Vec<&str> = reports.iter().filter_map(|report| report["op"].as_str()).collect();
     let known = [
-        "mul", "lt", "eq", "div", "matmul", "linreg", "max", "argmax", "sort", "where", "sum", "exp", "log", "sqrt",
-        "sigmoid", "psi",
+        "mul", "lt", "eq", "div", "matmul", "linreg", "logreg", "max", "argmax", "sort", "where", "sum", "exp", "log",
+        "sqrt", "sigmoid", "psi",
     ];
     assert_eq!(names, known);
     for report in &reports {
         let operation = report["op"].as_str().expect("a name");
-        check(report, operation, if ["matmul", "linreg"].contains(&operation) { 35 } else { 64 }, 2);
+        check(report, operation, if ["matmul", "linreg", "logreg"].contains(&operation) { 35 } else { 64 }, 2);
         // A sum of shares is a share of the sum.
         assert_eq!(bytes(report).iter().all(|bytes| *bytes > 0), operation != "sum", "{report}");
     }

@@ -45,6 +45,7 @@ CASES = [
     ("matmul", [512, 512, 512], None, None),
     ("matmul", [10_000, 100, 1], None, None),
     ("linreg", [10_000, 10, 100], None, None),
+    ("logreg", [10_000, 10, 10], None, None),
     ("sum", [1_000_000], None, None),
     ("exp", [100_000], None, None),
     ("log", [100_000], None, None),

@@ -33,8 +33,9 @@ def inputs(case):
     if op == "matmul":
         rows, inner, columns = shape
         return [even((rows, inner), -2, 2), even((inner, columns), -2, 2)]
-    if op == "linreg":
-        return regression_data(random, *shape[:2])
+    if op in ("linreg", "logreg"):
+        x, y = regression_data(random, *shape[:2])
+        return [x, y if op == "linreg" else (y > 0).astype(np.float32)]
     if op == "eq":
         return [random.integers(0, 4, n).astype(np.float32) for _ in range(2)]
     if op == "div":
@@ -59,24 +60,27 @@ def regression_data(random, rows, features):
     return [x.astype(np.float32), y.astype(np.float32)]
 
 
-def regression(shape):
-    """Tacit's descent for SPU and in plain arithmetic: the largest power of two of at most 1 / (2 (rows + features)) is
-    the factor of each step. For SPU the loop is written out, which sends a little less than `jax.lax.fori_loop` and takes
-    no longer."""
+def regression(op, shape):
+    """Tacit's descent for SPU and in plain arithmetic: the factor of each step is the largest power of two of at most
+    1 / (2 (rows + features)), or four times that for a logistic one. For SPU the loop is written out, which sends a little
+    less than `jax.lax.fori_loop` and takes no longer."""
+    import jax
     import jax.numpy as jnp
     import numpy as np
 
     rows, features, steps = shape
-    factor = 2.0 ** -(2 * (rows + features) - 1).bit_length()
-    step = lambda x, y, w: w - factor * (x.T @ (x @ w - y))
+    logistic = op == "logreg"
+    factor = 2.0 ** -(2 * (rows + features) - 1).bit_length() * (4 if logistic else 1)
 
-    def descend(x, y, w):
+    def descend(x, y, w, link):
         for _ in range(steps):
-            w = step(x, y, w)
+            w = w - factor * (x.T @ (link(x @ w) - y))
         return w
 
-    secret = lambda x, y: descend(x, y, jnp.zeros(features, dtype=jnp.float32))
-    plain = lambda x, y: descend(x, y, np.zeros(features))
+    secret_link = jax.nn.sigmoid if logistic else lambda z: z
+    plain_link = (lambda z: 1 / (1 + np.exp(-z))) if logistic else lambda z: z
+    secret = lambda x, y: descend(x, y, jnp.zeros(features, dtype=jnp.float32), secret_link)
+    plain = lambda x, y: descend(x, y, np.zeros(features), plain_link)
     return secret, plain
 
 
@@ -105,8 +109,8 @@ def functions(case):
         "sqrt": (lambda a: jnp.sqrt(a), lambda a: np.sqrt(a)),
         "sigmoid": (lambda a: jax.nn.sigmoid(a), lambda a: 1 / (1 + np.exp(-a))),
     }
-    if op == "linreg":
-        both[op] = regression(case["shape"])
+    if op in ("linreg", "logreg"):
+        both[op] = regression(op, case["shape"])
     secret, plain = both[op]
     return secret, double(plain)
 

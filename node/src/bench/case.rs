@@ -3,10 +3,8 @@
 //! Each operand is the sum (for bools the exclusive or) of a column of each party, which are its additive shares: the
 //! engine sees values that are secret from both parties. The columns are drawn from a fixed seed, so that each party
 //! can draw the other's too when the result is checked.
-//!
-//! A regression's features are even sums with a deviation of about 1, and its targets a fixed linear function of them
-//! with noise. Both are linear in the columns, so that each party makes its part of the targets of its part of the
-//! features.
+
+mod regression;
 
 use std::collections::BTreeMap;
 
@@ -30,13 +28,6 @@ const COLUMN: &str = "part";
 const PARTIES: [PartyId; 2] = [PartyId::ZERO, PartyId::ONE];
 /// Lattice steps in 1.
 const UNIT: i64 = 1 << Element::FLOAT_STEP_BITS;
-
-/// A party's part of a feature is at most this, in lattice steps: 1.25, so that the sum deviates by 1.02.
-const FEATURE: i64 = 5 * UNIT / 4;
-/// A party's part of a target's noise is at most this: 1/16.
-const NOISE: i64 = UNIT / 16;
-/// The weights of a regression are within these bounds at the end of each step.
-const WEIGHTS: (i64, i64) = (-2, 2);
 
 /// What `--bits` may be: the numbers have 18 binary digits behind the point, and a column's cells are words.
 pub(super) const BITS: std::ops::RangeInclusive<i64> = 24..=64;
@@ -65,10 +56,14 @@ enum Kind {
         drawn: (i64, i64),
         declared: (i64, i64),
     },
-    /// The targets of a regression on so many features a row; declared within `most` lattice steps of 0.
+    /// The targets of a linear regression on so many features a row; declared within `most` lattice steps of 0.
     Targets {
         features: u64,
         most: i64,
+    },
+    /// The classes of a logistic regression on so many features a row.
+    Classes {
+        features: u64,
     },
 }
 
@@ -88,16 +83,10 @@ impl Kind {
         Self::Numbers { drawn: (drawn.0.clamp(lo, hi), drawn.1.clamp(lo, hi)), declared: (lo, hi) }
     }
 
-    /// The targets that so many features can make.
-    fn targets(features: u64) -> Self {
-        let most: i64 = weights(features).iter().map(|weight| weight.abs()).sum();
-        Self::Targets { features, most: times(most, FEATURE) + NOISE + 1 }
-    }
-
     /// The declared range of each party's column, in lattice steps; none of bools.
     fn range(self) -> Option<(i64, i64)> {
         match self {
-            Self::Bools => None,
+            Self::Bools | Self::Classes { .. } => None,
             Self::Numbers { declared, .. } => Some(declared),
             Self::Targets { most, .. } => Some((-most, most)),
         }
@@ -116,14 +105,15 @@ impl Case {
                 let numbers = Kind::between(-2.0, 2.0).declared(width);
                 vec![operand("a", rows * inner, numbers), operand("b", inner * columns, numbers)]
             }
-            (Operation::Linreg, [rows, features, steps]) => {
+            (Operation::Linreg | Operation::Logreg, [rows, features, steps]) => {
                 if *steps > u64::from(limits::TRIPS) {
                     let cause = format!("a regression takes at most {} steps, not {steps}", limits::TRIPS);
                     return Err(Failure::new(Code::new("USAGE_BENCH_LIMIT"), cause, "ask for fewer."));
                 }
-                let even = (-FEATURE, FEATURE);
-                let numbers = Kind::Numbers { drawn: even, declared: even };
-                vec![operand("x", rows * features, numbers), operand("y", *rows, Kind::targets(*features))]
+                let classes = operation == Operation::Logreg;
+                let outcome =
+                    if classes { Kind::Classes { features: *features } } else { regression::targets(*features) };
+                vec![operand("x", rows * features, regression::features()), operand("y", *rows, outcome)]
             }
             (Operation::Mul | Operation::Lt, [n]) => vec![operand("a", *n, numbers), operand("b", *n, numbers)],
             (Operation::Eq, [n]) => {
@@ -150,7 +140,9 @@ impl Case {
             (Operation::Matmul, [rows, inner, columns], [a, b]) => {
                 vec![matrix(a, *rows, *inner), matrix(b, *inner, *columns)]
             }
-            (Operation::Linreg, [rows, features, _], [x, y]) => vec![matrix(x, *rows, *features), y.clone()],
+            (Operation::Linreg | Operation::Logreg, [rows, features, _], [x, y]) => {
+                vec![matrix(x, *rows, *features), y.clone()]
+            }
             _ => values,
         };
         let last_input = values.iter().map(Array::id).max().expect("every operation has an operand");
@@ -169,7 +161,8 @@ impl Case {
             (Operation::Sqrt, [a]) => a.sqrt(),
             (Operation::Sigmoid, [a]) => a.sigmoid(),
             (Operation::Where, [c, a, b]) => c.choose(a, b),
-            (Operation::Linreg, [x, y]) => regression(&program, x, y, shape)?,
+            (Operation::Linreg, [x, y]) => regression::linear(&program, x, y, shape)?,
+            (Operation::Logreg, [x, y]) => regression::logistic(&program, x, y, shape)?,
             _ => return Err(bug(format!("{} has other operands", operation.name()))),
         };
         let value = result.id();
@@ -247,13 +240,10 @@ impl Operand {
             Kind::Bools => PlainData::Bool((0..self.cells).map(|_| rng.next_u32() & 1 == 1).collect()),
             Kind::Numbers { drawn, .. } => PlainData::Float64(floats(draw(&mut rng, self.cells, drawn))),
             Kind::Targets { features, .. } => {
-                let weights = weights(features);
-                let x = draw(&mut self::rng("x", party), self.cells * features, (-FEATURE, FEATURE));
-                let noise = draw(&mut rng, self.cells, (-NOISE, NOISE));
-                let target = |(row, noise): (&[i64], i64)| {
-                    row.iter().zip(&weights).map(|(x, weight)| x * weight).sum::<i64>() / UNIT + noise
-                };
-                PlainData::Float64(floats(x.chunks(weights.len()).zip(noise).map(target).collect()))
+                PlainData::Float64(floats(regression::part_of_targets(&mut rng, party, self.cells, features)))
+            }
+            Kind::Classes { features } => {
+                PlainData::Bool(regression::part_of_classes(&mut rng, party, self.cells, features))
             }
         }
         .into()
@@ -270,43 +260,6 @@ fn rng(name: &str, party: PartyId) -> ChaCha12Rng {
 fn draw(rng: &mut ChaCha12Rng, count: u64, (lo, hi): (i64, i64)) -> Vec<i64> {
     let span = u128::from(hi.abs_diff(lo)) + 1;
     (0..count).map(|_| lo + ((u128::from(rng.next_u64()) * span) >> 64) as i64).collect()
-}
-
-/// The weights that a regression's targets are made with, in lattice steps, each within ±1.
-fn weights(features: u64) -> Vec<i64> {
-    draw(&mut rng("weights", PartyId::ZERO), features, (-UNIT, UNIT))
-}
-
-/// The product of numbers in lattice steps, rounded towards 0.
-fn times(a: i64, b: i64) -> i64 {
-    (i128::from(a) * i128::from(b) / i128::from(UNIT)) as i64
-}
-
-/// Linear regression by gradient descent from 0: `w - rate / rows * X^T (X w - y)` so many times.
-///
-/// `rate / rows` is the largest power of two of at most `1 / (2 * (rows + features))`: features that deviate by 1 make the
-/// largest eigenvalue of `X^T X` about `(sqrt(rows) + sqrt(features))^2`, and with a step below its reciprocal the
-/// weights go to their limit without passing it. For 10000 rows the rate is 0.305.
-fn regression(program: &ProgramBuilder, x: &Array, y: &Array, shape: &[u64]) -> Result<Array, Failure> {
-    let [rows, features, steps] = *shape else { return Err(bug("a regression has three sizes".into())) };
-    let [lo, hi] = [WEIGHTS.0, WEIGHTS.1].map(|bound| number(bound * UNIT));
-    let trips = u32::try_from(steps).map_err(|error| bug(error.to_string()))?;
-    // A factor has no more binary digits than the lattice.
-    let mut digits = (2 * (rows + features)).next_power_of_two().ilog2();
-    let mut factors = Vec::new();
-    while digits > 0 {
-        let taken = digits.min(Element::FLOAT_STEP_BITS);
-        factors.push((UNIT >> taken) as f64 / UNIT as f64);
-        digits -= taken;
-    }
-    let start = program.full(vec![Dim::fixed(features)], Element::Float64, Number::ZERO);
-    let ends = program.repeat(trips, &[(&start, lo?, hi?)], &[x, y], |weights, data, _| {
-        let residual = data[0].matmul(&weights[0]) - &data[1];
-        let gradient = data[0].transpose(&[1, 0]).matmul(&residual);
-        let change = factors.iter().fold(gradient, |change, factor| change * *factor);
-        vec![&weights[0] - change]
-    });
-    ends.into_iter().next().ok_or_else(|| bug("a loop without a value".into()))
 }
 
 fn datasets(operands: &[Operand]) -> Result<BTreeMap<String, Dataset>, Failure> {
@@ -326,7 +279,7 @@ fn secret(program: &ProgramBuilder, operand: &Operand) -> Array {
     let [zero, one] =
         PARTIES.map(|party| program.table(&operand.dataset(party)).column(COLUMN).slice(vec![all.clone()]));
     match operand.kind {
-        Kind::Bools => zero ^ one,
+        Kind::Bools | Kind::Classes { .. } => zero ^ one,
         Kind::Numbers { .. } | Kind::Targets { .. } => zero + one,
     }
 }
@@ -352,9 +305,7 @@ fn bug(cause: String) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use tacit_mpc::plan::Plan;
-    use tacit_mpc::session::align_in_the_clear;
-    use tacit_protocol::program::{Op, plain};
+    use tacit_protocol::program::Op;
 
     use super::*;
 
@@ -393,30 +344,6 @@ mod tests {
             // The operation is behind its inputs.
             assert!(program.outputs.iter().all(|output| !case.is_input(Some(output.value))));
         }
-    }
-
-    #[test]
-    fn a_regression_finds_the_weights_of_its_targets_in_words_of_64_bits() {
-        for shape in [[2_000, 10, 100], [40, 60, 3], [1, 1, 1]] {
-            let case = Case::new(Operation::Linreg, &shape, None).expect("a case");
-            let found = plain::evaluate(&case.typed, &case.plain()).expect("no weight leaves its range");
-            let found = found[0].as_f64();
-            assert_eq!(found.len() as u64, shape[1]);
-            if shape[2] < 100 {
-                continue;
-            }
-            for (found, weight) in found.iter().zip(weights(shape[1])) {
-                let far = (found.expect("a number") - weight as f64 / UNIT as f64).abs();
-                assert!(far < 0.01, "{found:?} is not {weight} steps");
-            }
-        }
-        let case = Case::new(Operation::Linreg, &[10_000, 10, 100], None).expect("a case");
-        let tables = case.local(PartyId::ZERO).expect("columns within their ranges");
-        let aligned = align_in_the_clear(&case.typed, &case.release, &tables).expect("sizes");
-        let plan = Plan::lower(&case.typed, &case.release, aligned.sizes()).expect("a plan");
-        assert_eq!(plan.word_bits, 64);
-        // Twice what the weights' range is wide: what is off by more is not released.
-        assert_eq!(plan.error_bound(0), Some(8.0 * UNIT as f64));
     }
 
     #[test]

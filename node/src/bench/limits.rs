@@ -45,7 +45,7 @@ pub(super) fn task(asked: &BenchTask, party: u8) -> Result<Task, Failure> {
             within("cells of a matrix", largest, CELLS)?;
             within("products", products, if stocked { STOCKED_CELLS * 8 } else { PRODUCTS })?;
         }
-        (Operation::Linreg, [rows, features, steps]) => {
+        (Operation::Linreg | Operation::Logreg, [rows, features, steps]) => {
             within("cells of a matrix", rows.saturating_mul(*features), CELLS)?;
             within("steps", *steps, STEPS)?;
             // Once for the matrix by itself, or in each step for the matrix by a vector.
@@ -54,7 +54,9 @@ pub(super) fn task(asked: &BenchTask, party: u8) -> Result<Task, Failure> {
         }
         // Nothing is made in advance for an alignment.
         (Operation::Psi, [keys]) => within("keys", *keys, KEYS)?,
-        (Operation::Matmul | Operation::Linreg | Operation::Psi, _) => return Err(no_shape(operation)),
+        (Operation::Matmul | Operation::Linreg | Operation::Logreg | Operation::Psi, _) => {
+            return Err(no_shape(operation));
+        }
         (_, [cells]) => within("cells", *cells, if stocked { STOCKED_CELLS } else { CELLS })?,
         (_, _) => return Err(no_shape(operation)),
     }
@@ -83,7 +85,7 @@ fn within(what: &str, asked: u64, most: u64) -> Result<(), Failure> {
 }
 
 fn no_shape(operation: Operation) -> Failure {
-    let three = matches!(operation, Operation::Matmul | Operation::Linreg);
+    let three = matches!(operation, Operation::Matmul | Operation::Linreg | Operation::Logreg);
     let sizes = if three { "three sizes" } else { "one size" };
     refusal(format!("{} is measured on {sizes}", operation.name()), "give as many.")
 }
@@ -151,10 +153,13 @@ mod tests {
             ("linreg", &[20_000, 10, 100]),
             ("linreg", &[1_024, 1_024, 1]),
             ("linreg", &[u64::MAX, u64::MAX, u64::MAX]),
+            ("logreg", &[100]),
+            ("logreg", &[10, 10, STEPS + 1]),
+            ("logreg", &[CELLS, 2, 1]),
         ] {
             assert_eq!(refused(&asked(operation, shape)), "USAGE_BENCH_LIMIT", "{operation} {shape:?}");
         }
-        for operation in ["", "logreg", "frobnicate", &"x".repeat(100_000)] {
+        for operation in ["", "frobnicate", &"x".repeat(100_000)] {
             let failure = task(&asked(operation, &[1]), 1).expect_err("a refusal");
             assert_eq!(failure.code.as_str(), "USAGE_BENCH_OP");
             assert!(failure.message.len() < 200);

@@ -42,20 +42,20 @@ pub struct Options {
     /// cells with --offline-ready), 20 runs and 8 minutes for each operation.
     #[arg(long, value_name = "NAME", conflicts_with = "wan")]
     peer: Option<String>,
-    /// The operations, by commas: mul, lt, eq, div, matmul, linreg, max, argmax, sort, where, sum, exp, log, sqrt, sigmoid,
-    /// psi. All of them by default.
+    /// The operations, by commas: mul, lt, eq, div, matmul, linreg, logreg, max, argmax, sort, where, sum, exp, log, sqrt,
+    /// sigmoid, psi. All of them by default.
     #[arg(long = "op", value_name = "OP", value_delimiter = ',')]
     operations: Vec<String>,
     /// The cells of a vector, and the keys of each party for psi.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=MAX_CELLS))]
     n: u64,
-    /// Three sizes: of matmul rows, inner and columns (128,128,128 by default), of linreg, a linear regression by gradient
-    /// descent, rows, features and steps (10000,10,100).
+    /// Three sizes: of matmul rows, inner and columns (128,128,128 by default), of linreg and logreg, a linear and a
+    /// logistic regression by gradient descent, rows, features and steps (10000,10,100 and 10000,10,10).
     #[arg(long, value_name = "M,K,N")]
     shape: Option<Shape>,
     /// The width of the declared ranges, 24 to 64: of the differences where numbers are compared (40 by default), of
     /// the operands elsewhere (by default what the drawn numbers need: about ±50 with 18 binary digits behind the point).
-    /// linreg, exp, log, sqrt and sigmoid have the ranges of their data.
+    /// linreg, logreg, exp, log, sqrt and sigmoid have the ranges of their data.
     #[arg(long, value_parser = clap::value_parser!(u32).range(BITS))]
     bits: Option<u32>,
     /// Measured runs of each operation, of which the median counts.
