@@ -59,7 +59,7 @@ def test_secrets_have_no_plain_value(x, what, instead):
         (lambda x: np.partition(x, 1), "np.sort"),
         (lambda x: np.where(x > 0), "count_nonzero"),
         (lambda x: np.nonzero(x), "count_nonzero"),
-        (lambda x: np.linalg.inv(np.outer(x, x)), "numpy.linalg.inv"),
+        (lambda x: np.linalg.eigh(np.outer(x, x)), "numpy.linalg.eigh"),
         (lambda x: np.isnan(x), "undefined"),
         (lambda x: np.arctan2(x, x), "np.arctan2"),
         (lambda x: np.sum(x, out=np.zeros(())), "out"),

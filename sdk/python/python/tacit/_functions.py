@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from . import _choices, _joining, _products, _reductions, _shapes, _sorting
+from . import _choices, _einsum, _joining, _linalg, _products, _reductions, _shapes, _sorting
 from ._arguments import FUNCTIONS
 from ._ops import not_there
 
@@ -42,4 +42,4 @@ def supported() -> list[str]:
 
 
 #: The modules fill the table when they are imported.
-MODULES = (_choices, _joining, _products, _reductions, _shapes, _sorting)
+MODULES = (_choices, _einsum, _joining, _linalg, _products, _reductions, _shapes, _sorting)

@@ -31,6 +31,13 @@ def as_array(value: Any) -> Array:
     return Array(None, _native.constant(cells, site()))
 
 
+def operand(value: Any) -> Any:
+    """A secret array as it is; anything else as a plain one, whose numbers products take with more digits than an array
+    of the engine has (:func:`finely`).
+    """
+    return value if isinstance(value, Array) else np.asarray(value)
+
+
 def session_of(arrays: Sequence[Array]) -> Any:
     """The one session of the arrays."""
     found = None
@@ -118,6 +125,18 @@ def finely(function: Callable[[Array, Array], Array], secret: Array, public: Any
         return None
     scaled = np.round(values / STEP / STEP) * STEP
     return binary("multiply", function(secret, as_array(scaled)), as_array(STEP))
+
+
+def unstated(value: Array) -> Array:
+    """The same inexact float64 values without a stated bound of their error.
+
+    The engine's bound is that of the worst data in the declared ranges. Where an algorithm divides by what it computed that
+    bound grows by orders of magnitude a step, says nothing, and would widen each promise (``assume``) by as much. Such an
+    algorithm states its own bound. A comparison of inexact values has none, nor has what is computed with it; times 0 it
+    adds nothing and is never computed.
+    """
+    lo, hi = (float(bound) for bound in value._lazy.range or ("0", "0"))
+    return value + cast(value > (lo + hi) / 2, INT64) * 0
 
 
 def where(condition: Array, then: Array, otherwise: Array) -> Array:

@@ -40,7 +40,16 @@ def _argsort(a, axis=-1, kind=None, order=None, *, stable=None):
 
 @handles(np.quantile)
 def _quantile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None, interpolation=None
+    a,
+    q,
+    axis=None,
+    out=None,
+    overwrite_input=False,
+    method="linear",
+    keepdims=False,
+    *,
+    weights=None,
+    interpolation=None,
 ):
     del overwrite_input
     no_out(out)

@@ -17,6 +17,9 @@ import numpy as _np
 
 from . import _ops, _public
 from ._array import Array
+from ._linalg import inv as inv
+from ._linalg import lstsq as lstsq
+from ._linalg import solve as solve
 
 if TYPE_CHECKING:
     from ._session import Session
