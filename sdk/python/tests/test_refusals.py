@@ -56,11 +56,11 @@ def test_secrets_have_no_plain_value(x, what, instead):
     ("what", "instead"),
     [
         (lambda x: np.sort(x, order="a"), "order"),
-        (lambda x: np.partition(x, 1), "np.sort"),
+        (lambda x: np.apply_along_axis(np.sum, 0, x), "apply_along_axis"),
         (lambda x: np.where(x > 0), "count_nonzero"),
         (lambda x: np.nonzero(x), "count_nonzero"),
         (lambda x: np.linalg.eigh(np.outer(x, x)), "numpy.linalg.eigh"),
-        (lambda x: np.isnan(x), "undefined"),
+        (lambda x: np.gcd(x, x), "np.gcd"),
         (lambda x: np.arctan2(x, x), "np.arctan2"),
         (lambda x: np.sum(x, out=np.zeros(())), "out"),
         (lambda x: np.take(x, [0], mode="wrap"), "mode"),

@@ -5,17 +5,35 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from . import _choices, _einsum, _joining, _linalg, _products, _reductions, _shapes, _sorting
+from . import (
+    _calculus,
+    _choices,
+    _counting,
+    _einsum,
+    _joining,
+    _linalg,
+    _products,
+    _reductions,
+    _shapes,
+    _sorting,
+    _tidying,
+)
 from ._arguments import FUNCTIONS
 from ._ops import not_there
 
 #: What to do instead of some that are not there.
 INSTEAD = {
-    "lexsort": "sort by the last key first, with np.argsort's stable order: x.quick_sort_by_column",
-    "partition": "use np.sort",
-    "argpartition": "use np.argsort",
     "nonzero": "which cells are not 0 is secret; use np.where with three arguments, or np.count_nonzero",
-    "unique": "how many there are is secret; compare with public values: (x == value).any()",
+    "unique": "how many there are is secret; use tacit.numpy.unique(x, size=...) with a public bound",
+    "union1d": "how many there are is secret; use tacit.numpy.unique of both, with a public bound as size",
+    "intersect1d": "how many there are is secret; use np.isin, and tacit.numpy.filter with a public bound as size",
+    "setdiff1d": "how many there are is secret; use np.isin, and tacit.numpy.filter with a public bound as size",
+    "extract": "how many there are is secret; use tacit.numpy.filter(mask, x, size=...) with a public bound",
+    "flatnonzero": "which cells are not 0 is secret; use tacit.numpy.filter(x != 0, np.arange(n), size=...)",
+    "argwhere": "which cells are not 0 is secret; use tacit.numpy.filter(x != 0, np.arange(n), size=...)",
+    "nanmedian": "how many cells are defined is secret; use np.nan_to_num before",
+    "nanquantile": "how many cells are defined is secret; use np.nan_to_num before",
+    "nanpercentile": "how many cells are defined is secret; use np.nan_to_num before",
     "array_repr": "use repr(x), which shows type and shape",
     "save": "store x.to_share() at each party",
 }
@@ -42,4 +60,16 @@ def supported() -> list[str]:
 
 
 #: The modules fill the table when they are imported.
-MODULES = (_choices, _einsum, _joining, _linalg, _products, _reductions, _shapes, _sorting)
+MODULES = (
+    _calculus,
+    _choices,
+    _counting,
+    _einsum,
+    _joining,
+    _linalg,
+    _products,
+    _reductions,
+    _shapes,
+    _sorting,
+    _tidying,
+)

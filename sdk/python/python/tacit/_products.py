@@ -118,6 +118,16 @@ def _cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     return np.moveaxis(np.subtract(first, second), -1, axisc)
 
 
+if hasattr(np, "vecdot"):
+    handles(np.linalg.vecdot)(lambda x1, x2, /, *, axis=-1: np.sum(np.multiply(x1, x2), axis=axis))
+    handles(np.linalg.outer)(lambda x1, x2, /: _outer(x1, x2))
+    handles(np.linalg.matmul)(lambda x1, x2, /: np.matmul(x1, x2))
+    handles(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: _cross(x1, x2, axis=axis))
+    handles(np.linalg.tensordot)(lambda x1, x2, /, *, axes=2: _tensordot(x1, x2, axes))
+    handles(np.linalg.diagonal)(lambda x, /, *, offset=0: _diagonal(x, offset, -2, -1))
+    handles(np.linalg.trace)(lambda x, /, *, offset=0, dtype=None: _trace(x, offset, -2, -1, dtype))
+
+
 @handles(np.vander)
 def _vander(x, N=None, increasing=False):
     value = as_array(x)

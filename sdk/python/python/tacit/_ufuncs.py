@@ -204,11 +204,10 @@ def _batched(a: Array, b: Array) -> Array:
     return _ops.reshape(together, [*batch, *kept])
 
 
-def _refused(reason: str) -> Composed:
-    def refuse(*_: Any) -> Any:
-        raise not_there("this function", reason)
+def _undefined(x: Array) -> Array:
+    from ._tidying import undefined
 
-    return Composed(refuse)
+    return undefined(x)
 
 
 _OR, _AND = (lambda a, b: ~(~a & ~b)), (lambda a, b: binary("and", a, b))
@@ -270,10 +269,24 @@ UFUNCS: dict[np.ufunc, Engine | Composed] = {
     np.ceil: Engine("ceil"),
     np.trunc: Composed(lambda x: where(as_array(x) < 0, np.ceil(x), np.floor(x))),
     np.rint: Engine("round"),
-    # What can never be asked.
-    np.isnan: _refused("cells of secret arrays are numbers; an undefined one shows as NaN when it is revealed"),
-    np.isinf: _refused("cells of secret arrays are finite"),
-    np.isfinite: _refused("cells of secret arrays are finite"),
+    # What follows from others.
+    np.hypot: Composed(lambda x, y: np.sqrt(np.square(x) + np.square(y))),
+    np.degrees: Composed(lambda x: x * (180 / np.pi)),
+    np.rad2deg: Composed(lambda x: x * (180 / np.pi)),
+    np.radians: Composed(lambda x: x * (np.pi / 180)),
+    np.deg2rad: Composed(lambda x: x * (np.pi / 180)),
+    np.sinh: Composed(lambda x: (np.exp(x) - np.exp(-x)) / 2),
+    np.cosh: Composed(lambda x: (np.exp(x) + np.exp(-x)) / 2),
+    np.tan: Composed(lambda x: np.sin(x) / np.cos(x)),
+    np.logaddexp: Composed(lambda x, y: y + unary("softplus", cast(x - y, FLOAT64))),
+    np.signbit: Composed(lambda x: x < 0),
+    np.copysign: Composed(lambda x, y: cast(where(as_array(y) < 0, -np.absolute(x), np.absolute(x)), FLOAT64)),
+    np.conjugate: Composed(lambda x: x),
+    np.divmod: Composed(lambda x, y: (np.floor_divide(x, y), np.remainder(x, y))),
+    # Whether cells are undefined. No others are no numbers.
+    np.isnan: Composed(_undefined),
+    np.isfinite: Composed(lambda x: ~_undefined(x)),
+    np.isinf: Composed(lambda x: x != x),
 }
 
 
@@ -328,7 +341,7 @@ def supported() -> list[str]:
 
     def works(ufunc: np.ufunc, rule: Engine | Composed) -> bool:
         if isinstance(rule, Composed):
-            return rule.function.__name__ != "refuse"
+            return True
         kind = "unary" if ufunc.nin == 1 else "binary"
         return rule.otherwise is not None or _native.has(kind, rule.name)
 

@@ -17,9 +17,13 @@ import numpy as _np
 
 from . import _ops, _public
 from ._array import Array
+from ._compaction import filter as filter
+from ._counting import one_hot as one_hot
+from ._counting import unique as unique
 from ._linalg import inv as inv
 from ._linalg import lstsq as lstsq
 from ._linalg import solve as solve
+from ._sorting import top_k as top_k
 
 if TYPE_CHECKING:
     from ._session import Session
