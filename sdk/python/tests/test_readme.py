@@ -18,9 +18,23 @@ def test_the_example_runs(capsys):
     assert abs(mean - hourly.mean()) < 1e-4 and abs(most - hourly.max()) < 1e-4 and many == (hourly > 33).sum()
 
 
-def test_every_public_name_is_documented():
+def test_what_is_listed_is_numpys():
+    import operator
+
     import tacit
 
+    names = tacit.supported()
+    assert len(names) == len(set(names)) > 200
+    for name in names:
+        assert callable(operator.attrgetter(name)(np)), name
+
+
+def test_every_public_name_is_documented():
+    import tacit
+    import tacit.numpy as tnp
+
+    for name in ["solve", "inv", "lstsq", "unique", "filter", "top_k", "one_hot", *vars(tacit.tables)["__all__"]]:
+        assert (getattr(tnp, name, None) or getattr(tacit.tables, name)).__doc__, name
     for name in tacit.__all__:
         found = getattr(tacit, name)
         assert name.startswith("_") or name.isupper() or found.__doc__, name

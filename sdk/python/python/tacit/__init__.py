@@ -14,7 +14,7 @@ Between two machines, each runs the same script with its own ``tacit.Pair(party=
 
 from __future__ import annotations
 
-from . import numpy, securenumpy
+from . import numpy, securenumpy, tables
 from ._array import Array
 from ._errors import (
     PeerError,
@@ -53,4 +53,5 @@ __all__ = [
     "numpy",
     "securenumpy",
     "supported",
+    "tables",
 ]

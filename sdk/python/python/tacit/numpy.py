@@ -1,8 +1,10 @@
 """NumPy's names, for what NumPy itself does not hand on to secret arrays: making arrays.
 
 ``import tacit.numpy as tnp``: ``tnp.array(data, session=s, party=0)`` makes secret arrays, ``tnp.array([x, y])`` stacks
-secret ones, some functions are there that NumPy does not have (``sigmoid``, ``relu``, ``erf`` ...), and every other name is
-NumPy's own, which works on secret arrays as far as :func:`tacit.supported` says.
+secret ones, some functions are there that NumPy does not have (``sigmoid``, ``relu``, ``erf``, ``top_k``, ``one_hot`` ...) or
+that take a public bound where NumPy's results follow from the data (``unique`` and ``filter`` of a size; ``solve``, ``inv`` and
+``lstsq`` of a bound), and every other name is NumPy's own, which works on secret arrays as far as :func:`tacit.supported`
+says.
 Arrays that are made of public values alone (``zeros``, ``arange``, ...) are plain NumPy arrays: they stand beside secret
 ones anywhere, and cost nothing.
 """
