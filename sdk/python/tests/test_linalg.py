@@ -51,6 +51,11 @@ def test_stacks_public_sides_and_many_right_hand_sides(s, agree, rng):
     )
     np.testing.assert_array_equal(tnp.solve(a, b), expected)
     np.testing.assert_array_equal(tnp.inv(a), np.linalg.inv(a))
+    tall = a.reshape(6, 3)
+    rows = s.array(b.reshape(6, 2), 1, range=(-8, 8))
+    agree((tnp.lstsq(tall, rows), np.linalg.lstsq(tall, b.reshape(6, 2), rcond=None)[0], 2**-15))
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.solve(np.zeros((3, 3)), y[0])
 
 
 def test_positive_definite_systems_and_their_factors(s, agree, rng):
@@ -65,6 +70,7 @@ def test_positive_definite_systems_and_their_factors(s, agree, rng):
             (tnp.solve(x, y, assume_a="pos"), expected, tolerance(a, expected)),
             (tnp.inv(x, assume_a="pos"), np.linalg.inv(a), tolerance(a, np.linalg.inv(a))),
             (np.linalg.cholesky(x), factor, near),
+            (np.linalg.cholesky(x + np.triu(np.ones((size, size), int), 1)), factor, near),
             (np.linalg.cholesky(np.stack([x, x]), upper=True)[1], factor.T, near),
         )
 
@@ -160,6 +166,7 @@ SUBSCRIPTS = {
     "bij,bjk->bik": [(3, 2, 4), (3, 4, 2)], "i,j->ij": [(2,), (3,)], "ij,jk,kl": [(2, 3), (3, 2), (2, 2)], "ijk->": [(2, 2, 2)],
     "i,i": [(3,), (3,)], "ij,k->j": [(2, 3), (2,)], "iij,jk->ki": [(2, 2, 3), (3, 2)], ",i->i": [(), (3,)], "ba": [(2, 3)],
     "ij,ij->": [(2, 3), (2, 3)], "bi,bj->bij": [(2, 3), (2, 2)], "i,i,i->i": [(4,), (4,), (4,)], "ij,kj->ik": [(0, 3), (2, 3)],
+    "ij,ij->i ": [(2, 3), (2, 1)], "ij,jk": [(2, 1), (3, 2)], "ii,i": [(1, 1), (3,)],
 }  # fmt: skip
 
 
@@ -225,6 +232,7 @@ def test_products_of_many_axes(s, agree, rng):
         (lambda x: np.einsum("ij,jk", x), ValueError, "operands"),
         (lambda x: np.einsum("ijk", x), ValueError, "shape"),
         (lambda x: np.einsum("ij,jk->ik", x, x[:2]), ValueError, "cells"),
+        (lambda x: np.einsum("ii", x[:1]), ValueError, "other numbers"),
         (lambda x: np.einsum("ij->iij", x), ValueError, "twice"),
         (lambda x: np.einsum("i1->i", x), ValueError, "letters"),
         (lambda x: np.cross(x[:, :2], x[:, :2]), NotImplementedError, "3 numbers"),

@@ -68,7 +68,7 @@ def _slopes(value: Array, along: int, spacing: Any) -> Array:
 def _ediff1d(ary, to_end=None, to_begin=None):
     value = np.ravel(as_array(ary))
     around = [None if end is None else np.ravel(operand(end)) for end in (to_begin, to_end)]
-    parts = [around[0], np.diff(value), around[1]]
+    parts = [around[0], value[1:] - value[:-1], around[1]]
     return np.concatenate([part for part in parts if part is not None])
 
 

@@ -21,6 +21,7 @@ def _einsum(subscripts, /, *operands, out=None, optimize=False, dtype=None):
     arrays = [operand(of) for of in operands]
     bools = all(array.dtype == BOOL for array in arrays)
     arrays = [array.astype(INT64) if array.dtype == BOOL else array for array in arrays]
+    arrays, inputs = _stretched(arrays, inputs)
     value, letters = _single(arrays[0], inputs[0])
     for place in range(1, len(arrays)):
         other, of_other = _single(arrays[place], inputs[place])
@@ -48,13 +49,33 @@ def _parsed(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], 
         if len(letters) != len(shape):
             raise ValueError(f"the operand {letters!r} of {subscripts!r} has the shape {shape}")
         for letter, size in zip(letters, shape, strict=True):
-            if sizes.setdefault(letter, size) != size:
-                raise ValueError(f"the axis {letter!r} of {subscripts!r} has {sizes[letter]} cells and {size}")
+            known = sizes.setdefault(letter, size)
+            if known == 1:
+                sizes[letter] = size
+            elif size not in (1, known):
+                raise ValueError(f"the axis {letter!r} of {subscripts!r} has {known} cells and {size}")
+        for letter in letters:
+            if len({size for one, size in zip(letters, shape, strict=True) if one == letter}) > 1:
+                raise ValueError(f"the axes {letter!r} of the operand {letters!r} have other numbers of cells: {shape}")
     if not arrow:
         output = "".join(sorted(letter for letter in sizes if left.count(letter) == 1))
     if len(set(output)) < len(output) or not set(output) <= set(sizes):
         raise ValueError(f"the result of {subscripts!r} names an axis twice, or one that no operand has")
     return inputs, output
+
+
+def _stretched(arrays: list[Any], inputs: list[str]) -> tuple[list[Any], list[str]]:
+    """The operands without axes of size 1 that stand for all cells of others."""
+    sizes: dict[str, int] = {}
+    for array, letters in zip(arrays, inputs, strict=True):
+        for letter, size in zip(letters, array.shape, strict=True):
+            sizes[letter] = size if sizes.get(letter, 1) == 1 else sizes[letter]
+    found, kept = [], []
+    for array, letters in zip(arrays, inputs, strict=True):
+        stays = [sizes[letter] == size for letter, size in zip(letters, array.shape, strict=True)]
+        found.append(np.reshape(array, [size for size, stay in zip(array.shape, stays, strict=True) if stay]))
+        kept.append("".join(letter for letter, stay in zip(letters, stays, strict=True) if stay))
+    return found, kept
 
 
 def _single(value: Any, letters: str) -> tuple[Any, str]:

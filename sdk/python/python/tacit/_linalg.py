@@ -35,7 +35,8 @@ def _kind(assume_a: str) -> _solving.Kind:
 def solve(a: Any, b: Any, *, assume_a: str = "gen", bound: float = BOUND) -> Any:
     """The ``x`` of ``a @ x == b``, as :func:`numpy.linalg.solve`, which is this with the default bound.
 
-    ``a`` is ``[..., n, n]`` with up to 24 unknowns, ``b`` is ``[n]`` or ``[..., n, m]``; either may be public.
+    ``a`` is ``[..., n, n]`` with up to 24 unknowns, ``b`` is ``[n]`` or ``[..., n, m]``; either may be public. A public ``a``
+    costs nothing, may have more unknowns, and needs no bound.
     ``assume_a="pos"`` says that ``a`` is symmetric and positive definite, which needs no comparisons and two thirds of the
     rounds. ``bound`` is what the cells of ``x`` are at most in magnitude, 2**16 unless it is given.
 
@@ -46,8 +47,9 @@ def solve(a: Any, b: Any, *, assume_a: str = "gen", bound: float = BOUND) -> Any
     ranges beyond ``2**31``. Time grows with ``n``: some 100 rounds an unknown.
     """
     bound, kind = _bound(bound), _kind(assume_a)
-    if not isinstance(a, Array) and not isinstance(b, Array):
-        return np.linalg.solve(a, b)
+    if not isinstance(a, Array):
+        # What is public is inverted with all of its digits.
+        return np.matmul(np.linalg.inv(a), b) if isinstance(b, Array) else np.linalg.solve(a, b)
     matrix = _solving.checked(a, "np.linalg.solve")
     right = cast(as_array(b), FLOAT64)
     vector = right.ndim == 1
@@ -79,8 +81,8 @@ def lstsq(a: Any, b: Any, *, bound: float = BOUND) -> Any:
     with ``assume_a="pos"``.
     """
     bound = _bound(bound)
-    if not isinstance(a, Array) and not isinstance(b, Array):
-        return np.linalg.lstsq(a, b, rcond=None)[0]
+    if not isinstance(a, Array):
+        return np.matmul(np.linalg.pinv(a), b) if isinstance(b, Array) else np.linalg.lstsq(a, b, rcond=None)[0]
     a, b = (cast(as_array(of), FLOAT64) for of in (a, b))
     if a.ndim != 2 or b.ndim not in (1, 2) or b.shape[0] != a.shape[0]:
         raise ValueError(f"lstsq takes a of [rows, n] and b of [rows] or [rows, m], not {a.shape} and {b.shape}")
@@ -108,17 +110,20 @@ def _lstsq(a, b, rcond=None):
     x = lstsq(a, b)
     difference = np.subtract(b, np.matmul(a, x))
     rows, columns = np.shape(a)
-    left = np.atleast_1d(np.sum(difference * difference, axis=0)) if rows > columns else np.zeros(0)
-    return x, left, columns, None
+    rank = columns if isinstance(a, Array) else int(np.linalg.matrix_rank(a))
+    left = np.atleast_1d(np.sum(difference * difference, axis=0)) if rows > columns == rank else np.zeros(0)
+    return x, left, rank, None
 
 
 @handles(np.linalg.cholesky)
 def _cholesky(a, /, *, upper=False):
     """Raises ``OverflowError`` at the reveal where the matrix is not positive definite, or a pivot is below 2**-14 of its
-    largest entry. Only the upper triangle is read. Cells are within ``2**-16 + n * cond(a) * max(abs(L)) * 2**-26``, or
+    largest entry. Only the lower triangle is read. Cells are within ``2**-16 + n * cond(a) * max(abs(L)) * 2**-26``, or
     ``2 * 10**-6`` of the largest where that is more.
     """
     matrix = _solving.checked(a, "np.linalg.cholesky")
+    below = np.tri(matrix.shape[-1], dtype=np.int64)
+    matrix = matrix * below + np.swapaxes(matrix, -1, -2) * (1 - below)
     most = 2.0**_solving.DIGITS
     # Powers of four have roots that are exact.
     scale = _solving.Scale(np.max(np.diagonal(matrix, axis1=-2, axis2=-1), axis=-1)[..., None, None], 2)

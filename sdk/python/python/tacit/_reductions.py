@@ -13,6 +13,11 @@ from ._array import Array
 from ._ops import BOOL, FLOAT64, INT64, as_array, binary, cast, not_there
 
 
+def _axes(axis: Any, ndim: int) -> list[int]:
+    """The axes of a reduction; as in NumPy, an array without axes takes its first or last one too."""
+    return [] if ndim == 0 and axis in (0, -1) else axes_of(axis, ndim)
+
+
 def _with_initial(result: Array, initial: Any, join: Callable[[Any, Any], Array]) -> Array:
     if not is_given(initial):
         return result
@@ -22,7 +27,7 @@ def _with_initial(result: Array, initial: Any, join: Callable[[Any, Any], Array]
 def _reduced(function: str, value: Array, axis: Any, keepdims: Any, mask: Array | None) -> Array:
     """A reduction with NumPy's rules for axes and undefined cells."""
     keep = keeps(keepdims)
-    axes = axes_of(axis, value.ndim)
+    axes = _axes(axis, value.ndim)
     if value.ndim and not axes:
         return value if function != "count" else _ops.full(value.shape, 1)
     result = _ops.reduce(function, value, axes, keep, mask)
@@ -67,7 +72,7 @@ def _extreme(function: str, a: Any, axis: Any, out: Any, keepdims: Any, initial:
         value, chosen = _ops.where(chosen, value, as_array(np.asarray(initial, value.dtype))), None
     if value.dtype == BOOL:
         result = (_any if function == "max" else _all)(value, axis, None, keepdims)
-    elif any(value.shape[one] == 0 for one in axes_of(axis, value.ndim)):
+    elif any(value.shape[one] == 0 for one in _axes(axis, value.ndim)):
         if not given:
             raise ValueError(f"zero-size array to reduction operation {function}imum which has no identity")
         shape = np.sum(np.empty(value.shape), axis=axis, keepdims=keeps(keepdims)).shape
@@ -99,6 +104,7 @@ def _argmax(a, axis=None, out=None, *, keepdims=False):
     no_out(out)
     value = number(as_array(a))
     keep = keeps(keepdims)
+    axis = None if value.ndim == 0 and axis in (0, -1) else axis
     flat = _ops.reshape(value, [value.size]) if axis is None else value
     along = 0 if axis is None else axis_of(int(axis), value.ndim)
     if flat.shape[along] == 0:
@@ -136,7 +142,7 @@ def _prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=NONE, wher
     mask = mask_of(where, value.shape)
     if mask is not None:
         value = _ops.where(mask, value, as_array(np.ones((), value.dtype)))
-    axes = axes_of(axis, value.ndim)
+    axes = _axes(axis, value.ndim)
     for one in axes:
         if value.shape[one] == 0:
             value = _ops.full(
@@ -191,7 +197,7 @@ def _var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Tr
     result = _mean(deviation * deviation, axis, None, None, keepdims, where=where)
     if not ddof:
         return result
-    count = int(np.prod([value.shape[one] for one in axes_of(axis, value.ndim)], dtype=int))
+    count = int(np.prod([value.shape[one] for one in _axes(axis, value.ndim)], dtype=int))
     if count <= ddof:
         raise ValueError("Degrees of freedom <= 0 for slice")
     return result * count / (count - ddof)

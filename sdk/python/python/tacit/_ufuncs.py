@@ -179,9 +179,20 @@ def _matmul(a: Any, b: Any) -> Array:
         found = _ops.finely(product, secret, public, inner[0])
         if found is not None:
             return found
-    if a.ndim <= 2 and b.ndim <= 2:
-        return cast(_ops.matmul(a, b), dtype)
-    return cast(_batched(a, b), dtype)
+    product = _ops.matmul(a, b) if a.ndim <= 2 and b.ndim <= 2 else _batched(a, b)
+    return cast(_undefined_too(product, a, b), dtype)
+
+
+def _undefined_too(product: Array, a: Array, b: Array) -> Array:
+    """The product, undefined where a cell of the row or of the column is, which the engine takes for 0."""
+    of_rows = _ops.undefined_where_any_is(a, [a.ndim - 1], False, None)
+    if of_rows is not None:
+        product = product + (_ops.reshape(of_rows, [*of_rows.shape, 1]) if b.ndim > 1 else of_rows)
+    of_columns = _ops.undefined_where_any_is(b, [max(b.ndim - 2, 0)], False, None)
+    if of_columns is not None:
+        shape = [*of_columns.shape[:-1], 1, *of_columns.shape[-1:]] if a.ndim > 1 and b.ndim > 1 else of_columns.shape
+        product = product + _ops.reshape(of_columns, shape)
+    return product
 
 
 def _batched(a: Array, b: Array) -> Array:
