@@ -138,6 +138,18 @@ def test_determinants(s, agree, rng):
     agree((np.linalg.det(s.array(np.ones((3, 3), int), 0, range=(-9, 9))), 0.0))
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 10])
+def test_logarithms_of_determinants(s, agree, rng, size):
+    for scale in [0.1, 1, 100]:
+        a = encoded(rng.normal(size=(3, size, size)) * scale)
+        sign, logarithm = np.linalg.slogdet(a)
+        found = np.linalg.slogdet(shared(s, a))
+        near = size * np.linalg.cond(a).max() * 2.0**-16
+        agree((found.sign, sign), (found.logabsdet, logarithm, near))
+    with pytest.raises(OverflowError):
+        np.linalg.slogdet(shared(s, np.ones((size + 1, size + 1))))[1].reveal()
+
+
 @pytest.mark.parametrize("order", [None, 0, 1, 2, np.inf, -np.inf])
 def test_norms_of_vectors(s, agree, rng, order):
     a = np.round(rng.normal(size=(3, 4)) * 8) / 4

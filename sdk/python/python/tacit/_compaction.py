@@ -25,6 +25,12 @@ def filter(mask: Any, *values: Any, size: int, fill_value: Any = 0) -> tuple[Any
     mask holds more often, ``OverflowError`` is raised when something of the result is revealed. Costs ``size`` small
     comparisons a row, or a sort of the rows where ``size`` is above 16.
     """
+    found, count = picked(mask, values, size, fill_value)
+    return (found[0] if len(found) == 1 else found), count
+
+
+def picked(mask: Any, values: Sequence[Any], size: int, fill_value: Any) -> tuple[list[Array], Array]:
+    """:func:`filter` of any number of arrays."""
     mask = cast(as_array(mask), BOOL)
     arrays = [as_array(value) for value in values]
     if mask.ndim != 1 or not arrays or any(array.ndim < 1 or array.shape[0] != mask.size for array in arrays):
@@ -32,8 +38,7 @@ def filter(mask: Any, *values: Any, size: int, fill_value: Any = 0) -> tuple[Any
         raise ValueError(f"filter takes a mask of [rows] and values of as many rows, not {mask.shape} with {shapes}")
     if int(size) < 0:
         raise ValueError("size is how many rows there may be, at least 0")
-    found, count = compacted(mask, arrays, int(size), [fill_value] * len(arrays))
-    return (found[0] if len(found) == 1 else found), count
+    return compacted(mask, arrays, int(size), [fill_value] * len(arrays))
 
 
 def compacted(mask: Array, values: Sequence[Array], size: int, fill: Sequence[Any]) -> tuple[list[Array], Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 from itertools import combinations
 from typing import Any
 
@@ -11,7 +12,10 @@ import numpy as np
 from . import _ops, _solving
 from ._arguments import axes_of, handles, number
 from ._array import Array
-from ._ops import FLOAT64, as_array, cast, not_there, operand
+from ._ops import FLOAT64, as_array, cast, not_there, operand, where
+
+#: What NumPy gives back, by name and by place.
+SlogdetResult = namedtuple("SlogdetResult", ["sign", "logabsdet"])
 
 #: What the cells of a result are at most in magnitude, where no bound is given.
 BOUND = 2.0**16
@@ -125,9 +129,7 @@ def _cholesky(a, /, *, upper=False):
     below = np.tri(matrix.shape[-1], dtype=np.int64)
     matrix = matrix * below + np.swapaxes(matrix, -1, -2) * (1 - below)
     most = 2.0**_solving.DIGITS
-    # Powers of four have roots that are exact.
-    scale = _solving.Scale(np.max(np.diagonal(matrix, axis1=-2, axis2=-1), axis=-1)[..., None, None], 2)
-    scaled = (matrix * scale.to(1)).assume(-most, most)
+    scaled, scale = _solving.on_scale(matrix, _solving.POSITIVE)
     nothing = _ops.full([*matrix.shape[:-1], 1], np.zeros(()))
     factors = _solving.eliminate(scaled, nothing, _solving.POSITIVE, 1.0)
     rows = []
@@ -151,7 +153,7 @@ def _det(a):
         raise np.linalg.LinAlgError(f"np.linalg.det takes square matrices; this array has the shape {matrix.shape}")
     size = matrix.shape[-1]
     if size > MOST_ROWS:
-        raise not_there(f"np.linalg.det of {size} rows", f"up to {MOST_ROWS} rows are")
+        raise not_there(f"np.linalg.det of {size} rows", f"up to {MOST_ROWS} rows are; of more, use np.linalg.slogdet")
     found = _ops.full([*matrix.shape[:-2], 1], np.ones((), matrix.dtype))
     before: list[tuple[int, ...]] = [()]
     for row in range(size):
@@ -162,6 +164,21 @@ def _det(a):
         found = np.sum(matrix[..., row, :][..., columns] * found[..., places] * signs, axis=-1)
         before = sets
     return cast(found[..., 0], FLOAT64)
+
+
+@handles(np.linalg.slogdet)
+def _slogdet(a):
+    """Of up to 24 rows, by elimination: the sign (float64) and the logarithm of the magnitude, within ``n * cond(a) * 2**-16``.
+    ``OverflowError`` as in :func:`solve`, so also for singular matrices, where NumPy has a sign of 0.
+    """
+    matrix = _solving.checked(a, "np.linalg.slogdet")
+    scaled, scale = _solving.on_scale(matrix, _solving.GENERAL)
+    nothing = _ops.full([*matrix.shape[:-1], 1], np.zeros(()))
+    factors = _solving.eliminate(scaled, nothing, _solving.GENERAL, 1.0)
+    pivots = np.concatenate(factors.pivots, axis=-1)
+    odd = _ops.tree(np.bitwise_xor, np.concatenate(factors.odd, axis=-1), pivots.ndim - 1)[..., 0]
+    logarithm = np.sum(np.log(pivots), axis=-1) - np.sum(scale.log2()[..., 0], axis=-1) * np.log(2)
+    return SlogdetResult(where(odd, as_array(-1.0), as_array(1.0)), logarithm)
 
 
 @handles(np.linalg.norm)

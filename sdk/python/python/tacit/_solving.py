@@ -49,9 +49,9 @@ class Kind:
 
 #: Any matrix: rows are swapped, so multipliers are at most 1.
 GENERAL = Kind(True, 1.0, GROWTH)
-#: A positive definite one: entries stay below the largest of the diagonal, and multipliers below the root of its ratio
-#: to the pivot.
-POSITIVE = Kind(False, math.sqrt(2.0**DIGITS / LEAST), 1.0)
+#: A positive definite one: entries stay below the largest of the diagonal (but for rounding), and multipliers below the
+#: root of its ratio to the pivot.
+POSITIVE = Kind(False, math.sqrt(2.0**DIGITS / LEAST), 1 + 2.0**-10)
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,14 @@ class Factors:
     reciprocals: list[Array]
     #: Multipliers times ``2**DIGITS``, ``[..., n - k - 1]``; of a matrix whose rows stay.
     multipliers: list[Array]
+    #: Whether a step turned the sign of the determinant, ``[..., 1]``; of a matrix whose rows are swapped.
+    odd: list[Array]
+
+    def add(self, *found: Array) -> None:
+        """Notes what a step leaves."""
+        fields = (self.upper, self.right, self.pivots, self.reciprocals, self.multipliers)
+        for field, value in zip(fields, found, strict=True):
+            field.append(value)
 
 
 def largest(value: Array) -> float:
@@ -93,6 +101,10 @@ class Scale:
         table = 2.0 ** (self._powers * exponent)
         return table[0] + np.sum(self._above * np.diff(table), axis=-1)
 
+    def log2(self) -> Array:
+        """The binary logarithms of the powers."""
+        return int(self._powers[0]) + np.sum(self._above * np.diff(self._powers), axis=-1)
+
 
 def shifted(value: Array, digits: int) -> Array:
     """``value / 2**digits``."""
@@ -102,25 +114,35 @@ def shifted(value: Array, digits: int) -> Array:
     return value
 
 
-def _winner(matrix: Array, right: Array) -> tuple[Array, Array, Array]:
-    """The rows with the one first whose first entry is the largest in magnitude, and that magnitude."""
-    size = np.absolute(matrix[..., :1])
-    rest: list[tuple[Array, ...]] = []
-    rows = (size, matrix, right)
+def _winner(matrix: Array, right: Array) -> tuple[Array, Array, Array, Array]:
+    """The rows with the one first whose first entry is the largest in magnitude, that magnitude, and whether an odd number
+    of rows was swapped, ``[..., 1]``.
+    """
+    rows = (np.absolute(matrix[..., :1]), matrix, right)
+    order = np.arange(matrix.shape[-2])
+    losers: list[tuple[Array, ...]] = []
+    lost: list[np.ndarray] = []
+    odd = matrix[..., 0, :1] != matrix[..., 0, :1]
     while (count := rows[0].shape[-2]) > 1:
         half = count // 2
         first, second = ([of[..., at : at + half, :] for of in rows] for at in (0, half))
         swap = first[0] < second[0]
-        rest.append(tuple(where(swap, a, b) for a, b in zip(first[1:], second[1:], strict=True)))
+        odd = odd ^ _ops.tree(np.bitwise_xor, swap, swap.ndim - 2)[..., 0, :]
+        losers.append(tuple(where(swap, a, b) for a, b in zip(first[1:], second[1:], strict=True)))
         rows = tuple(
             np.concatenate([where(swap, b, a), of[..., 2 * half :, :]], axis=-2)
             for a, b, of in zip(first, second, rows, strict=True)
         )
-    matrix, right = (
-        np.concatenate([winner, *losers], axis=-2) if losers else winner
-        for winner, losers in zip(rows[1:], zip(*rest, strict=True) if rest else ((), ()), strict=True)
-    )
-    return matrix, right, rows[0][..., 0, :]
+        lost.append(order[half : 2 * half])
+        order = np.delete(order, np.s_[half : 2 * half])
+    size, *kept = rows
+    matrix, right = (np.concatenate([of, *(loser[at] for loser in losers)], axis=-2) for at, of in enumerate(kept))
+    return matrix, right, size[..., 0, :], odd ^ _is_odd(np.concatenate([order, *lost]))
+
+
+def _is_odd(order: np.ndarray) -> bool:
+    """Whether a public order takes an odd number of swaps."""
+    return bool(sum(int(np.count_nonzero(order[:at] > one)) for at, one in enumerate(order)) % 2)
 
 
 def eliminate(matrix: Array, right: Array, kind: Kind, limit: float) -> Factors:
@@ -128,34 +150,25 @@ def eliminate(matrix: Array, right: Array, kind: Kind, limit: float) -> Factors:
 
     ``limit``: what right-hand sides are at most where all unknowns are within their bound.
     """
-    factors = Factors([], [], [], [], [])
+    factors = Factors([], [], [], [], [], [])
     most = kind.growth * 2.0**DIGITS
-    slack = kind.multiplier + 2.0**-10
+    slack = (kind.multiplier + 2.0**-10) * 2.0**DIGITS
     for _ in range(matrix.shape[-1]):
-        pivot = matrix[..., 0, :1]
         if kind.pivots:
-            matrix, right, size = _winner(matrix, right)
+            matrix, right, pivot, odd = _winner(matrix, right)
             negative = matrix[..., 0, :1] < 0
-            flipped = (where(negative, -of[..., 0, :], of[..., 0, :]) for of in (matrix, right))
-            row, of_row = flipped
-            pivot = size
+            row, of_row = (where(negative, -of[..., 0, :], of[..., 0, :]) for of in (matrix, right))
+            factors.odd.append(odd ^ negative)
         else:
-            row, of_row = matrix[..., 0, :], right[..., 0, :]
+            pivot, row, of_row = matrix[..., 0, :1], matrix[..., 0, :], right[..., 0, :]
         pivot = pivot.assume(LEAST, most)
         row, of_row = row[..., 1:].assume(-most, most), of_row.assume(-limit, limit)
         reciprocal = _ops.unstated(2.0**RECIPROCAL / pivot)
-        column = matrix[..., 1:, 0]
-        times = shifted(column * reciprocal, RECIPROCAL - DIGITS)
-        times = times.assume(-slack * 2.0**DIGITS, slack * 2.0**DIGITS)
+        times = shifted(matrix[..., 1:, 0] * reciprocal, RECIPROCAL - DIGITS).assume(-slack, slack)
+        factors.add(row, of_row, pivot, reciprocal, times)
         each = _ops.reshape(times, [*times.shape, 1])
         matrix = matrix[..., 1:, 1:] - shifted(each * row[..., None, :], DIGITS)
         right = right[..., 1:, :] - shifted(each * of_row[..., None, :], DIGITS)
-        for found, value in zip(
-            (factors.upper, factors.right, factors.pivots, factors.reciprocals, factors.multipliers),
-            (row, of_row, pivot, reciprocal, times),
-            strict=True,
-        ):
-            found.append(value)
     return factors
 
 
@@ -174,21 +187,23 @@ def substitute(factors: Factors, bound: float) -> Array:
     return shifted(found, EXTRA)
 
 
+def on_scale(matrix: Array, kind: Kind) -> tuple[Array, Scale]:
+    """A matrix on the scale, each row by itself where rows are swapped, and by what it was brought there."""
+    if kind.pivots:
+        scale = Scale(np.max(np.absolute(matrix), axis=-1, keepdims=True))
+    else:
+        scale = Scale(np.max(np.diagonal(matrix, axis1=-2, axis2=-1), axis=-1)[..., None, None], 2)
+    most = 2.0**DIGITS
+    return (matrix * scale.to(1)).assume(-most, most), scale
+
+
 def solved(matrix: Array, right: Array, kind: Kind, bound: float) -> Array:
     """The unknowns ``[..., n, m]`` of a matrix ``[..., n, n]`` and right-hand sides ``[..., n, m]``."""
-    size = matrix.shape[-1]
-    if kind.pivots:
-        scale = Scale(np.max(np.absolute(matrix), axis=-1, keepdims=True)).to(1)
-    else:
-        diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
-        scale = Scale(np.max(diagonal, axis=-1)[..., None, None]).to(1)
-    most = 2.0**DIGITS
-    limit = size * most * bound
-    scaled = (matrix * scale).assume(-most, most)
+    scaled, scale = on_scale(matrix, kind)
     # What is known of the right-hand sides follows from what is promised of the unknowns.
-    return substitute(
-        eliminate(scaled, (right * scale).assume(-limit, limit), kind, size * kind.growth * most * bound), bound
-    )
+    limit = matrix.shape[-1] * 2.0**DIGITS * bound
+    right = (right * scale.to(1)).assume(-limit, limit)
+    return substitute(eliminate(scaled, right, kind, kind.growth * limit), bound)
 
 
 def checked(a: object, what: str) -> Array:

@@ -92,10 +92,8 @@ def sort_by(table: Table, by: str | Sequence[str], *, ascending: bool | Sequence
 def filter(table: Table, mask: Any, *, size: int, fill_value: Any = 0) -> tuple[dict[str, Array], Array]:
     """The rows where a secret mask holds, in ``size`` places, and how many there are: :func:`tacit.numpy.filter`."""
     columns = _checked(table)
-    values = list(columns.values())
-    # Always a list, as there are two.
-    found, count = _compaction.filter(mask, *values, values[0], size=size, fill_value=fill_value)
-    return dict(zip(columns, found[:-1], strict=True)), count
+    found, count = _compaction.picked(mask, list(columns.values()), size, fill_value)
+    return dict(zip(columns, found, strict=True)), count
 
 
 def concat(tables: Sequence[Table]) -> dict[str, Array]:
@@ -273,7 +271,9 @@ def _difference(function: str, ends: Mapping[tuple[str, str], Array], column: st
     if function == "sum":
         return total
     lo, hi = (Decimal(bound) for bound in number(of)._lazy.range or ("0", "0"))
-    return (cast(total, FLOAT64) / each(ends["", "count"])).assume(lo, hi)
+    # A quotient may be off by a step.
+    step = Decimal(_ops.STEP)
+    return (cast(total, FLOAT64) / each(ends["", "count"])).assume(lo - step, hi + step)
 
 
 def _only(value: Array, valid: Array) -> Array:
