@@ -6,6 +6,7 @@ import pathlib
 import re
 
 import numpy as np
+import pytest
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 
@@ -27,6 +28,15 @@ def test_what_is_listed_is_numpys():
     assert len(names) == len(set(names)) > 200
     for name in names:
         assert callable(operator.attrgetter(name)(np)), name
+        assert tacit.about(name) == tacit.about(operator.attrgetter(name)(np)) != ""
+    assert "2**-26" in tacit.about(np.linalg.solve) and "error" in tacit.about(np.exp)
+    for name, instead in [
+        ("unique", "tacit.numpy.unique"),
+        ("linalg.svd", "tacit.supported"),
+        ("gcd", "tacit.supported"),
+    ]:
+        with pytest.raises(NotImplementedError, match=instead):
+            tacit.about(name)
 
 
 def test_every_public_name_is_documented():

@@ -15,6 +15,7 @@ from ._ops import FLOAT64, as_array, cast, not_there, operand, where
 
 @handles(*(getattr(np, name) for name in ("trapezoid", "trapz") if hasattr(np, name)))
 def _trapezoid(y, x=None, dx=1.0, axis=-1):
+    """Within two steps of ``2**-18`` a cell of the axis at public places, which cost nothing."""
     if isinstance(dx, Array) or np.ndim(dx):
         raise not_there("np.trapezoid with an array `dx`", "give the places as `x`")
     value = cast(number(as_array(y)), FLOAT64)
@@ -32,6 +33,7 @@ def _trapezoid(y, x=None, dx=1.0, axis=-1):
 
 @handles(np.gradient)
 def _gradient(f, *varargs, axis=None, edge_order=1):
+    """At public places, within two steps of ``2**-18``; costs nothing."""
     value = cast(number(as_array(f)), FLOAT64)
     axes = axes_of(axis, value.ndim)
     if any(isinstance(spacing, Array) for spacing in varargs) or edge_order != 1:
@@ -74,7 +76,9 @@ def _ediff1d(ary, to_end=None, to_begin=None):
 
 @handles(np.interp)
 def _interp(x, xp, fp, left=None, right=None, period=None):
-    """The places ``xp`` are public, the values ``fp`` may be secret. Two comparisons of each cell with each place."""
+    """The places ``xp`` are public, the values ``fp`` may be secret. Within two steps of ``2**-18`` a piece, with secret ``fp``
+    for each unit of its width as well. Two comparisons of each cell with each place.
+    """
     if isinstance(xp, Array) or period is not None:
         raise not_there("np.interp at secret places, or with `period`", "give public, increasing places")
     places, heights = np.asarray(xp, float), operand(fp)
@@ -96,6 +100,7 @@ def _interp(x, xp, fp, left=None, right=None, period=None):
 
 @handles(np.polyval)
 def _polyval(p, x):
+    """Coefficients and places may be secret; a product a coefficient, in turn. Ranges grow with each."""
     coefficients = operand(p)
     if coefficients.ndim != 1:
         raise ValueError("np.polyval takes coefficients on one axis")
@@ -109,7 +114,7 @@ def _polyval(p, x):
 
 @handles(np.polyfit)
 def _polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
-    """At public places; the values may be secret."""
+    """At public places; the values may be secret. Within two steps of ``2**-18``; costs nothing."""
     if isinstance(x, Array) or full or cov or w is not None or rcond is not None:
         raise not_there(
             "np.polyfit at secret places, or with `rcond`, `full`, `w` or `cov`",
@@ -122,6 +127,7 @@ def _polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
 
 @handles(np.cov)
 def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None):
+    """Within four steps of ``2**-18``. One product of matrices."""
     if fweights is not None or aweights is not None or dtype is not None:
         raise not_there("np.cov with weights or `dtype`", "leave them out")
     result = _covariance(_variables(m, y, rowvar), (0 if bias else 1) if ddof is None else int(ddof))

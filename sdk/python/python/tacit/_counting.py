@@ -59,6 +59,7 @@ def _searchsorted(a, v, side="left", sorter=None):
 
 @handles(np.digitize)
 def _digitize(x, bins, right=False):
+    """Public bins increase or decrease, secret ones are taken to increase. One comparison of each cell with each."""
     if isinstance(bins, Array) or np.ndim(bins) != 1 or not np.size(bins) or bins[0] <= bins[-1]:
         return _searchsorted(bins, x, "left" if right else "right")
     # Bins that decrease.
@@ -111,6 +112,7 @@ def _histogram(a, bins=10, range=None, density=None, weights=None):
 
 @handles(np.histogram2d)
 def _histogram2d(x, y, bins=10, range=None, density=None, weights=None):
+    """Edges are public; one comparison of each cell with each, and a small step for each cell and pair of edges."""
     if density or weights is not None:
         raise not_there("np.histogram2d with `density` or `weights`", "leave them out")
     both = bins if isinstance(bins, (list, tuple)) and len(bins) == 2 else (bins, bins)

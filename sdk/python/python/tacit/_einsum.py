@@ -13,6 +13,9 @@ from ._ufuncs import MOST_MATRICES
 
 @handles(np.einsum)
 def _einsum(subscripts, /, *operands, out=None, optimize=False, dtype=None):
+    """Subscripts as text, without ``...``; operands are joined from the first to the last. Within a step of ``2**-18`` for
+    each sum that is a product of matrices, else for each of its terms.
+    """
     del optimize  # Always from the first operand to the last.
     no_out(out)
     if not isinstance(subscripts, str):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from typing import Any
+
+import numpy as np
 
 from . import (
     _calculus,
@@ -17,6 +20,7 @@ from . import (
     _shapes,
     _sorting,
     _tidying,
+    _ufuncs,
 )
 from ._arguments import FUNCTIONS
 from ._ops import not_there
@@ -50,6 +54,28 @@ def dispatch(function: Any, args: Any, kwargs: Any) -> Any:
     except TypeError as error:
         raise not_there(f"this call of {name} ({error})", "leave that argument out") from None
     return found(*args, **kwargs)
+
+
+#: What holds of functions that say nothing of their own.
+OF_ALL = (
+    "As NumPy's. Bools and int64 are exact, and so are float64 cells that are only moved, compared or added; other results are "
+    "within the `error` that explain() of the result states."
+)
+
+
+def about(function: Any) -> str:
+    """What holds of a NumPy function on secret arrays beyond NumPy's own words: what is public, domains, errors, costs.
+
+    ``function`` is NumPy's, or its name in :func:`supported`.
+    """
+    if isinstance(function, str):
+        function = operator.attrgetter(function)(np)
+    if function in FUNCTIONS:
+        return inspect.cleandoc(FUNCTIONS[function].__doc__ or OF_ALL)
+    if isinstance(function, np.ufunc) and function.__name__ in _ufuncs.supported():
+        return OF_ALL
+    name = getattr(function, "__name__", str(function))
+    raise not_there(f"np.{name}", INSTEAD.get(name, "tacit.supported() lists what is"))
 
 
 def supported() -> list[str]:

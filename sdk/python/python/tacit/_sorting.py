@@ -55,6 +55,7 @@ def _argpartition(a, kth, axis=-1, kind="introselect", order=None):
 
 @handles(np.lexsort)
 def _lexsort(keys, axis=-1):
+    """Keys on one axis. One sort where their ranges take up to 44 binary digits together, else one for each of such."""
     keys = [number(as_array(key)) for key in keys]
     if not keys or any(key.ndim != 1 or key.shape != keys[0].shape for key in keys) or axis not in (-1, 0):
         raise not_there("np.lexsort of other than keys on one axis", "sort one row of keys after the other")

@@ -36,6 +36,7 @@ def filled(value: Array, other: Any) -> Array:
 
 @handles(np.nan_to_num)
 def _nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    """Undefined cells, as a division by 0 leaves them, are replaced; others are finite. Exact."""
     del copy, posinf, neginf  # Cells are finite.
     value = as_array(x)
     return filled(value, np.asarray(nan).astype(value.dtype))
