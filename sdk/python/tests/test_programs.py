@@ -12,7 +12,7 @@ UNARY = [
     lambda x: np.sum(x, axis=0), lambda x: np.max(x, axis=-1), lambda x: np.min(x), lambda x: np.argmax(x, axis=0), lambda x: x[..., ::-1],
     lambda x: x[1:], lambda x: x[:, 0], lambda x: np.roll(x, 1, axis=0), lambda x: np.any(x > 0, axis=0), lambda x: np.clip(x, -3, 3),
     lambda x: x * 3 - 1, lambda x: x == 2, lambda x: np.expand_dims(x, 0), lambda x: np.count_nonzero(x, axis=-1), lambda x: x // 1,
-    lambda x: np.sort(x, axis=0), lambda x: np.argsort(x), np.flip, np.median,
+    lambda x: np.sort(x, axis=0), lambda x: np.argsort(x, kind="stable"), np.flip, np.median,
     np.rot90, lambda x: np.ediff1d(x), lambda x: np.trace(x), lambda x: np.diagonal(x, 1), np.fliplr, lambda x: np.histogram(x, [-9, -2, 0, 3, 9])[0],
     lambda x: np.digitize(x, [-2, 0, 3]), lambda x: np.isin(x, [1, 2, -3]), lambda x: np.einsum("ij->ji", x), lambda x: np.einsum("ij->j", x),
     lambda x: np.piecewise(x, [x < 0], [-1, 1]), lambda x: np.nansum(x, axis=0), np.nan_to_num, lambda x: np.take_along_axis(x, np.argsort(x), -1),

@@ -167,6 +167,25 @@ def test_further_arrangements(s, agree, rng):
             what()
 
 
+def test_what_is_known_beforehand_is_revealed_too(s):
+    a = np.arange(3)
+    x = s.array(a, 0)
+    results = [
+        x**0,
+        np.vander(x, 0),
+        np.resize(x[:0], 2),
+        np.max(x[:0], initial=1),
+        np.prod(x[:0]),
+        np.average(x, returned=True)[1],
+    ]
+    expected = [a**0, np.vander(a, 0), np.resize(a[:0], 2), 1, 1, 3.0]
+    results += [np.array_equal(x, x[:2]), np.array_equiv(x, x[:2]), np.argsort(x[0]), np.isin(x, [])]
+    expected += [False, False, [0], np.isin(a, [])]
+    for found, value in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(found.reveal(), value)
+    np.testing.assert_array_equal(np.linalg.matrix_power(x[:, None] * a, 0).reveal(), np.eye(3))
+
+
 def test_reversing_many_cells(s, agree):
     a = np.arange(30_000)
     agree((s.array(a, 0)[::-1], a[::-1]), (s.array(a, 0)[21_000:5:-7], a[21_000:5:-7]))

@@ -57,7 +57,7 @@ def _allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
 def _array_equal(a1, a2, equal_nan=False):
     del equal_nan
     a1, a2 = as_array(a1), as_array(a2)
-    return np.all(a1 == a2) if a1.shape == a2.shape else as_array(np.False_)
+    return np.all(a1 == a2) if a1.shape == a2.shape else _ops.known(False, a1, a2)
 
 
 @handles(np.tril)
@@ -139,8 +139,9 @@ def _compress(condition, a, axis=None, out=None):
 
 @handles(np.array_equiv)
 def _array_equiv(a1, a2):
+    a1, a2 = as_array(a1), as_array(a2)
     try:
-        np.broadcast_shapes(np.shape(a1), np.shape(a2))
+        np.broadcast_shapes(a1.shape, a2.shape)
     except ValueError:
-        return as_array(np.False_)
-    return np.all(as_array(a1) == as_array(a2))
+        return _ops.known(False, a1, a2)
+    return np.all(a1 == a2)

@@ -242,7 +242,9 @@ def _matrix_power(a, n):
     if power < 0:
         matrix, power = inv(matrix), -power
     if power == 0:
-        return _ops.broadcast_to(as_array(np.eye(matrix.shape[-1], dtype=matrix.dtype)), matrix.shape)
+        return _ops.known(
+            _ops.broadcast_to(as_array(np.eye(matrix.shape[-1], dtype=matrix.dtype)), matrix.shape), matrix
+        )
     found = None
     while power:
         if power & 1:

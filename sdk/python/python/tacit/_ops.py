@@ -127,6 +127,11 @@ def finely(function: Callable[[Array, Array], Array], secret: Array, public: Any
     return binary("multiply", function(secret, as_array(scaled)), as_array(STEP))
 
 
+def known(value: Any, *of: Array) -> Array:
+    """A public value in the session of others, so that it can be revealed."""
+    return _made(as_array(value)._lazy, *of)
+
+
 def unstated(value: Array) -> Array:
     """The same inexact float64 values without a stated bound of their error.
 

@@ -136,5 +136,5 @@ def _vander(x, N=None, increasing=False):
     count = value.size if N is None else int(N)
     powers = [value**power for power in range(count)]
     if not powers:
-        return _ops.full([value.size, 0], np.zeros((), value.dtype))
+        return _ops.known(_ops.full([value.size, 0], np.zeros((), value.dtype)), value)
     return np.stack(powers if increasing else powers[::-1], axis=1)

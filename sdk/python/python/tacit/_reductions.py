@@ -76,7 +76,7 @@ def _extreme(function: str, a: Any, axis: Any, out: Any, keepdims: Any, initial:
         if not given:
             raise ValueError(f"zero-size array to reduction operation {function}imum which has no identity")
         shape = np.sum(np.empty(value.shape), axis=axis, keepdims=keeps(keepdims)).shape
-        return _ops.full(shape, np.asarray(initial, value.dtype))
+        return _ops.known(_ops.full(shape, np.asarray(initial, value.dtype)), value)
     else:
         result = _reduced(function, value, axis, keepdims, None)
     return _with_initial(result, initial, join)
@@ -95,7 +95,7 @@ def _min(a, axis=None, out=None, keepdims=False, initial=NONE, where=True):
 @handles(np.ptp)
 def _ptp(a, axis=None, out=None, keepdims=False):
     no_out(out)
-    value = number(as_array(a))
+    value = as_array(a)
     return _max(value, axis, None, keepdims) - _min(value, axis, None, keepdims)
 
 
@@ -145,9 +145,8 @@ def _prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=NONE, wher
     axes = _axes(axis, value.ndim)
     for one in axes:
         if value.shape[one] == 0:
-            value = _ops.full(
-                [1 if at in axes else size for at, size in enumerate(value.shape)], np.ones((), value.dtype)
-            )
+            shape = [1 if at in axes else size for at, size in enumerate(value.shape)]
+            value = _ops.known(_ops.full(shape, np.ones((), value.dtype)), value)
             break
         value = _ops.tree(np.multiply, value, one)
     if not keeps(keepdims):
@@ -213,7 +212,7 @@ def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     value = number(as_array(a))
     if weights is None:
         result = _mean(value, axis, keepdims=keepdims)
-        total = _ops.full(result.shape, value.size / max(result.size, 1))
+        total = _ops.known(_ops.full(result.shape, value.size / max(result.size, 1)), value)
         return (result, total) if returned else result
     weights = weights if isinstance(weights, Array) else np.asarray(weights)
     if weights.shape != value.shape:

@@ -44,7 +44,7 @@ def _resize(a, new_shape):
     sizes = [int(size) for size in (new_shape if np.ndim(new_shape) else [new_shape])]
     cells = int(np.prod(sizes, dtype=int))
     if value.size == 0:
-        return _ops.full(sizes, np.zeros((), value.dtype))
+        return _ops.known(_ops.full(sizes, np.zeros((), value.dtype)), value)
     times = -(-cells // value.size)
     repeated = _ops.broadcast_to(_ops.reshape(value, [1, value.size]), [times, value.size])
     return _ops.reshape(_ops.part(_ops.reshape(repeated, [times * value.size]), 0, 0, cells), sizes)

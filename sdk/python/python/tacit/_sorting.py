@@ -36,7 +36,9 @@ def _argsort(a, axis=-1, kind=None, order=None, *, stable=None):
     del kind, stable  # Always stable.
     if order is not None:
         raise not_there("the argument `order`", "secret arrays have no fields")
-    return _ops.along("argsort", *_along(number(as_array(a)), axis))
+    value = number(as_array(a))
+    # As in NumPy, a number is an array of one cell here.
+    return _ops.along("argsort", *_along(value if value.ndim else _ops.reshape(value, [1]), axis))
 
 
 @handles(np.partition)

@@ -151,7 +151,7 @@ def _power(x: Any, exponent: Any) -> Array:
 
 def _whole_power(x: Array, power: int) -> Array:
     if power == 0:
-        return _ops.full(x.shape, np.ones((), x.dtype))
+        return _ops.known(_ops.full(x.shape, np.ones((), x.dtype)), x)
     found = None
     while power:
         if power & 1:
