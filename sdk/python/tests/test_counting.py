@@ -91,6 +91,24 @@ def test_distinct_values(values, size, kind):
         assert tnp.unique(x, size=size).shape == (size,)
 
 
+@settings(max_examples=15)
+@given(a=CELLS, b=CELLS, size=st.sampled_from([2, 14]), kind=st.sampled_from([np.int64, np.float64]))
+def test_sets(a, b, size, kind):
+    b = b.astype(kind) / 2 if kind is np.float64 else b
+    with tacit.local_pair() as s:
+        x, y = s.array(a, 0, range=(-6, 6)), s.array(b, 1, range=(-6, 6))
+        for name in ["union1d", "intersect1d", "setdiff1d"]:
+            expected = getattr(np, name)(a, b).astype(np.result_type(a, b))
+            found = getattr(tnp, name)(x, y, size=size, return_size=True, fill_value=9)
+            if len(expected) > size:
+                with pytest.raises(OverflowError):
+                    s.reveal(*found)
+                continue
+            values, count = s.reveal(*found)
+            assert count == len(expected) and values.dtype == expected.dtype
+            np.testing.assert_array_equal(values, np.pad(expected, (0, size - count), constant_values=9))
+
+
 @settings(max_examples=20)
 @given(mask=hnp.arrays(bool, st.integers(0, 24)), size=st.sampled_from([0, 4, 16, 17, 30]))
 def test_rows_of_a_mask(mask, size):
@@ -171,7 +189,9 @@ def test_one_hot(s, agree):
         (lambda x: np.bincount(x * 1.0, minlength=3), TypeError, "int64"),
         (lambda x: np.bincount(x, [1.0], 3), ValueError, "same length"),
         (lambda x: np.unique(x), NotImplementedError, "tacit.numpy.unique"),
-        (lambda x: np.intersect1d(x, x), NotImplementedError, "tacit.numpy.filter"),
+        (lambda x: np.intersect1d(x, x), NotImplementedError, "tacit.numpy.intersect1d"),
+        (lambda x: tnp.intersect1d(x, x, size=-1), ValueError, "size"),
+        (lambda x: np.putmask(x, x > 0, 0), NotImplementedError, "assign"),
         (lambda x: np.extract(x > 0, x), NotImplementedError, "tacit.numpy.filter"),
         (lambda x: np.flatnonzero(x), NotImplementedError, "tacit.numpy.filter"),
         (lambda x: np.compress(x > 0, x), NotImplementedError, "tacit.numpy.filter"),

@@ -162,3 +162,12 @@ def _as_one(first: Array, second: Array) -> Array | None:
     whole = second.dtype == INT64 and first.dtype == INT64
     factor = 2**digits if whole else 2.0**digits
     return first * factor + (second - (int(least) if second.dtype == INT64 else least))
+
+
+def last_of_runs(keys: list[Array]) -> Array:
+    """Of rows in the order of their keys, whether each is the last one of its keys."""
+    differs = None
+    for key in keys:
+        one = key[1:] != key[:-1]
+        differs = one if differs is None else differs | one
+    return np.concatenate([differs, [True]]) if keys[0].size else cast(keys[0], BOOL)

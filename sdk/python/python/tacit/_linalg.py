@@ -48,7 +48,7 @@ def solve(a: Any, b: Any, *, assume_a: str = "gen", bound: float = BOUND) -> Any
     they are kept. Raises ``OverflowError`` when something of the result is revealed where a matrix is singular or close to it
     (a pivot below ``2**-14`` of the largest entry, of each row with ``"gen"``), is not positive definite although that was
     said, grows more than eightfold in the elimination, or where a cell of ``x`` is beyond the bound; and at once for declared
-    ranges beyond ``2**31``. Time grows with ``n``: some 100 rounds an unknown.
+    ranges beyond ``2**31``. ``explain()`` states no error of it. Time grows with ``n``: some 100 rounds an unknown.
     """
     bound, kind = _bound(bound), _kind(assume_a)
     if not isinstance(a, Array):

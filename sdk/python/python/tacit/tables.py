@@ -21,7 +21,7 @@ import numpy as np
 from . import _compaction, _ops
 from ._arguments import number
 from ._array import Array
-from ._counting import last_of_runs, one_hot
+from ._counting import one_hot
 from ._ops import BOOL, FLOAT64, INT64, as_array, cast, where
 
 __all__ = ["Groups", "concat", "filter", "group_by", "one_hot", "pivot", "sort_by"]
@@ -238,7 +238,7 @@ def _of_sorted(
     moved = _compaction.sorted_rows([*keys.values(), *needed], [number(key) for key in keys.values()])
     ordered, cells = moved[: len(keys)], dict(zip(used, moved[len(keys) :], strict=True))
     rows = ordered[0].shape[0]
-    last = last_of_runs(ordered)
+    last = _compaction.last_of_runs(ordered)
     # What holds of a whole group stands in its last row, and those rows are brought together.
     at_last: dict[tuple[str, str], Array] = {("", "count"): as_array(np.arange(1, rows + 1))}
     for column, function in wanted.values():
