@@ -182,6 +182,22 @@ def test_orders_of_rows(s, rng):
             np.testing.assert_array_equal(column, plain[name][order], err_msg=f"{name} by {by}")
 
 
+def test_cells_of_wide_ranges(s):
+    a, b = np.arange(5) + 0.5, np.arange(5) - 2.25
+    wide, key = s.array(a, 0) * s.array(b, 1), np.array([0, 1, 0, 1, 2])
+    table = {"key": s.array(key, 0, range=(0, 2)), "x": wide}
+    groups = tables.group_by(table, "key", {"mean": ("x", "mean"), "sum": ("x", "sum"), "max": ("x", "max")}, size=3)
+    for name, function in [("mean", np.mean), ("sum", np.sum), ("max", np.max)]:
+        expected = [function((a * b)[key == one]) for one in range(3)]
+        np.testing.assert_allclose(groups[name].reveal(), expected, atol=6 * ULP)
+    found, _ = tables.filter(table, table["key"] > 0, size=4)
+    np.testing.assert_allclose(found["x"].reveal(), [*(a * b)[key > 0], 0], atol=2 * ULP)
+    # Rounding takes no mean beyond the cells of a group, though nothing is known of their error.
+    unknown = np.where(wide / 3 > -100, 5.0, 3.0)
+    same = tables.group_by({"key": table["key"], "x": unknown}, "key", {"mean": ("x", "mean")}, size=3)
+    np.testing.assert_allclose(same["mean"].reveal(), 5, atol=2 * ULP)
+
+
 def test_rows_picked_and_put_together(s, rng):
     plain = plain_of(rng, 12)
     secret = secret_of(s, plain)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -71,15 +70,10 @@ def _by_place(mask: Array, values: Sequence[Array], size: int) -> list[Array]:
         cells = cast(value, INT64) if value.dtype == BOOL else value
         flat = _ops.reshape(cells, [cells.shape[0], 1, cells.size // cells.shape[0]])
         picked = np.sum(where(hot[:, :, None], flat, as_array(np.zeros((), cells.dtype))), axis=0)
-        picked = _ops.reshape(within(picked, cells), [size, *value.shape[1:]])
+        # Of one row at most, and of all others 0.
+        picked = _ops.reshape(_ops.within(picked, cells), [size, *value.shape[1:]])
         found.append(cast(picked, value.dtype) if value.dtype == BOOL else picked)
     return found
-
-
-def within(picked: Array, cells: Array) -> Array:
-    """A sum of which one term at most is not 0, in the range of its terms."""
-    lo, hi = (Decimal(bound) for bound in cells._lazy.range or ("0", "0"))
-    return picked.assume(min(lo, Decimal(0)), max(hi, Decimal(0)))
 
 
 def defined(values: Sequence[Array], what: str) -> None:

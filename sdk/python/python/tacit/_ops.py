@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -125,6 +127,16 @@ def finely(function: Callable[[Array, Array], Array], secret: Array, public: Any
         return None
     scaled = np.round(values / STEP / STEP) * STEP
     return binary("multiply", function(secret, as_array(scaled)), as_array(STEP))
+
+
+def within(value: Array, cells: Array, steps: int = 0) -> Array:
+    """The value, promised to be in the range of ``cells`` and 0, or so many steps beyond; wide ranges are rounded outward."""
+    lo, hi = (Decimal(bound) for bound in cells._lazy.range or ("0", "0"))
+    if max(abs(lo), abs(hi)) >= 2**28:
+        # A bound has no more than 27 decimal digits.
+        return value.assume(min(math.floor(lo), 0) - 1, max(math.ceil(hi), 0) + 1)
+    slack = Decimal(steps) * Decimal(STEP)
+    return value.assume(min(lo, Decimal(0)) - slack, max(hi, Decimal(0)) + slack)
 
 
 def known(value: Any, *of: Array) -> Array:

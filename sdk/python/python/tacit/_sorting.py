@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from . import _ops
 from ._arguments import axis_of, handles, keeps, no_out, number
 from ._array import Array
-from ._compaction import sorted_rows, within
+from ._compaction import sorted_rows
 from ._ops import as_array, cast, not_there, operand
 
 
@@ -85,7 +85,7 @@ def _take_along_axis(arr, indices, axis=-1):
     hot = np.equal(places[..., None], np.arange(size))
     cells = cast(value, _ops.INT64) if value.dtype == _ops.BOOL else value
     found = np.sum(_ops.where(as_array(hot), cells, as_array(np.zeros((), cells.dtype))), axis=-1)
-    found = within(found, cells)
+    found = _ops.within(found, cells)
     return np.moveaxis(cast(found, value.dtype) if value.dtype == _ops.BOOL else found, -1, along)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -270,10 +269,8 @@ def _difference(function: str, ends: Mapping[tuple[str, str], Array], column: st
     total = each(ends[column, "sum"])
     if function == "sum":
         return total
-    lo, hi = (Decimal(bound) for bound in number(of)._lazy.range or ("0", "0"))
     # A quotient may be off by a step.
-    step = Decimal(_ops.STEP)
-    return (cast(total, FLOAT64) / each(ends["", "count"])).assume(lo - step, hi + step)
+    return _ops.within(cast(total, FLOAT64) / each(ends["", "count"]), number(of), 1)
 
 
 def _only(value: Array, valid: Array) -> Array:
