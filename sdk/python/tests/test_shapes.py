@@ -167,6 +167,36 @@ def test_further_arrangements(s, agree, rng):
             what()
 
 
+@pytest.mark.skipif(not hasattr(np, "matvec"), reason="of NumPy 2.2")
+def test_names_of_newer_numpy(s, agree, rng):
+    a, v = rng.integers(-9, 9, (2, 3, 4)), rng.integers(-9, 9, (2, 4))
+    x, w = s.array(a, 0, range=(-9, 9)), s.array(v, 1, range=(-9, 9))
+    for function in [np.vecdot, np.linalg.vecdot]:
+        agree((function(x, w[:, None]), function(a, v[:, None])))
+    agree(
+        (np.matvec(x, w), np.matvec(a, v)),
+        (np.vecmat(w, np.swapaxes(x, 1, 2)), np.vecmat(v, np.swapaxes(a, 1, 2))),
+        (np.cumulative_sum(x, axis=1), np.cumulative_sum(a, axis=1)),
+        (np.cumulative_prod(w[0]), np.cumulative_prod(v[0])),
+        (np.unstack(x, axis=1)[2], np.unstack(a, axis=1)[2]),
+        (np.matrix_transpose(x), np.matrix_transpose(a)),
+        (np.linalg.vector_norm(x, axis=1, ord=1), np.linalg.vector_norm(a, axis=1, ord=1)),
+        (np.linalg.vector_norm(x, keepdims=True), np.linalg.vector_norm(a, keepdims=True), 8 * ULP),
+        (np.linalg.matrix_norm(x, ord=1), np.linalg.matrix_norm(a, ord=1)),
+        (np.linalg.diagonal(x, offset=1), np.linalg.diagonal(a, offset=1)),
+        (np.linalg.trace(x), np.linalg.trace(a)),
+        (np.linalg.cross(w[:, :3], x[:, 0, :3]), np.linalg.cross(v[:, :3], a[:, 0, :3])),
+        (np.linalg.outer(w[0], w[1]), np.linalg.outer(v[0], v[1])),
+        (np.linalg.matmul(w, x[0].T), np.linalg.matmul(v, a[0].T)),
+        (np.linalg.tensordot(w, x, axes=(1, 2)), np.linalg.tensordot(v, a, axes=(1, 2))),
+        (np.astype(w, np.float64), np.astype(v, np.float64)),
+    )
+    with pytest.raises(ValueError, match="axis"):
+        np.cumulative_sum(x)
+    with pytest.raises(NotImplementedError, match="include_initial"):
+        np.cumulative_sum(w[0], include_initial=True)
+
+
 def test_what_is_known_beforehand_is_revealed_too(s):
     a = np.arange(3)
     x = s.array(a, 0)

@@ -207,6 +207,16 @@ handles(np.vsplit)(_split_along("vsplit", 0, 2))
 handles(np.dsplit)(_split_along("dsplit", 2, 3))
 
 
+if hasattr(np, "unstack"):
+
+    @handles(np.unstack)
+    def _unstack(x, /, *, axis=0):
+        value = as_array(x)
+        if not value.ndim:
+            raise ValueError("Input array must be at least 1-d.")
+        return tuple(np.moveaxis(value, axis, 0))
+
+
 @handles(np.block)
 def _block(arrays):
     def depth(nested):

@@ -207,6 +207,26 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     return _matrix_norm(value, ord, axes, keepdims)
 
 
+if hasattr(np.linalg, "vector_norm"):
+
+    @handles(np.linalg.vector_norm)
+    def _of_vectors(x, /, *, axis=None, keepdims=False, ord=2):
+        value = cast(number(as_array(x)), FLOAT64)
+        if axis is None:
+            found = _vector_norm(_ops.reshape(value, [value.size]), ord, 0, False)
+            return _ops.reshape(found, [1] * value.ndim) if keepdims else found
+        if isinstance(axis, tuple):
+            raise not_there("norms of vectors along several axes", "reshape them to one")
+        return _vector_norm(value, ord, axes_of(axis, value.ndim)[0], keepdims)
+
+    @handles(np.linalg.matrix_norm)
+    def _of_matrices(x, /, *, keepdims=False, ord="fro"):
+        value = cast(number(as_array(x)), FLOAT64)
+        if value.ndim < 2:
+            raise ValueError("Improper number of dimensions to norm.")
+        return _matrix_norm(value, ord, [value.ndim - 2, value.ndim - 1], keepdims)
+
+
 def _vector_norm(value: Array, order: Any, axis: int, keepdims: bool) -> Array:
     if order in (np.inf, -np.inf):
         return (np.max if order > 0 else np.min)(np.absolute(value), axis=axis, keepdims=keepdims)

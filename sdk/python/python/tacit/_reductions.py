@@ -181,6 +181,25 @@ def _cumsum(a, axis=None, dtype=None, out=None):
     return _cumulative(np.add, a, axis, dtype, out)
 
 
+def _cumulative_along(function: Callable[..., Array]) -> Callable[..., Array]:
+    """What NumPy 2.1 has of running sums and products."""
+
+    def run(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
+        value = as_array(x)
+        if axis is None and value.ndim != 1:
+            raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+        if include_initial:
+            raise not_there("running sums and products with `include_initial`", "concatenate 0 or 1 before")
+        return _cumulative(function, value, 0 if axis is None else axis, dtype, out)
+
+    return run
+
+
+if hasattr(np, "cumulative_sum"):
+    handles(np.cumulative_sum)(_cumulative_along(np.add))
+    handles(np.cumulative_prod)(_cumulative_along(np.multiply))
+
+
 @handles(np.cumprod)
 def _cumprod(a, axis=None, dtype=None, out=None):
     return _cumulative(np.multiply, a, axis, dtype, out)

@@ -300,6 +300,12 @@ UFUNCS: dict[np.ufunc, Engine | Composed] = {
     np.isinf: Composed(lambda x: x != x),
 }
 
+if hasattr(np, "vecdot"):
+    UFUNCS[np.vecdot] = Composed(lambda a, b: np.sum(np.multiply(a, b), axis=-1))
+if hasattr(np, "matvec"):
+    UFUNCS[np.matvec] = Composed(lambda a, b: np.matmul(a, np.expand_dims(b, -1))[..., 0])
+    UFUNCS[np.vecmat] = Composed(lambda a, b: np.matmul(np.expand_dims(a, -2), b)[..., 0, :])
+
 
 def _by_reduction(name: str) -> Callable[..., Any]:
     """``ufunc.reduce`` as the function that NumPy has for it; its default axis is 0."""
