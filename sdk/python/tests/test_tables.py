@@ -109,6 +109,8 @@ def test_groups_of_categories_and_of_public_keys(seed, rows):
         )
         check_groups(s, groups, plain, [{"flag": f, "half": h} for f in [False, True] for h in [0.5, 1]])
         mixed = {**secret, "key": plain["key"], "half": plain["half"]}
+        groups = tables.group_by(mixed, "key", AGGREGATES, categories=[2, 1], others="drop")
+        check_groups(s, groups, plain, [{"key": 2}, {"key": 1}])
         groups = tables.group_by(mixed, ["key", "half"], AGGREGATES)
         found = np.unique(np.stack([plain["key"], plain["half"]], 1), axis=0)
         np.testing.assert_array_equal(np.stack([groups["key"], groups["half"]], 1), found)
@@ -204,7 +206,7 @@ def test_rows_picked_and_put_together(s, rng):
     found, count = tables.filter(secret, secret["age"] > 0, size=12)
     picked = plain["age"] > 0
     assert count.reveal() == picked.sum()
-    both = tables.concat([secret, {name: plain[name] for name in reversed(plain)} | {"key": secret["key"]}])
+    both = tables.concat([secret, {name: plain[name] for name in reversed(plain)}])
     for name in plain:
         np.testing.assert_array_equal(found[name].reveal()[: picked.sum()], plain[name][picked])
         np.testing.assert_array_equal(both[name].reveal(), np.concatenate([plain[name]] * 2))
@@ -224,6 +226,7 @@ def test_rows_picked_and_put_together(s, rng):
         (lambda t: tables.group_by(t, [], AGGREGATES, size=2), ValueError, "at least one column"),
         (lambda t: tables.group_by(t, "key", {"x": ("pay", "median")}, size=2), ValueError, "sum, count"),
         (lambda t: tables.group_by(t, "key", {"x": "pay"}, size=2), ValueError, "'x'"),
+        (lambda t: tables.group_by(t, "key", {"key": ("pay", "sum")}, size=2), ValueError, "both a key and"),
         (lambda t: tables.group_by(t, "key", {"x": ("wage", "sum")}, size=2), KeyError, "wage"),
         (lambda t: tables.group_by({**t, "pay": t["pay"][:2]}, "key", AGGREGATES, size=2), ValueError, "one length"),
         (

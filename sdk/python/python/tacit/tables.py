@@ -49,14 +49,14 @@ class Groups:
         return len(next(iter(self.keys.values())))
 
 
-def _checked(table: Table) -> dict[str, Array]:
-    """The columns of a table, of which one at least is secret."""
+def _checked(table: Table, public: bool = False) -> dict[str, Array]:
+    """The columns of a table, of which one at least is secret, unless it may be ``public``."""
     columns = {name: as_array(column) for name, column in table.items()}
     shapes = {column.shape for column in columns.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:
         shown = ", ".join(f"{name!r} of {column.shape}" for name, column in columns.items())
         raise ValueError(f"a table has columns of one axis and one length, not {shown or 'none'}")
-    if not any(isinstance(column, Array) for column in table.values()):
+    if not public and not any(isinstance(column, Array) for column in table.values()):
         raise ValueError("no column of the table is secret; use NumPy")
     return columns
 
@@ -96,8 +96,8 @@ def filter(table: Table, mask: Any, *, size: int, fill_value: Any = 0) -> tuple[
 
 
 def concat(tables: Sequence[Table]) -> dict[str, Array]:
-    """The rows of tables with the same columns, one table after the other."""
-    checked = [_checked(table) for table in tables]
+    """The rows of tables with the same columns, one table after the other. Some of the tables may be public."""
+    checked = [_checked(table, public=len(tables) > 1) for table in tables]
     if not checked:
         raise ValueError("need at least one table to concatenate")
     for table in checked[1:]:
@@ -121,7 +121,8 @@ def group_by(
     ``"count"``, ``"mean"``, ``"min"`` or ``"max"``, exact but for means of one step of 2**-18 (and what undefined cells leave
     out: they take no part). Where there are no rows, sums and counts are 0 and the others undefined.
 
-    *Public keys* give a group for each of their values, for nothing but the aggregates.
+    *Public keys* give a group for each of their values, for nothing but the aggregates. (With one of the following they are
+    treated as secret ones.)
 
     *Secret keys with* ``categories``, public values of the key (of several keys: a list of values for each, and groups for all
     combinations): each row is compared with each. A row of no category raises ``OverflowError`` when a result is revealed;
@@ -134,9 +135,13 @@ def group_by(
     columns = _checked(table)
     names = _names(by, columns)
     wanted = _wanted(aggregates, columns)
-    if not any(isinstance(table[name], Array) for name in names):
+    for name in names:
+        if name in wanted:
+            raise ValueError(f"{name!r} names both a key and an aggregate")
+    given = categories is not None or size is not None
+    if not given and not any(isinstance(table[name], Array) for name in names):
         return _of_public({name: np.asarray(table[name]) for name in names}, columns, wanted)
-    if (categories is None) == (size is None):
+    if not given or (categories is not None and size is not None):
         raise ValueError(
             "secret keys take `categories`, the values to group by, or `size`, a bound on the number of groups"
         )
