@@ -48,7 +48,7 @@ def solve(a: Any, b: Any, *, assume_a: str = "gen", bound: float = BOUND) -> Any
     they are kept. Raises ``OverflowError`` when something of the result is revealed where a matrix is singular or close to it
     (a pivot below ``2**-14`` of the largest entry, of each row with ``"gen"``), is not positive definite although that was
     said, grows more than eightfold in the elimination, or where a cell of ``x`` is beyond the bound; and at once for declared
-    ranges beyond ``2**31``. ``explain()`` states no error of it. Time grows with ``n``: some 100 rounds an unknown.
+    ranges beyond some ``2**60``. ``explain()`` states no error of it. Time grows with ``n``: some 100 rounds an unknown.
     """
     bound, kind = _bound(bound), _kind(assume_a)
     if not isinstance(a, Array):
@@ -144,7 +144,7 @@ def _cholesky(a, /, *, upper=False):
         column = _solving.shifted(column, _solving.DIGITS).assume(-math.sqrt(most) - 1, math.sqrt(most) + 1)
         zeros = _ops.full([*pivot.shape[:-1], at], np.zeros(()))
         rows.append(np.concatenate([zeros, column], axis=-1) if at else column)
-    result = np.stack(rows, axis=-2) * scale.to(-0.5)
+    result = np.stack(rows, axis=-2) * scale.root_back()
     return result if upper else np.swapaxes(result, -1, -2)
 
 

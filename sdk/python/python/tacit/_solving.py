@@ -20,7 +20,6 @@ import numpy as np
 
 from . import _ops
 from ._array import Array
-from ._errors import SecretRangeError
 from ._ops import FLOAT64, as_array, cast, where
 
 #: Scaled entries are below 2 to this.
@@ -31,6 +30,8 @@ EXTRA = 10
 LEAST, GROWTH = 1.0, 8.0
 #: Rows whose largest entry is below 2 to this are scaled as if it were that.
 FINEST = -10
+#: Cells above 2 to this are brought to the scale in several steps.
+LARGEST = 28
 #: Reciprocals of pivots are taken times 2 to this.
 RECIPROCAL = 2 * DIGITS + 3
 #: How many unknowns a system has at most: what a program has room for.
@@ -86,24 +87,38 @@ class Scale:
     """For magnitudes, the secret power of two that brings each to the scale, a power of ``2**step``."""
 
     def __init__(self, value: Array, step: int = 1) -> None:
-        most = math.ceil(math.log2(max(largest(value), 2.0**FINEST)))
-        if most > DIGITS + _ops.FRACTION_BITS - step:
-            raise SecretRangeError(
-                "PROGRAM_RANGE",
-                f"entries of up to 2**{most} are too large to bring to one scale; declare a narrower range, or use assume",
-            )
+        #: Whether a cell was divided by ``2**FRACTION_BITS`` first: a smaller power than one over that has no digits.
+        self._large: list[Array] = []
+        while (most := math.ceil(math.log2(max(largest(value), 2.0**FINEST)))) > LARGEST + 1:
+            large = value > 2.0**LARGEST
+            left = 2.0 ** max(LARGEST, most - _ops.FRACTION_BITS) + 1
+            value = where(large, shifted(value, _ops.FRACTION_BITS), value).assume(0, left)
+            self._large.append(large)
         places = np.arange(FINEST, most, step)
         self._above = cast(_ops.reshape(value, [*value.shape, 1]) > 2.0**places, _ops.INT64)
         self._powers = DIGITS - FINEST - step * np.arange(len(places) + 1)
 
-    def to(self, exponent: float) -> Array:
-        """The powers of two to an exponent."""
+    def _power(self, exponent: float) -> Array:
         table = 2.0 ** (self._powers * exponent)
         return table[0] + np.sum(self._above * np.diff(table), axis=-1)
 
+    def times(self, value: Array) -> Array:
+        """The value times the powers."""
+        for large in self._large:
+            value = where(large, shifted(value, _ops.FRACTION_BITS), value)
+        return value * self._power(1)
+
+    def root_back(self) -> Array:
+        """One over the roots of the powers."""
+        root = self._power(-0.5)
+        for large in self._large:
+            root = where(large, root * 2 ** (_ops.FRACTION_BITS // 2), root)
+        return root
+
     def log2(self) -> Array:
         """The binary logarithms of the powers."""
-        return int(self._powers[0]) + np.sum(self._above * np.diff(self._powers), axis=-1)
+        first = sum((cast(large, _ops.INT64) for large in self._large), start=0) * -_ops.FRACTION_BITS
+        return int(self._powers[0]) + np.sum(self._above * np.diff(self._powers), axis=-1) + first
 
 
 def shifted(value: Array, digits: int) -> Array:
@@ -194,7 +209,7 @@ def on_scale(matrix: Array, kind: Kind) -> tuple[Array, Scale]:
     else:
         scale = Scale(np.max(np.diagonal(matrix, axis1=-2, axis2=-1), axis=-1)[..., None, None], 2)
     most = 2.0**DIGITS
-    return (matrix * scale.to(1)).assume(-most, most), scale
+    return scale.times(matrix).assume(-most, most), scale
 
 
 def solved(matrix: Array, right: Array, kind: Kind, bound: float) -> Array:
@@ -202,7 +217,7 @@ def solved(matrix: Array, right: Array, kind: Kind, bound: float) -> Array:
     scaled, scale = on_scale(matrix, kind)
     # What is known of the right-hand sides follows from what is promised of the unknowns.
     limit = matrix.shape[-1] * 2.0**DIGITS * bound
-    right = (right * scale.to(1)).assume(-limit, limit)
+    right = scale.times(right).assume(-limit, limit)
     return substitute(eliminate(scaled, right, kind, kind.growth * limit), bound)
 
 
