@@ -109,6 +109,13 @@ def test_a_quotient_by_zero_is_undefined_and_spreads(s):
     for spread in [q.sum(), q.mean(), q.max(), q.min(), np.sum(q, axis=0), np.var(q), np.cumsum(q)[-1]]:
         assert np.isnan(spread.reveal())
     assert np.ma.is_masked(np.argmax(q).reveal())
+    assert np.isnan((q @ x).reveal()) and np.isnan((x @ q).reveal()) and np.isnan(np.einsum("i,i", q, x).reveal())
+    a, b = q[:2].reshape(2, 1) * np.ones((2, 3)), x[:, None] * np.ones((3, 2))
+    for product, undefined in [(a @ b, [[0, 0], [1, 1]]), (b @ a, [[1] * 3] * 3), (a @ x, [0, 1])]:
+        np.testing.assert_array_equal(np.isnan(product.reveal()), undefined)
+    stacked = np.stack([a, a[::-1]]) @ b
+    np.testing.assert_array_equal(np.isnan(stacked.reveal()), [[[0, 0], [1, 1]], [[1, 1], [0, 0]]])
+    assert np.isnan((np.stack([b, b]) @ q[:2]).reveal()).all()
     np.testing.assert_allclose(np.where(y != 0, q, 0).reveal(), [0.5, 0, 3])
     assert abs(np.sum(q, where=np.array([True, False, True])).reveal() - 3.5) <= 3 * ULP
 

@@ -138,6 +138,15 @@ def test_nothing_has_numpys_answer(s, agree):
         np.max(x, axis=1, where=none > 0)
 
 
+def test_a_number_has_its_first_and_last_axis(s, agree):
+    a = np.int64(-3)
+    x = s.array(a, 0)
+    for function in [np.sum, np.max, np.any, np.argmax, np.prod]:
+        agree(*((function(x, axis=axis), np.asarray(function(a, axis=axis))) for axis in [0, -1]))
+        with pytest.raises(np.exceptions.AxisError):
+            function(x, axis=1)
+
+
 def test_axes_out_of_bounds_are_numpys_error(s):
     x = s.array(np.zeros((2, 3)), 0)
     for axis in [2, -3, (0, 0), 7]:

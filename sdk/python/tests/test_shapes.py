@@ -106,6 +106,116 @@ def test_arrangements(s, agree, rng):
             wrong()
 
 
+def test_further_arrangements(s, agree, rng):
+    a, v = rng.integers(-99, 99, (2, 3, 4)), rng.integers(-99, 99, 4)
+    x, w = s.array(a, 0), s.array(v, 1)
+    several = [
+        lambda z: np.hsplit(z, 3), lambda z: np.vsplit(z, [1]), lambda z: np.dsplit(z, 2), lambda z: np.broadcast_arrays(z, z[:, :1]),
+        lambda z: np.meshgrid(z[0, 0], z[0, 1, :2]), lambda z: np.meshgrid(z[0, 0], [1, 2], sparse=True),
+        lambda z: np.meshgrid(z[0, 0], z[1, 0, :2], z[0, 1, :3], indexing="ij"),
+    ]  # fmt: skip
+    for function in several:
+        agree(*zip(function(x), function(a), strict=True))
+    one = [
+        lambda z: np.block([[z[0], z[1]], [z[1, :1], z[0, :1]]]), lambda z: np.block([z[0, 0], 5]), lambda z: np.block(z[0]),
+        lambda z: np.block([[z[0, 0]], [z[0, 1]]]), lambda z: np.rot90(z), lambda z: np.rot90(z, 2, (1, 2)), lambda z: np.rot90(z, -1, (2, 0)),
+        lambda z: np.atleast_3d(z[0]), lambda z: np.atleast_3d(z[0, 0]), lambda z: np.rollaxis(z, 2), lambda z: np.rollaxis(z, 0, 3),
+        lambda z: np.rollaxis(z, -2, 1), lambda z: np.delete(z, 1, 1), lambda z: np.delete(z, [0, -1], -1), lambda z: np.delete(z, 5),
+        lambda z: np.insert(z, 1, 7, axis=1), lambda z: np.insert(z[0], 3, z[0, :, 0], axis=1), lambda z: np.insert(z, -2, 7),
+        lambda z: np.insert(z[0], 1, z[1, 0], axis=0), lambda z: np.compress([True, False, True], z, 1), lambda z: np.compress([0, 1], z),
+        lambda z: np.choose(z[0] % 2, [z[0], -z[1]]), lambda z: np.array_equiv(z, z[:1]), lambda z: np.array_equiv(z, z[:, :2]),
+        lambda z: np.piecewise(z, [z < 0, z > 50], [lambda y: -y, 50]), lambda z: np.piecewise(z[0, 0], z[0, 0] > 5, [1, lambda y: y - 5]),
+        lambda z: np.signbit(z), lambda z: np.copysign(z, -z), lambda z: np.conjugate(z), lambda z: np.divmod(z, 7)[1], lambda z: np.fix(z / 4),
+    ]  # fmt: skip
+    agree(*((f(x), f(a)) for f in one))
+    f = rng.integers(-64, 64, 8) / 32
+    y = s.array(f, 1, range=(-2, 2))
+    real = [
+        np.hypot, np.logaddexp,
+    ]  # fmt: skip
+    agree(*((g(y, y[::-1]), g(f, f[::-1]), 9 * ULP) for g in real))
+    real = [
+        np.degrees,
+        np.rad2deg,
+        np.radians,
+        np.deg2rad,
+        np.sinh,
+        np.cosh,
+        lambda z: np.tan(z / 2),
+        lambda z: np.round(z, 1),
+    ]
+    agree(*((g(y), g(f), 9 * ULP) for g in real))
+    agree((np.choose(s.array(v % 3, 0), [w, 1, 2]), np.choose(v % 3, [v, 1, 2])))
+    with pytest.raises(OverflowError):
+        np.choose(s.array(v * 0 + 3, 0), [w, 1, 2]).reveal()
+    for what, kind, says in [
+        (lambda: np.hsplit(x[0, 0, 0], 1), ValueError, "hsplit"),
+        (lambda: np.vsplit(w, 2), ValueError, "vsplit"),
+        (lambda: np.dsplit(x[0], 2), ValueError, "dsplit"),
+        (lambda: np.insert(w, [1, 2], 5), NotImplementedError, "several places"),
+        (lambda: np.insert(w, 9, 5), IndexError, "out of bounds"),
+        (lambda: np.block([]), ValueError, "empty"),
+        (lambda: np.rot90(x, 1, (1, 1)), ValueError, "different"),
+        (lambda: np.rollaxis(x, 0, 5), np.exceptions.AxisError, "5"),
+        (lambda: np.meshgrid(w, indexing="ji"), ValueError, "indexing"),
+        (lambda: np.choose(w, [w, w], mode="clip"), NotImplementedError, "mode"),
+        (lambda: np.piecewise(w, [w > 1], [1, 2, 3]), ValueError, "functions are expected"),
+        (lambda: np.piecewise(w, [w > 1], [0.5]), NotImplementedError, "piecewise"),
+        (lambda: np.round(y, -1), NotImplementedError, "tens"),
+    ]:
+        with pytest.raises(kind, match=says):
+            what()
+
+
+@pytest.mark.skipif(not hasattr(np, "matvec"), reason="of NumPy 2.2")
+def test_names_of_newer_numpy(s, agree, rng):
+    a, v = rng.integers(-9, 9, (2, 3, 4)), rng.integers(-9, 9, (2, 4))
+    x, w = s.array(a, 0, range=(-9, 9)), s.array(v, 1, range=(-9, 9))
+    for function in [np.vecdot, np.linalg.vecdot]:
+        agree((function(x, w[:, None]), function(a, v[:, None])))
+    agree(
+        (np.matvec(x, w), np.matvec(a, v)),
+        (np.vecmat(w, np.swapaxes(x, 1, 2)), np.vecmat(v, np.swapaxes(a, 1, 2))),
+        (np.cumulative_sum(x, axis=1), np.cumulative_sum(a, axis=1)),
+        (np.cumulative_prod(w[0]), np.cumulative_prod(v[0])),
+        (np.unstack(x, axis=1)[2], np.unstack(a, axis=1)[2]),
+        (np.matrix_transpose(x), np.matrix_transpose(a)),
+        (np.linalg.vector_norm(x, axis=1, ord=1), np.linalg.vector_norm(a, axis=1, ord=1)),
+        (np.linalg.vector_norm(x, keepdims=True), np.linalg.vector_norm(a, keepdims=True), 8 * ULP),
+        (np.linalg.matrix_norm(x, ord=1), np.linalg.matrix_norm(a, ord=1)),
+        (np.linalg.diagonal(x, offset=1), np.linalg.diagonal(a, offset=1)),
+        (np.linalg.trace(x), np.linalg.trace(a)),
+        (np.linalg.cross(w[:, :3], x[:, 0, :3]), np.linalg.cross(v[:, :3], a[:, 0, :3])),
+        (np.linalg.outer(w[0], w[1]), np.linalg.outer(v[0], v[1])),
+        (np.linalg.matmul(w, x[0].T), np.linalg.matmul(v, a[0].T)),
+        (np.linalg.tensordot(w, x, axes=(1, 2)), np.linalg.tensordot(v, a, axes=(1, 2))),
+        (np.astype(w, np.float64), np.astype(v, np.float64)),
+    )
+    with pytest.raises(ValueError, match="axis"):
+        np.cumulative_sum(x)
+    with pytest.raises(NotImplementedError, match="include_initial"):
+        np.cumulative_sum(w[0], include_initial=True)
+
+
+def test_what_is_known_beforehand_is_revealed_too(s):
+    a = np.arange(3)
+    x = s.array(a, 0)
+    results = [
+        x**0,
+        np.vander(x, 0),
+        np.resize(x[:0], 2),
+        np.max(x[:0], initial=1),
+        np.prod(x[:0]),
+        np.average(x, returned=True)[1],
+    ]
+    expected = [a**0, np.vander(a, 0), np.resize(a[:0], 2), 1, 1, 3.0]
+    results += [np.array_equal(x, x[:2]), np.array_equiv(x, x[:2]), np.argsort(x[0]), np.isin(x, [])]
+    expected += [False, False, [0], np.isin(a, [])]
+    for found, value in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(found.reveal(), value)
+    np.testing.assert_array_equal(np.linalg.matrix_power(x[:, None] * a, 0).reveal(), np.eye(3))
+
+
 def test_reversing_many_cells(s, agree):
     a = np.arange(30_000)
     agree((s.array(a, 0)[::-1], a[::-1]), (s.array(a, 0)[21_000:5:-7], a[21_000:5:-7]))

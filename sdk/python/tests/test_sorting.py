@@ -20,7 +20,9 @@ def pair_of(request, s):
     return made
 
 
-@pytest.mark.parametrize("shape, axis", [((1,), 0), ((17,), -1), ((4, 9), 0), ((4, 9), 1), ((2, 3, 4), 1), ((3, 5), None)])
+@pytest.mark.parametrize(
+    "shape, axis", [((1,), 0), ((17,), -1), ((4, 9), 0), ((4, 9), 1), ((2, 3, 4), 1), ((3, 5), None)]
+)
 def test_sorted_cells_and_their_places(pair_of, shape, axis):
     plain, secret = pair_of(*shape)
     assert np.array_equal(np.sort(secret, axis=axis).reveal(), np.sort(plain, axis=axis))
@@ -35,7 +37,17 @@ def test_shares_of_both_are_sorted(s):
     assert np.array_equal(np.argsort(x - y).reveal(), np.argsort(a - b, kind="stable"))
 
 
-METHODS = ["linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf", "averaged_inverted_cdf", "hazen", "weibull"]
+METHODS = [
+    "linear",
+    "lower",
+    "higher",
+    "midpoint",
+    "nearest",
+    "inverted_cdf",
+    "averaged_inverted_cdf",
+    "hazen",
+    "weibull",
+]
 METHODS += ["closest_observation", "interpolated_inverted_cdf", "median_unbiased", "normal_unbiased"]
 
 

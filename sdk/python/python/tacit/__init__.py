@@ -9,12 +9,12 @@
         print(np.sum(x * y).reveal())
 
 Between two machines, each runs the same script with its own ``tacit.Pair(party=..., listen=..., peer=..., key=...)``.
-:func:`supported` lists NumPy's functions that work.
+:func:`supported` lists NumPy's functions that work, :func:`about` tells what holds of one.
 """
 
 from __future__ import annotations
 
-from . import numpy, random, securenumpy
+from . import numpy, random, securenumpy, tables
 from ._array import Array
 from ._errors import (
     PeerError,
@@ -24,12 +24,13 @@ from ._errors import (
     SecretValueError,
     TacitError,
 )
+from ._functions import about
 from ._native import Share, __version__, new_key
 from ._session import DEFAULT_RANGE, Pair, Session, local_pair
 
 
 def supported() -> list[str]:
-    """The names of NumPy's functions that work on secret arrays, as in ``np.`` + name."""
+    """The names of NumPy's functions that work on secret arrays, as in ``np.`` + name. :func:`about` tells more of one."""
     from . import _functions, _ufuncs
 
     return sorted({*_ufuncs.supported(), *_functions.supported()})
@@ -48,10 +49,12 @@ __all__ = [
     "Share",
     "TacitError",
     "__version__",
+    "about",
     "local_pair",
     "new_key",
     "numpy",
     "random",
     "securenumpy",
     "supported",
+    "tables",
 ]

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from typing import Any
 
-from . import _choices, _joining, _products, _reductions, _shapes, _sorting
+import numpy as np
+
+from . import (
+    _calculus,
+    _choices,
+    _counting,
+    _einsum,
+    _joining,
+    _linalg,
+    _products,
+    _reductions,
+    _shapes,
+    _sorting,
+    _tidying,
+    _ufuncs,
+)
 from ._arguments import FUNCTIONS
 from ._ops import not_there
 
 #: What to do instead of some that are not there.
 INSTEAD = {
-    "lexsort": "sort by the last key first, with np.argsort's stable order: x.quick_sort_by_column",
-    "partition": "use np.sort",
-    "argpartition": "use np.argsort",
     "nonzero": "which cells are not 0 is secret; use np.where with three arguments, or np.count_nonzero",
-    "unique": "how many there are is secret; compare with public values: (x == value).any()",
+    "unique": "how many there are is secret; use tacit.numpy.unique(x, size=...) with a public bound",
+    "union1d": "how many there are is secret; use tacit.numpy.union1d(a, b, size=...) with a public bound",
+    "intersect1d": "how many there are is secret; use tacit.numpy.intersect1d(a, b, size=...) with a public bound",
+    "setdiff1d": "how many there are is secret; use tacit.numpy.setdiff1d(a, b, size=...) with a public bound",
+    "pinv": "use tacit.numpy.lstsq, or np.linalg.inv(a.T @ a) @ a.T for independent columns",
+    "putmask": "assign: x[mask] = value",
+    "place": "assign: x[mask] = value",
+    "copyto": "assign: x[...] = value, or use np.where(mask, value, x)",
+    "extract": "how many there are is secret; use tacit.numpy.filter(mask, x, size=...) with a public bound",
+    "flatnonzero": "which cells are not 0 is secret; use tacit.numpy.filter(x != 0, np.arange(n), size=...)",
+    "argwhere": "which cells are not 0 is secret; use tacit.numpy.filter(x != 0, np.arange(n), size=...)",
+    "nanmedian": "how many cells are defined is secret; use np.nan_to_num before",
+    "nanquantile": "how many cells are defined is secret; use np.nan_to_num before",
+    "nanpercentile": "how many cells are defined is secret; use np.nan_to_num before",
     "array_repr": "use repr(x), which shows type and shape",
     "save": "store x.to_share() at each party",
 }
@@ -34,6 +60,28 @@ def dispatch(function: Any, args: Any, kwargs: Any) -> Any:
     return found(*args, **kwargs)
 
 
+#: What holds of functions that say nothing of their own.
+OF_ALL = (
+    "As NumPy's. Bools and int64 are exact, and so are float64 cells that are only moved, compared or added; other results are "
+    "within the `error` that explain() of the result states."
+)
+
+
+def about(function: Any) -> str:
+    """What holds of a NumPy function on secret arrays beyond NumPy's own words: what is public, domains, errors, costs.
+
+    ``function`` is NumPy's, or its name in :func:`supported`.
+    """
+    if isinstance(function, str):
+        function = operator.attrgetter(function)(np)
+    if function in FUNCTIONS:
+        return inspect.cleandoc(FUNCTIONS[function].__doc__ or OF_ALL)
+    if isinstance(function, np.ufunc) and function.__name__ in _ufuncs.supported():
+        return OF_ALL
+    name = getattr(function, "__name__", str(function))
+    raise not_there(f"np.{name}", INSTEAD.get(name, "tacit.supported() lists what is"))
+
+
 def supported() -> list[str]:
     """The names of the functions that work."""
     return sorted(
@@ -42,4 +90,16 @@ def supported() -> list[str]:
 
 
 #: The modules fill the table when they are imported.
-MODULES = (_choices, _joining, _products, _reductions, _shapes, _sorting)
+MODULES = (
+    _calculus,
+    _choices,
+    _counting,
+    _einsum,
+    _joining,
+    _linalg,
+    _products,
+    _reductions,
+    _shapes,
+    _sorting,
+    _tidying,
+)

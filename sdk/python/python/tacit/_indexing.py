@@ -146,10 +146,11 @@ def _secret_index(key: Array) -> SecretTypeError:
     if key.dtype == BOOL:
         return SecretTypeError(
             "SECRET_INDEX",
-            "how many cells a secret mask picks is secret; use np.where(mask, x, 0), or where=mask of sum, mean, any and all",
+            "how many cells a secret mask picks is secret; use np.where(mask, x, 0), where=mask of sum, mean, any and all, or tacit.numpy.filter(mask, x, size=...)",
         )
     return SecretTypeError(
-        "SECRET_INDEX", "a secret index would be seen; multiply with a one-hot mask: np.sum(x * (np.arange(n) == i))"
+        "SECRET_INDEX",
+        "a secret index would be seen; multiply with a one-hot mask, np.sum(x * (np.arange(n) == i)), or use np.take_along_axis",
     )
 
 

@@ -190,3 +190,84 @@ def _pad(array, pad_width, mode="constant", constant_values=0):
             parts.append(value if count is None else _ops.full(shape, np.asarray(constant_values, value.dtype)))
         value = _ops.concatenate([part for part in parts if part.shape[along]] or [value], along)
     return value
+
+
+def _split_along(name, axis, least):
+    def split(ary, indices_or_sections):
+        value = as_array(ary)
+        if value.ndim < least:
+            raise ValueError(f"{name} only works on arrays of {least} or more dimensions")
+        return _split(value, indices_or_sections, min(axis, value.ndim - 1))
+
+    return split
+
+
+handles(np.hsplit)(_split_along("hsplit", 1, 1))
+handles(np.vsplit)(_split_along("vsplit", 0, 2))
+handles(np.dsplit)(_split_along("dsplit", 2, 3))
+
+
+if hasattr(np, "unstack"):
+
+    @handles(np.unstack)
+    def _unstack(x, /, *, axis=0):
+        value = as_array(x)
+        if not value.ndim:
+            raise ValueError("Input array must be at least 1-d.")
+        return tuple(np.moveaxis(value, axis, 0))
+
+
+@handles(np.block)
+def _block(arrays):
+    def depth(nested):
+        return 1 + max(map(depth, nested)) if isinstance(nested, list) else 0
+
+    def joined(nested, axis, ndim):
+        if not isinstance(nested, list):
+            value = as_array(nested)
+            return _ops.reshape(value, [1] * (ndim - value.ndim) + list(value.shape))
+        if not nested:
+            raise ValueError("List at arrays cannot be empty")
+        return _concatenate([joined(one, axis + 1, ndim) for one in nested], axis)
+
+    def leaves(nested):
+        return [leaf for one in nested for leaf in leaves(one)] if isinstance(nested, list) else [nested]
+
+    deep = depth(arrays)
+    ndim = max(deep, *(np.ndim(leaf) for leaf in leaves(arrays)), 0)
+    return joined(arrays, ndim - deep, ndim)
+
+
+@handles(np.delete)
+def _delete(arr, obj, axis=None):
+    value = as_array(arr)
+    if axis is None:
+        value, axis = _ops.reshape(value, [value.size]), 0
+    along = axis_of(int(axis), value.ndim)
+    return _ops.take(value, along, np.delete(np.arange(value.shape[along]), obj))
+
+
+@handles(np.insert)
+def _insert(arr, obj, values, axis=None):
+    value = as_array(arr)
+    if axis is None:
+        value, axis = _ops.reshape(value, [value.size]), 0
+    if np.ndim(obj):
+        raise not_there("np.insert at several places", "insert one after the other")
+    along = axis_of(int(axis), value.ndim)
+    size = value.shape[along]
+    at = int(obj) + size if int(obj) < 0 else int(obj)
+    if not 0 <= at <= size:
+        raise IndexError(f"index {obj} is out of bounds for axis {axis} with size {size}")
+    new = cast(as_array(values), value.dtype)
+    # As in NumPy, one place takes a row as it is, or cells along the axis.
+    if new.ndim == value.ndim:
+        shape = [*value.shape[:along], new.shape[along], *value.shape[along + 1 :]]
+    elif value.ndim == 1:
+        shape = [max(new.size, 1)]
+    else:
+        shape = [*value.shape[:along], 1, *value.shape[along + 1 :]]
+        new = np.moveaxis(_ops.reshape(new, [1] * (value.ndim - new.ndim) + list(new.shape)), 0, along)
+    new = _ops.broadcast_to(new, shape)
+    parts = [_ops.part(value, along, 0, at), new, _ops.part(value, along, at, size)]
+    return _ops.concatenate([part for part in parts if part.shape[along]] or [value], along)

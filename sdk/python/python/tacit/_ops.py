@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,13 @@ def as_array(value: Any) -> Array:
             "PROGRAM_TYPE", "a public operand holds infinity or NaN; secret arrays have finite numbers"
         )
     return Array(None, _native.constant(cells, site()))
+
+
+def operand(value: Any) -> Any:
+    """A secret array as it is; anything else as a plain one, whose numbers products take with more digits than an array
+    of the engine has (:func:`finely`).
+    """
+    return value if isinstance(value, Array) else np.asarray(value)
 
 
 def session_of(arrays: Sequence[Array]) -> Any:
@@ -118,6 +127,33 @@ def finely(function: Callable[[Array, Array], Array], secret: Array, public: Any
         return None
     scaled = np.round(values / STEP / STEP) * STEP
     return binary("multiply", function(secret, as_array(scaled)), as_array(STEP))
+
+
+def within(value: Array, cells: Array, steps: int = 0) -> Array:
+    """The value, promised to be in the range of ``cells`` and 0, or so many steps beyond; wide ranges are rounded outward."""
+    lo, hi = (Decimal(bound) for bound in cells._lazy.range or ("0", "0"))
+    if max(abs(lo), abs(hi)) >= 2**28:
+        # A bound has no more than 27 decimal digits.
+        return value.assume(min(math.floor(lo), 0) - 1, max(math.ceil(hi), 0) + 1)
+    slack = Decimal(steps) * Decimal(STEP)
+    return value.assume(min(lo, Decimal(0)) - slack, max(hi, Decimal(0)) + slack)
+
+
+def known(value: Any, *of: Array) -> Array:
+    """A public value in the session of others, so that it can be revealed."""
+    return _made(as_array(value)._lazy, *of)
+
+
+def unstated(value: Array) -> Array:
+    """The same inexact float64 values without a stated bound of their error.
+
+    The engine's bound is that of the worst data in the declared ranges. Where an algorithm divides by what it computed that
+    bound grows by orders of magnitude a step, says nothing, and would widen each promise (``assume``) by as much. Such an
+    algorithm states its own bound. A comparison of inexact values has none, nor has what is computed with it; times 0 it
+    adds nothing and is never computed.
+    """
+    lo, hi = (float(bound) for bound in value._lazy.range or ("0", "0"))
+    return value + cast(value > (lo + hi) / 2, INT64) * 0
 
 
 def where(condition: Array, then: Array, otherwise: Array) -> Array:

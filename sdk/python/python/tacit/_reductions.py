@@ -13,6 +13,11 @@ from ._array import Array
 from ._ops import BOOL, FLOAT64, INT64, as_array, binary, cast, not_there
 
 
+def _axes(axis: Any, ndim: int) -> list[int]:
+    """The axes of a reduction; as in NumPy, an array without axes takes its first or last one too."""
+    return [] if ndim == 0 and axis in (0, -1) else axes_of(axis, ndim)
+
+
 def _with_initial(result: Array, initial: Any, join: Callable[[Any, Any], Array]) -> Array:
     if not is_given(initial):
         return result
@@ -22,7 +27,7 @@ def _with_initial(result: Array, initial: Any, join: Callable[[Any, Any], Array]
 def _reduced(function: str, value: Array, axis: Any, keepdims: Any, mask: Array | None) -> Array:
     """A reduction with NumPy's rules for axes and undefined cells."""
     keep = keeps(keepdims)
-    axes = axes_of(axis, value.ndim)
+    axes = _axes(axis, value.ndim)
     if value.ndim and not axes:
         return value if function != "count" else _ops.full(value.shape, 1)
     result = _ops.reduce(function, value, axes, keep, mask)
@@ -67,11 +72,11 @@ def _extreme(function: str, a: Any, axis: Any, out: Any, keepdims: Any, initial:
         value, chosen = _ops.where(chosen, value, as_array(np.asarray(initial, value.dtype))), None
     if value.dtype == BOOL:
         result = (_any if function == "max" else _all)(value, axis, None, keepdims)
-    elif any(value.shape[one] == 0 for one in axes_of(axis, value.ndim)):
+    elif any(value.shape[one] == 0 for one in _axes(axis, value.ndim)):
         if not given:
             raise ValueError(f"zero-size array to reduction operation {function}imum which has no identity")
         shape = np.sum(np.empty(value.shape), axis=axis, keepdims=keeps(keepdims)).shape
-        return _ops.full(shape, np.asarray(initial, value.dtype))
+        return _ops.known(_ops.full(shape, np.asarray(initial, value.dtype)), value)
     else:
         result = _reduced(function, value, axis, keepdims, None)
     return _with_initial(result, initial, join)
@@ -90,7 +95,7 @@ def _min(a, axis=None, out=None, keepdims=False, initial=NONE, where=True):
 @handles(np.ptp)
 def _ptp(a, axis=None, out=None, keepdims=False):
     no_out(out)
-    value = number(as_array(a))
+    value = as_array(a)
     return _max(value, axis, None, keepdims) - _min(value, axis, None, keepdims)
 
 
@@ -99,6 +104,7 @@ def _argmax(a, axis=None, out=None, *, keepdims=False):
     no_out(out)
     value = number(as_array(a))
     keep = keeps(keepdims)
+    axis = None if value.ndim == 0 and axis in (0, -1) else axis
     flat = _ops.reshape(value, [value.size]) if axis is None else value
     along = 0 if axis is None else axis_of(int(axis), value.ndim)
     if flat.shape[along] == 0:
@@ -136,12 +142,11 @@ def _prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=NONE, wher
     mask = mask_of(where, value.shape)
     if mask is not None:
         value = _ops.where(mask, value, as_array(np.ones((), value.dtype)))
-    axes = axes_of(axis, value.ndim)
+    axes = _axes(axis, value.ndim)
     for one in axes:
         if value.shape[one] == 0:
-            value = _ops.full(
-                [1 if at in axes else size for at, size in enumerate(value.shape)], np.ones((), value.dtype)
-            )
+            shape = [1 if at in axes else size for at, size in enumerate(value.shape)]
+            value = _ops.known(_ops.full(shape, np.ones((), value.dtype)), value)
             break
         value = _ops.tree(np.multiply, value, one)
     if not keeps(keepdims):
@@ -176,6 +181,25 @@ def _cumsum(a, axis=None, dtype=None, out=None):
     return _cumulative(np.add, a, axis, dtype, out)
 
 
+def _cumulative_along(function: Callable[..., Array]) -> Callable[..., Array]:
+    """What NumPy 2.1 has of running sums and products."""
+
+    def run(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
+        value = as_array(x)
+        if axis is None and value.ndim != 1:
+            raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+        if include_initial:
+            raise not_there("running sums and products with `include_initial`", "concatenate 0 or 1 before")
+        return _cumulative(function, value, 0 if axis is None else axis, dtype, out)
+
+    return run
+
+
+if hasattr(np, "cumulative_sum"):
+    handles(np.cumulative_sum)(_cumulative_along(np.add))
+    handles(np.cumulative_prod)(_cumulative_along(np.multiply))
+
+
 @handles(np.cumprod)
 def _cumprod(a, axis=None, dtype=None, out=None):
     return _cumulative(np.multiply, a, axis, dtype, out)
@@ -189,7 +213,7 @@ def _var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Tr
     mask = mask_of(where, value.shape)
     if mask is not None and ddof:
         raise not_there("np.var with `where` and `ddof`", "leave ddof at 0")
-    axes = axes_of(axis, value.ndim)
+    axes = _axes(axis, value.ndim)
     if value.ndim and not axes:
         return cast(value, FLOAT64) * 0
     result = cast(_reduced("var", value, axis, keepdims, mask), FLOAT64)
@@ -211,7 +235,7 @@ def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     value = number(as_array(a))
     if weights is None:
         result = _mean(value, axis, keepdims=keepdims)
-        total = _ops.full(result.shape, value.size / max(result.size, 1))
+        total = _ops.known(_ops.full(result.shape, value.size / max(result.size, 1)), value)
         return (result, total) if returned else result
     weights = weights if isinstance(weights, Array) else np.asarray(weights)
     if weights.shape != value.shape:

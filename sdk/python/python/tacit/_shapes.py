@@ -44,7 +44,7 @@ def _resize(a, new_shape):
     sizes = [int(size) for size in (new_shape if np.ndim(new_shape) else [new_shape])]
     cells = int(np.prod(sizes, dtype=int))
     if value.size == 0:
-        return _ops.full(sizes, np.zeros((), value.dtype))
+        return _ops.known(_ops.full(sizes, np.zeros((), value.dtype)), value)
     times = -(-cells // value.size)
     repeated = _ops.broadcast_to(_ops.reshape(value, [1, value.size]), [times, value.size])
     return _ops.reshape(_ops.part(_ops.reshape(repeated, [times * value.size]), 0, 0, cells), sizes)
@@ -124,6 +124,67 @@ def _each(function: Callable[[Array], Array], arrays: Sequence[Any]) -> Any:
 def _copy(a, order="K", subok=False):
     del order, subok
     return as_array(a).copy()
+
+
+@handles(np.atleast_3d)
+def _atleast_3d(*arys):
+    shapes = {0: lambda x: [1, 1, 1], 1: lambda x: [1, x.size, 1], 2: lambda x: [*x.shape, 1]}
+    return _each(lambda x: x if x.ndim >= 3 else _ops.reshape(x, shapes[x.ndim](x)), arys)
+
+
+@handles(np.rollaxis)
+def _rollaxis(a, axis, start=0):
+    value = as_array(a)
+    order = list(range(value.ndim))
+    start = start + value.ndim if start < 0 else start
+    if not 0 <= start <= value.ndim:
+        raise np.exceptions.AxisError(start, value.ndim)
+    along = axis_of(axis, value.ndim)
+    order.remove(along)
+    order.insert(start - (along < start), along)
+    return _ops.transpose(value, order)
+
+
+@handles(np.rot90)
+def _rot90(m, k=1, axes=(0, 1)):
+    value = as_array(m)
+    first, second = (axis_of(int(axis), value.ndim) for axis in axes)
+    if first == second:
+        raise ValueError("Axes must be different.")
+    for _ in range(int(k) % 4):
+        value = _ops.along("flip", _swapaxes(value, first, second), first)
+    return value
+
+
+@handles(np.broadcast_arrays)
+def _broadcast_arrays(*args, subok=False):
+    del subok
+    shape = np.broadcast_shapes(*(np.shape(of) for of in args))
+    return tuple(_ops.broadcast_to(as_array(of), shape) for of in args)
+
+
+@handles(np.meshgrid)
+def _meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
+    del copy
+    if indexing not in ("xy", "ij"):
+        raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
+    order = list(range(len(xi)))
+    if indexing == "xy" and len(xi) > 1:
+        order[:2] = 1, 0
+    grids = []
+    for place, axis in zip(order, xi, strict=True):
+        grids.append(_ops.reshape(as_array(axis), [np.size(axis) if at == place else 1 for at in range(len(xi))]))
+    return tuple(grids) if sparse else _broadcast_arrays(*grids)
+
+
+def _astype(x, dtype, /, *, copy=True, device=None):
+    del copy, device
+    return cast(as_array(x), _public.dtype(dtype))
+
+
+if hasattr(np, "astype"):
+    handles(np.astype)(_astype)
+    handles(np.matrix_transpose, np.linalg.matrix_transpose)(lambda x, /: _swapaxes(x, -1, -2))
 
 
 # What NumPy makes in the likeness of an array: public, so plain arrays.

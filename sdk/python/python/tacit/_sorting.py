@@ -10,7 +10,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from . import _ops
 from ._arguments import axis_of, handles, keeps, no_out, number
 from ._array import Array
-from ._ops import as_array, cast, not_there
+from ._compaction import sorted_rows
+from ._ops import as_array, cast, not_there, operand
 
 
 def _along(value: Array, axis: Any) -> tuple[Array, int]:
@@ -35,12 +36,85 @@ def _argsort(a, axis=-1, kind=None, order=None, *, stable=None):
     del kind, stable  # Always stable.
     if order is not None:
         raise not_there("the argument `order`", "secret arrays have no fields")
-    return _ops.along("argsort", *_along(number(as_array(a)), axis))
+    value = number(as_array(a))
+    # As in NumPy, a number is an array of one cell here.
+    return _ops.along("argsort", *_along(value if value.ndim else _ops.reshape(value, [1]), axis))
+
+
+@handles(np.partition)
+def _partition(a, kth, axis=-1, kind="introselect", order=None):
+    """All cells in order: a partition at any place."""
+    del kth, kind
+    return _sort(a, axis, order=order)
+
+
+@handles(np.argpartition)
+def _argpartition(a, kth, axis=-1, kind="introselect", order=None):
+    """The places of all cells in order: a partition at any place."""
+    del kth, kind
+    return _argsort(a, axis, order=order)
+
+
+@handles(np.lexsort)
+def _lexsort(keys, axis=-1):
+    """Keys on one axis. One sort where their ranges take up to 44 binary digits together, else one for each of such."""
+    keys = [number(as_array(key)) for key in keys]
+    if not keys or any(key.ndim != 1 or key.shape != keys[0].shape for key in keys) or axis not in (-1, 0):
+        raise not_there("np.lexsort of other than keys on one axis", "sort one row of keys after the other")
+    return sorted_rows([as_array(np.arange(keys[0].size))], keys[::-1])[0]
+
+
+@handles(np.take_along_axis)
+def _take_along_axis(arr, indices, axis=-1):
+    """Indices may be secret, and are promised to be from 0: each is compared with each place."""
+    value = as_array(arr)
+    value, along = _along(value, axis)
+    places = operand(indices)
+    if places.ndim != value.ndim:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    size = value.shape[along]
+    value, places = np.moveaxis(value, along, -1)[..., None, :], np.moveaxis(places, along, -1)
+    if isinstance(places, Array):
+        if places.dtype != _ops.INT64:
+            raise IndexError("`indices` must be an integer array")
+        places = places.assume(0, size - 1)
+    elif np.any((places < -size) | (places >= size)):
+        raise IndexError(f"indices are out of bounds for axis {axis} with size {size}")
+    else:
+        places = np.where(places < 0, places + size, places)
+    hot = np.equal(places[..., None], np.arange(size))
+    cells = cast(value, _ops.INT64) if value.dtype == _ops.BOOL else value
+    found = np.sum(_ops.where(as_array(hot), cells, as_array(np.zeros((), cells.dtype))), axis=-1)
+    found = _ops.within(found, cells)
+    return np.moveaxis(cast(found, value.dtype) if value.dtype == _ops.BOOL else found, -1, along)
+
+
+def top_k(x: Any, k: int, axis: int = -1) -> tuple[Array, Array]:
+    """The ``k`` largest cells along an axis, the largest first, and their places (int64); of equal ones the first places.
+
+    ``k`` is public. Costs two sorts of the axis, which run side by side.
+    """
+    value = number(as_array(x))
+    along = axis_of(int(axis), value.ndim)
+    if not 0 <= int(k) <= value.shape[along]:
+        raise ValueError(f"k is from 0 to the {value.shape[along]} cells of the axis, not {k}")
+    turned = -value
+    ordered, places = (_ops.along(function, turned, along) for function in ("sort", "argsort"))
+    return -_ops.part(ordered, along, 0, int(k)), _ops.part(places, along, 0, int(k))
 
 
 @handles(np.quantile)
 def _quantile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None, interpolation=None
+    a,
+    q,
+    axis=None,
+    out=None,
+    overwrite_input=False,
+    method="linear",
+    keepdims=False,
+    *,
+    weights=None,
+    interpolation=None,
 ):
     del overwrite_input
     no_out(out)

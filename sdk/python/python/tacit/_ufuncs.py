@@ -151,7 +151,7 @@ def _power(x: Any, exponent: Any) -> Array:
 
 def _whole_power(x: Array, power: int) -> Array:
     if power == 0:
-        return _ops.full(x.shape, np.ones((), x.dtype))
+        return _ops.known(_ops.full(x.shape, np.ones((), x.dtype)), x)
     found = None
     while power:
         if power & 1:
@@ -179,9 +179,20 @@ def _matmul(a: Any, b: Any) -> Array:
         found = _ops.finely(product, secret, public, inner[0])
         if found is not None:
             return found
-    if a.ndim <= 2 and b.ndim <= 2:
-        return cast(_ops.matmul(a, b), dtype)
-    return cast(_batched(a, b), dtype)
+    product = _ops.matmul(a, b) if a.ndim <= 2 and b.ndim <= 2 else _batched(a, b)
+    return cast(_undefined_too(product, a, b), dtype)
+
+
+def _undefined_too(product: Array, a: Array, b: Array) -> Array:
+    """The product, undefined where a cell of the row or of the column is, which the engine takes for 0."""
+    of_rows = _ops.undefined_where_any_is(a, [a.ndim - 1], False, None)
+    if of_rows is not None:
+        product = product + (_ops.reshape(of_rows, [*of_rows.shape, 1]) if b.ndim > 1 else of_rows)
+    of_columns = _ops.undefined_where_any_is(b, [max(b.ndim - 2, 0)], False, None)
+    if of_columns is not None:
+        shape = [*of_columns.shape[:-1], 1, *of_columns.shape[-1:]] if a.ndim > 1 and b.ndim > 1 else of_columns.shape
+        product = product + _ops.reshape(of_columns, shape)
+    return product
 
 
 def _batched(a: Array, b: Array) -> Array:
@@ -204,11 +215,10 @@ def _batched(a: Array, b: Array) -> Array:
     return _ops.reshape(together, [*batch, *kept])
 
 
-def _refused(reason: str) -> Composed:
-    def refuse(*_: Any) -> Any:
-        raise not_there("this function", reason)
+def _undefined(x: Array) -> Array:
+    from ._tidying import undefined
 
-    return Composed(refuse)
+    return undefined(x)
 
 
 _OR, _AND = (lambda a, b: ~(~a & ~b)), (lambda a, b: binary("and", a, b))
@@ -270,11 +280,31 @@ UFUNCS: dict[np.ufunc, Engine | Composed] = {
     np.ceil: Engine("ceil"),
     np.trunc: Composed(lambda x: where(as_array(x) < 0, np.ceil(x), np.floor(x))),
     np.rint: Engine("round"),
-    # What can never be asked.
-    np.isnan: _refused("cells of secret arrays are numbers; an undefined one shows as NaN when it is revealed"),
-    np.isinf: _refused("cells of secret arrays are finite"),
-    np.isfinite: _refused("cells of secret arrays are finite"),
+    # What follows from others.
+    np.hypot: Composed(lambda x, y: np.sqrt(np.square(x) + np.square(y))),
+    np.degrees: Composed(lambda x: x * (180 / np.pi)),
+    np.rad2deg: Composed(lambda x: x * (180 / np.pi)),
+    np.radians: Composed(lambda x: x * (np.pi / 180)),
+    np.deg2rad: Composed(lambda x: x * (np.pi / 180)),
+    np.sinh: Composed(lambda x: (np.exp(x) - np.exp(-x)) / 2),
+    np.cosh: Composed(lambda x: (np.exp(x) + np.exp(-x)) / 2),
+    np.tan: Composed(lambda x: np.sin(x) / np.cos(x)),
+    np.logaddexp: Composed(lambda x, y: y + unary("softplus", cast(x - y, FLOAT64))),
+    np.signbit: Composed(lambda x: x < 0),
+    np.copysign: Composed(lambda x, y: cast(where(as_array(y) < 0, -np.absolute(x), np.absolute(x)), FLOAT64)),
+    np.conjugate: Composed(lambda x: x),
+    np.divmod: Composed(lambda x, y: (np.floor_divide(x, y), np.remainder(x, y))),
+    # Whether cells are undefined. No others are no numbers.
+    np.isnan: Composed(_undefined),
+    np.isfinite: Composed(lambda x: ~_undefined(x)),
+    np.isinf: Composed(lambda x: x != x),
 }
+
+if hasattr(np, "vecdot"):
+    UFUNCS[np.vecdot] = Composed(lambda a, b: np.sum(np.multiply(a, b), axis=-1))
+if hasattr(np, "matvec"):
+    UFUNCS[np.matvec] = Composed(lambda a, b: np.matmul(a, np.expand_dims(b, -1))[..., 0])
+    UFUNCS[np.vecmat] = Composed(lambda a, b: np.matmul(np.expand_dims(a, -2), b)[..., 0, :])
 
 
 def _by_reduction(name: str) -> Callable[..., Any]:
@@ -328,7 +358,7 @@ def supported() -> list[str]:
 
     def works(ufunc: np.ufunc, rule: Engine | Composed) -> bool:
         if isinstance(rule, Composed):
-            return rule.function.__name__ != "refuse"
+            return True
         kind = "unary" if ufunc.nin == 1 else "binary"
         return rule.otherwise is not None or _native.has(kind, rule.name)
 

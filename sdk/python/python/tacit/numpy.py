@@ -1,8 +1,10 @@
 """NumPy's names, for what NumPy itself does not hand on to secret arrays: making arrays.
 
 ``import tacit.numpy as tnp``: ``tnp.array(data, session=s, party=0)`` makes secret arrays, ``tnp.array([x, y])`` stacks
-secret ones, some functions are there that NumPy does not have (``sigmoid``, ``relu``, ``erf`` ...), and every other name is
-NumPy's own, which works on secret arrays as far as :func:`tacit.supported` says.
+secret ones, some functions are there that NumPy does not have (``sigmoid``, ``relu``, ``erf``, ``top_k``, ``one_hot`` ...) or
+that take a public bound where NumPy's results follow from the data (``unique``, ``intersect1d`` and ``filter`` of a size; ``solve``, ``inv`` and
+``lstsq`` of a bound), and every other name is NumPy's own, which works on secret arrays as far as :func:`tacit.supported`
+says.
 Arrays that are made of public values alone (``zeros``, ``arange``, ...) are plain NumPy arrays: they stand beside secret
 ones anywhere, and cost nothing.
 """
@@ -17,6 +19,16 @@ import numpy as _np
 
 from . import _ops, _public
 from ._array import Array
+from ._compaction import filter as filter
+from ._counting import one_hot as one_hot
+from ._linalg import inv as inv
+from ._linalg import lstsq as lstsq
+from ._linalg import solve as solve
+from ._sets import intersect1d as intersect1d
+from ._sets import setdiff1d as setdiff1d
+from ._sets import union1d as union1d
+from ._sets import unique as unique
+from ._sorting import top_k as top_k
 
 if TYPE_CHECKING:
     from ._session import Session
