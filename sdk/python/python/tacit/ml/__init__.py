@@ -1,9 +1,9 @@
 """Models that two parties fit on data that neither shows the other, with scikit-learn's interface.
 
 ``X`` and ``y`` are arrays of one session, of either party or made of both: ``np.column_stack([x0, x1])``, or the list
-``[x0, x1]`` of each party's columns, which is cheaper for trees, as what one party alone knows it compares on its own.
-What is fitted (``coef_`` and the like) is secret too: nothing is seen before it is revealed. Public are the numbers of rows
-and features, the parameters of a model, and the declared ranges.
+``[x0, x1]`` of each party's columns, which is cheaper for trees and scalers, as what one party alone knows it computes on
+its own. What is fitted (``coef_`` and the like) is secret too: nothing is seen before it is revealed. Public are the numbers
+of rows and features, the parameters of a model, and the declared ranges.
 
 Fits are a fixed number of steps, and what is computed does not depend on the data. Their ranges come from the declared
 ones: declare narrow ones, and scale features to a size of about 1 (:class:`StandardScaler`, :class:`MinMaxScaler`). Where
@@ -14,7 +14,18 @@ are far above what real tables show.
 
 from __future__ import annotations
 
+from . import metrics
 from .linear import LinearRegression, Ridge
 from .logistic import LogisticRegression
+from .model_selection import train_test_split
+from .preprocessing import MinMaxScaler, StandardScaler
 
-__all__ = ["LinearRegression", "LogisticRegression", "Ridge"]
+__all__ = [
+    "LinearRegression",
+    "LogisticRegression",
+    "MinMaxScaler",
+    "Ridge",
+    "StandardScaler",
+    "metrics",
+    "train_test_split",
+]

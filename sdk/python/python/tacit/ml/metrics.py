@@ -43,12 +43,15 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Array:
 
 
 def r2_score(y_true: Any, y_pred: Any) -> Array:
-    """The coefficient of determination: 1 less the share of the targets' variance that is left. NaN where they have none."""
+    """The coefficient of determination: 1 less the share of the targets' variance that is left. NaN where their variance
+    is below two steps of float64, 2^-17.
+    """
     truth, found = _pair(y_true, y_pred)
     truth = cast(truth, FLOAT64)
     left, apart = truth - found, truth - np.mean(truth)
     # Sums have more digits of a small variance than means.
-    return 1 - np.sum(left * left) / np.sum(apart * apart)
+    total = np.sum(apart * apart)
+    return 1 - np.sum(left * left) / np.where(total < 2 * truth.size * STEP, 0.0, total)
 
 
 def log_loss(y_true: Any, y_proba: Any) -> Array:
