@@ -15,15 +15,19 @@ are far above what real tables show.
 from __future__ import annotations
 
 from . import metrics
+from .cluster import KMeans
+from .decomposition import PCA
 from .linear import LinearRegression, Ridge
 from .logistic import LogisticRegression
 from .model_selection import train_test_split
 from .preprocessing import MinMaxScaler, StandardScaler
 
 __all__ = [
+    "KMeans",
     "LinearRegression",
     "LogisticRegression",
     "MinMaxScaler",
+    "PCA",
     "Ridge",
     "StandardScaler",
     "metrics",

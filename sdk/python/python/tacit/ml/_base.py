@@ -106,9 +106,19 @@ def largest(x: Array) -> float:
     return max(2.0**-10, *(abs(bound) for bound in limits(x)))
 
 
+#: What promised bounds leave for rounding, as a part of their width, and at least.
+MARGIN = 2.0**-10
+
+
+def between(x: Array, lo: float, hi: float) -> Array:
+    """The values, promised to be from ``lo`` to ``hi`` but for rounding."""
+    margin = MARGIN * max(1.0, hi - lo)
+    return x.assume(lo - margin, hi + margin)
+
+
 def within(x: Array, most: float) -> Array:
-    """The values, promised to be from minus to plus ``most``."""
-    return x.assume(-most, most)
+    """The values, promised to be from minus to plus ``most`` but for rounding."""
+    return between(x, -most, most)
 
 
 def digits_of(factor: float) -> int:

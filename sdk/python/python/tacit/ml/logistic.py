@@ -9,7 +9,7 @@ import numpy as np
 from .. import numpy as tnp
 from .._array import Array
 from .._ops import BOOL, FLOAT64, as_array, cast
-from ._base import digits_of, largest, matrix, one_of, positive, scaled, some, targets, whole, width, within
+from ._base import between, digits_of, largest, matrix, one_of, positive, scaled, some, targets, whole, width, within
 from ._solve import Inverse
 from .linear import LinearModel
 from .metrics import accuracy_score
@@ -90,7 +90,7 @@ class LogisticRegression(LinearModel):
             digits = digits_of(rows / rate)
         for step in range(steps):
             # Before the first step all weights are 0.
-            share = tnp.sigmoid(X @ weights).assume(0, 1) if step else 0.5
+            share = between(tnp.sigmoid(X @ weights), 0, 1) if step else 0.5
             gradient = turned @ (share - truth) + weights * penalties
             if self.solver == "gd":
                 moved = scaled(gradient, digits)
@@ -104,7 +104,7 @@ class LogisticRegression(LinearModel):
 
     @staticmethod
     def _hessian(X: Array, bends: Any, penalties: np.ndarray, most: float) -> Array:
-        weighted = X * (bends.assume(0, 0.25)[:, None] if isinstance(bends, Array) else bends)
+        weighted = X * (between(bends, 0, 0.25)[:, None] if isinstance(bends, Array) else bends)
         return within(X.T @ weighted, most) + np.diag(penalties)
 
     def decision_function(self, X: Any) -> Any:
@@ -113,7 +113,7 @@ class LogisticRegression(LinearModel):
 
     def predict_proba(self, X: Any) -> Any:
         """The probabilities of class 0 and of class 1, ``[rows, 2]``."""
-        one = tnp.sigmoid(self._predictor(X)).assume(0, 1)
+        one = between(tnp.sigmoid(self._predictor(X)), 0, 1)
         return np.stack([1 - one, one], axis=1)
 
     def predict(self, X: Any) -> Any:

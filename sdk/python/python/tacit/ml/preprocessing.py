@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import Array
 from .._ops import FLOAT64, cast
-from ._base import Estimator, blocks, positive, some, within
+from ._base import Estimator, between, blocks, positive, some, within
 
 #: Digits that deviations gain before they are squared, so that small ones keep enough.
 DIGITS = 9
@@ -86,5 +86,5 @@ class MinMaxScaler(_Scaler):
     def _moved(self, X: Array, least: Array, scale: Array) -> Array:
         apart = X - least
         if self.clip:
-            return (np.minimum(np.maximum(apart, 0), scale) / scale).assume(0, 1)
-        return (apart / scale).assume(-1, 2)
+            return between(np.minimum(np.maximum(apart, 0), scale) / scale, 0, 1)
+        return between(apart / scale, -1, 2)
