@@ -82,6 +82,8 @@ def test_scaled_columns(s, rng, blocks):
         np.testing.assert_allclose(found.reveal(), expected, atol=5e-3)
         np.testing.assert_allclose(found.reveal()[:, [0, 3]], expected[:, [0, 3]], atol=1e-4)
         assert max(abs(float(bound)) for bound in found.range) < 16.1
+        if isinstance(scaler, ml.StandardScaler):
+            np.testing.assert_allclose(scaler.inverse_transform(found).reveal()[:, [1, 3]], held[:, [1, 3]], atol=1e-4)
         np.testing.assert_allclose(scaler.transform(np.column_stack(parts)).reveal(), found.reveal(), atol=1e-5)
     beyond = s.array(X[:, 1:] + [5, -5, 0], 1, range=(-16, 16))
     with pytest.raises(OverflowError):

@@ -17,12 +17,18 @@ from __future__ import annotations
 from . import metrics
 from .cluster import KMeans
 from .decomposition import PCA
+from .ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 from .linear import LinearRegression, Ridge
 from .logistic import LogisticRegression
 from .model_selection import train_test_split
 from .preprocessing import MinMaxScaler, StandardScaler
+from .tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 __all__ = [
+    "DecisionTreeClassifier",
+    "DecisionTreeRegressor",
+    "GradientBoostingClassifier",
+    "GradientBoostingRegressor",
     "KMeans",
     "LinearRegression",
     "LogisticRegression",

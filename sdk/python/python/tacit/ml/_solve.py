@@ -42,7 +42,7 @@ def _inverse_of_factor(A: Array) -> Array:
     most, inverse_most = math.sqrt(LARGEST), 4 / math.sqrt(LEAST_PIVOT)
     rows = []
     for at in range(size):
-        root = tnp.rsqrt(np.maximum(left[0, 0], LEAST_PIVOT).assume(LEAST_PIVOT, LARGEST))
+        root = tnp.rsqrt(np.maximum(left[0, 0], LEAST_PIVOT).assume(LEAST_PIVOT, 2 * LARGEST))
         one = root.reshape(1)
         row = one if right is None else np.concatenate([right[0] * root, one])
         row = within(row, inverse_most)

@@ -66,6 +66,12 @@ class StandardScaler(_Scaler):
     def _moved(self, X: Array, mean: Array, scale: Array) -> Array:
         return within((X - mean) * 2.0**DIGITS / scale, self.bound)
 
+    def inverse_transform(self, Z: Any) -> Any:
+        """The columns that scaled ones, one array of them, stand for."""
+        self._check_fitted()
+        Z, (means, scales) = self._rows(Z), zip(*self._columns, strict=True)
+        return Z * np.concatenate(scales) / 2.0**DIGITS + np.concatenate(means)
+
 
 class MinMaxScaler(_Scaler):
     """Columns from 0 to 1; constant ones become 0.
