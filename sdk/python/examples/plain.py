@@ -106,3 +106,57 @@ def boosted(X, y, classify, *, bins, trees, depth, rate, penalty=1.0, least=1.0,
         total = total + rate * leaves[tree.leaf]
         grown.append((tree, rate * leaves))
     return lambda rows: start + sum(leaves[tree.places(rows)] for tree, leaves in grown)
+
+
+def sigmoid(x):
+    """``1 / (1 + exp(-x))``."""
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(x):
+    """Shares of ``exp(x)`` in each row."""
+    parts = np.exp(x - x.max(axis=1, keepdims=True))
+    return parts / parts.sum(axis=1, keepdims=True)
+
+
+#: What hidden layers make of their sums, and what that changes by with them.
+ACTIVATIONS = {
+    "relu": (lambda x: np.maximum(x, 0), lambda a: a > 0),
+    "tanh": (np.tanh, lambda a: 1 - a**2),
+    "logistic": (sigmoid, lambda a: a * (1 - a)),
+}
+
+
+def perceptron(X, truth, sizes, out, *, steps, rate, momentum, alpha, activation="relu", batches=None):
+    """Weights and intercepts of a network after steps of gradient descent with momentum."""
+    random = np.random.default_rng(0)
+    sizes = [X.shape[1], *sizes, truth.shape[1]]
+    edges = [np.sqrt(6 / (one + two)) for one, two in zip(sizes, sizes[1:], strict=False)]
+    W = [random.uniform(-edge, edge, (one, two)) for edge, one, two in zip(edges, sizes, sizes[1:], strict=False)]
+    weights, speeds = [*W, *(np.zeros(size) for size in sizes[1:])], [0.0] * (2 * len(W))
+    for rows in (batches or [np.arange(len(X))]) * steps:
+        step = 2.0 ** -np.ceil(np.log2(len(rows) / rate))
+        for at, gradient in enumerate(gradients(X[rows], truth[rows], weights, out, activation)):
+            penalty = alpha * len(rows) * weights[at] if at < len(W) else 0.0
+            speeds[at] = momentum * speeds[at] - step * (gradient + penalty)
+            weights[at] = weights[at] + speeds[at]
+    return weights[: len(W)], weights[len(W) :]
+
+
+def forward(X, W, b, activation="relu"):
+    """What each layer takes, and the weighted sums of the last."""
+    taken = [X]
+    for coef, intercept in zip(W[:-1], b[:-1], strict=True):
+        taken.append(ACTIVATIONS[activation][0](taken[-1] @ coef + intercept))
+    return taken, taken[-1] @ W[-1] + b[-1]
+
+
+def gradients(X, truth, weights, out, activation):
+    """Of the sum of the rows' losses, for weights and then for intercepts."""
+    W, b = weights[: len(weights) // 2], weights[len(weights) // 2 :]
+    taken, sums = forward(X, W, b, activation)
+    wrong, found = out(sums) - truth, []
+    for layer in reversed(range(len(W))):
+        found.insert(0, (taken[layer].T @ wrong, wrong.sum(axis=0)))
+        wrong = (wrong @ W[layer].T) * ACTIVATIONS[activation][1](taken[layer])
+    return [coef for coef, _ in found] + [intercept for _, intercept in found]

@@ -21,6 +21,7 @@ from .ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 from .linear import LinearRegression, Ridge
 from .logistic import LogisticRegression
 from .model_selection import train_test_split
+from .neural import MLPClassifier, MLPRegressor
 from .preprocessing import MinMaxScaler, StandardScaler
 from .tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -32,6 +33,8 @@ __all__ = [
     "KMeans",
     "LinearRegression",
     "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
     "MinMaxScaler",
     "PCA",
     "Ridge",
