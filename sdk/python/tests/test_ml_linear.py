@@ -74,6 +74,45 @@ def test_features_that_depend_on_each_other_predict_all_the_same(s, data):
     np.testing.assert_allclose(model.predict(secret(s, X)).reveal(), X[:, :3] @ w + b, atol=1e-3)
 
 
+def test_units_of_features_do_not_matter_until_weights_have_no_digits(s, data):
+    X, y = data
+    rows = [
+        s.array(X[:, :2] * [200, 0.01], party=0, range=(-200, 200)),
+        s.array(X[:, 2:] * 0.01, party=1, range=(-1, 1)),
+    ]
+    model = ml.LinearRegression(bound=512.0).fit(rows, numbers(s, y))
+    w, b = least_squares(X, y)
+    np.testing.assert_allclose(model.predict(rows).reveal(), X @ w + b, atol=2e-2)
+    wide = s.array(X * 2**17, party=0, range=(-(2**17), 2**17))
+    with pytest.raises(OverflowError):
+        ml.LinearRegression().fit(wide, s.array(y / 4, party=1, range=(-2, 2))).coef_.reveal()
+    undeclared = ml.LinearRegression().fit(s.array(X, party=0), s.array(y, party=1))
+    np.testing.assert_allclose(undeclared.coef_.reveal(), w, atol=1e-3)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_few_rows_are_met(s, data, rows):
+    X, y = data[0][:rows], data[1][:rows]
+    model = ml.LinearRegression(bound=64.0).fit(secret(s, X), numbers(s, y))
+    np.testing.assert_allclose(model.predict(secret(s, X)).reveal(), y, atol=1e-3)
+    flags = np.arange(rows) % 2 == 0
+    steps = ml.LogisticRegression(bound=64.0).fit(secret(s, X), s.array(flags, 1))
+    w, b = logistic(X, flags, 1 / rows) if rows > 1 else (0, 0)
+    if rows > 1:
+        np.testing.assert_allclose(steps.coef_.reveal(), w, atol=5e-3)
+
+
+def test_classes_that_can_be_told_apart_entirely(s, data):
+    X, _ = data
+    labels = X @ [1.0, 1.0, 0.0] > 0.1
+    model = ml.LogisticRegression().fit(secret(s, X), s.array(labels, 1))
+    w, b = logistic(X, labels, 1 / len(X))
+    np.testing.assert_allclose(model.coef_.reveal(), w, atol=2e-2)
+    assert model.score(secret(s, X), s.array(labels, 1)).reveal() == pytest.approx(
+        np.mean((X @ w + b > 0) == labels), abs=1e-2
+    )
+
+
 def test_a_descent_takes_the_steps_of_plain_arithmetic(s, data):
     X, y = data
     model = ml.Ridge(0.5, solver="gd", steps=15, rate=0.5).fit(secret(s, X), numbers(s, y))

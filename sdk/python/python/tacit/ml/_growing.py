@@ -9,7 +9,7 @@ import numpy as np
 
 from .._array import Array
 from .._ops import FLOAT64, INT64, STEP, as_array, cast
-from ._base import blocks, limits, some, whole, within
+from ._base import apart, blocks, limits, some, whole, within
 
 #: Scores of splits are compared to this part of 1, of equals the first is taken.
 SCORE_STEPS = 2**8
@@ -51,10 +51,8 @@ class Bins:
         return cls(edges, right, place)
 
     def apart(self, number: int) -> Bins:
-        """The same as values of their own. What is encrypted of a factor is kept for further products with it, which must
-        be of one shape and of parts of the same parties: those of one level of all trees but the first.
-        """
-        return Bins(self.edges, _apart(self.right, number), _apart(self.place, number))
+        """The same as values of their own: products of one level of all trees but the first are alike."""
+        return Bins(self.edges, apart(self.right, number), apart(self.place, number))
 
     def goes(self, chosen: Array) -> Array:
         """Whether each row goes to the right by the candidates that nodes split by, bools ``[rows, nodes]``."""
@@ -62,13 +60,6 @@ class Bins:
         # By its place among the edges, which takes a narrower product than the side of each candidate.
         selected, at = _looked_at(chosen, np.tile(np.arange(1, count + 1), (features, 1)))
         return self.place @ selected.T >= at
-
-
-def _apart(value: Array, number: int) -> Array:
-    """The same rows, put together from two parts that differ with the number."""
-    rows = value.shape[0]
-    at = number % rows
-    return np.concatenate([value[:at], value[at:]], axis=0) if at else value
 
 
 def _public_edges(edges: Any, features: int) -> np.ndarray:

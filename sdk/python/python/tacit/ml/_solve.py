@@ -1,4 +1,4 @@
-"""Symmetric systems of few unknowns: the factor of an inverse, by elimination."""
+"""Symmetric systems of few unknowns, by elimination."""
 
 from __future__ import annotations
 
@@ -6,52 +6,83 @@ import math
 
 import numpy as np
 
-from .. import numpy as tnp
 from .._array import Array
-from ._base import digits_of, scaled, within
+from ._base import digits_of, largest, scaled, within
 
-#: What matrices are scaled to: no cell is beyond it.
+#: What the cells of a matrix are scaled to: roundings of it are 2^-30 of them.
 LARGEST = 2.0**12
-#: Pivots below it are taken as it: some 4,000 steps of float64, so that rounding is no part of a pivot.
-LEAST_PIVOT = 2.0**-6
+#: What is then added to the diagonal, so that no pivot is less, and rounding is no part of it.
+ADDED = 2.0**-6
+#: What quotients by pivots, and what is made of them, are scaled by.
+FINER = 2.0**6
+#: What rows and columns are not scaled up from.
+LEAST_DIAGONAL = 2.0**-8
 
 
 class Inverse:
-    """The inverse of a symmetric matrix without negative eigenvalues, ``[n, n]``, as ``M.T @ M`` by Cholesky.
+    """The inverse of a symmetric matrix without negative eigenvalues, ``[n, n]``.
 
-    ``most`` bounds its cells. In a direction in which it has less than about ``most / 2^18``, the inverse is that of a
-    matrix that has as much there: it does not blow up, and iterations with it go slowly in that direction.
-    *Cost*: for each unknown one root's reciprocal, and ``n^2`` products.
+    Rows and columns are scaled by the roots of the diagonal, so that neither the units of features nor their declared
+    ranges matter, and it is that of a matrix whose diagonal is larger by 2^-18: it does not blow up where columns depend on
+    each other, and what it misses, iterations with it find. ``most`` is promised to bound ``v @ inverse @ v`` for each ``v``
+    that it is used on. *Cost*: some 50 rounds an unknown.
     """
 
     def __init__(self, A: Array, most: float) -> None:
-        self._digits = digits_of(most / LARGEST)
-        self._factor = _inverse_of_factor(scaled(A, self._digits))
+        self._most = math.sqrt(most)
+        root = max(1.0, math.sqrt(largest(A)))
+        # Reciprocals of roots, times what makes them at least 1, so that they have their digits.
+        self._digits = digits_of(root)
+        roots = np.sqrt(np.maximum(np.diagonal(A), LEAST_DIAGONAL))
+        self._per_root = 2.0**self._digits / roots
+        # No cell is beyond the product of the roots of its row and its column.
+        halfway = within(self._by_roots(A), root)
+        cells = within(self._by_roots(halfway.T * LARGEST), LARGEST)
+        # The diagonal is what cells are scaled to; of a column that is next to nothing as well, which then has no part.
+        one = np.eye(A.shape[0])
+        self._lower, self._reciprocals = _eliminated(cells * (1 - one) + (LARGEST + ADDED) * one)
+
+    def _by_roots(self, values: Array) -> Array:
+        """Values, ``[..., n]``, by the roots of the diagonal."""
+        return scaled(values * self._per_root, self._digits)
+
+    def _halves(self, vector: Array) -> tuple[Array, Array]:
+        """``W v`` of the scaled vector, and that times the reciprocals of pivots."""
+        # No cell of the scaled vector is beyond the root of what was promised, and as pivots are at most 1 and the product
+        # of both halves is what was promised, neither are they, but for the root of the largest reciprocal.
+        half = within(self._lower @ within(self._by_roots(vector), self._most) / FINER, self._most)
+        return half, within(half * self._reciprocals, self._most * math.sqrt(LARGEST / ADDED))
 
     def times(self, vector: Array) -> Array:
         """The solution of ``A x = vector``, ``[n]``."""
-        return self._factor.T @ (self._factor @ scaled(vector, self._digits))
+        return self._by_roots(self._lower.T @ self._halves(vector)[1] / FINER)
+
+    def norm(self, vector: Array) -> Array:
+        """``vector @ inverse @ vector``."""
+        half, other = self._halves(vector)
+        return half @ other
 
 
-def _inverse_of_factor(A: Array) -> Array:
-    """``M`` with ``M A M.T = 1``, lower triangular: row by row, as elimination of ``[A | 1]`` gives it."""
+def _eliminated(A: Array) -> tuple[Array, Array]:
+    """``W``, lower triangular with 1 on its diagonal, times ``FINER``, and the reciprocals of pivots, ``[n]``, such that
+    ``W.T @ diag(reciprocals) @ W`` is the inverse of ``A / LARGEST``: row by row, as elimination of ``[A | 1]`` gives them.
+    """
     size = A.shape[0]
-    # The pivots of a matrix in range are in range, and so is what is left of it: its cells are at most its pivots. The
-    # root of a pivot bounds the factor, that of the least pivot the factor's inverse, but for a margin.
-    left, right = within(A, LARGEST), None
-    most, inverse_most = math.sqrt(LARGEST), 4 / math.sqrt(LEAST_PIVOT)
-    rows = []
+    # What is left of a matrix in range is in range. Its least eigenvalue bounds pivots and cells of the inverse, and with
+    # them those of W.
+    most = FINER * math.sqrt(LARGEST / ADDED)
+    left, right, rows, reciprocals = A, np.zeros((size, 0)), [], []
     for at in range(size):
-        root = tnp.rsqrt(np.maximum(left[0, 0], LEAST_PIVOT).assume(LEAST_PIVOT, 2 * LARGEST))
-        one = root.reshape(1)
-        row = one if right is None else np.concatenate([right[0] * root, one])
-        row = within(row, inverse_most)
-        rows.append(np.concatenate([row, np.zeros(size - at - 1)]) if at + 1 < size else row)
+        pivot = left[0, 0].assume(ADDED / 2, 2 * LARGEST)
+        rows.append(np.concatenate([right[0], [FINER], np.zeros(size - at - 1)]))
         if at + 1 == size:
+            reciprocals.append((LARGEST / pivot).reshape(1))
             break
-        column = within(left[1:, 0] * root, most)
-        left = within(left[1:, 1:] - column[:, None] * column, LARGEST)
-        taken = column[:, None] * row
-        right = -taken if right is None else np.column_stack([right[1:], np.zeros(size - at - 1)]) - taken
-        right = within(right, most * inverse_most)
-    return np.stack(rows)
+        column = left[1:, 0]
+        quotients = np.concatenate([column * FINER, [LARGEST]]) / pivot
+        reciprocals.append(quotients[-1:])
+        quotients = within(quotients[:-1], most)
+        left = within(left[1:, 1:] - column[:, None] * quotients / FINER, LARGEST)
+        taken = quotients[:, None]
+        right = within(np.column_stack([right[1:] - taken * right[0] / FINER, -taken]), most) if at else -taken
+    return np.concatenate([row[None] for row in rows], axis=0), np.concatenate(reciprocals)

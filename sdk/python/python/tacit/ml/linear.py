@@ -9,6 +9,7 @@ import numpy as np
 from .._array import Array
 from .._ops import FLOAT64, cast
 from ._base import (
+    MARGIN,
     Estimator,
     digits_of,
     largest,
@@ -28,6 +29,10 @@ from .metrics import r2_score
 
 #: How often the exact solution is improved by what it leaves.
 REFINEMENTS = 3
+#: What features are scaled up to before they are multiplied.
+PRODUCTS = 2.0**8
+#: What part of the targets' variance an exact fit may leave that features explain, and what it may for rounding.
+UNEXPLAINED, ROUNDINGS = 2.0**-12, 2.0**-12
 
 
 class LinearModel(Estimator):
@@ -75,24 +80,33 @@ class _LeastSquares(LinearModel):
             # No variance is above the square of half the range's width.
             of_x, of_y = width(X) / 2, width(y) / 2
             X, y = X - mean_x, y - mean_y
-        products = X.T @ np.column_stack([X, y])
-        penalty = getattr(self, "alpha", 0.0) * rows
-        gram = within(products[:, :-1], rows * of_x**2) + penalty * np.eye(X.shape[1])
-        moments = within(products[:, -1], rows * of_x * of_y)
+        # Products of small features gain digits, which elimination needs; weights stay what they are.
+        gain = 2.0 ** max(0, digits_of(PRODUCTS / of_x)) if self.solver == "exact" else 1.0
+        of_x, of_y = of_x * gain, of_y * gain
+        columns = np.column_stack([X, y]) * gain
+        products = columns.T @ columns
+        penalty = getattr(self, "alpha", 0.0) * rows * gain**2
+        gram = within(products[:-1, :-1], rows * of_x**2) + penalty * np.eye(X.shape[1])
+        moments = within(products[:-1, -1], rows * of_x * of_y)
         most = rows * of_x**2 + penalty
         if self.solver == "exact":
-            coef = self._solved(gram, moments, most)
+            coef = self._solved(gram, moments, products[-1, -1], rows * of_y**2)
         else:
             coef = self._descended(gram, moments, rows, most)
         self._keep(coef, mean_y - mean_x @ coef if self.fit_intercept else np.float64(0))
         return self
 
-    def _solved(self, gram: Array, moments: Array, most: float) -> Array:
-        inverse = Inverse(gram, most)
+    def _solved(self, gram: Array, moments: Array, squares: Array, most: float) -> Array:
+        # Nothing explains more than there is; steps on the way may miss by more.
+        inverse = Inverse(gram, 16 * most)
         coef = within(inverse.times(moments), self.bound)
         for _ in range(REFINEMENTS):
             coef = within(coef + inverse.times(moments - gram @ coef), self.bound)
-        return coef
+        # What features could still explain of what is left is hardly any. It is more where weights are so small that their
+        # digits are few, or where features nearly depend on each other and targets on how they do not.
+        explained = inverse.norm(moments - gram @ coef)
+        excess = np.maximum(explained - squares * UNEXPLAINED - ROUNDINGS, 0)
+        return coef + excess.assume(0, MARGIN)
 
     def _descended(self, gram: Array, moments: Array, rows: int, most: float) -> Array:
         whole(steps=self.steps)
@@ -117,10 +131,15 @@ class _LeastSquares(LinearModel):
 class LinearRegression(_LeastSquares):
     """Least squares.
 
-    ``solver="exact"`` solves the equations of the features' products (some 60 rounds a feature); ``"gd"`` takes ``steps``
+    ``solver="exact"`` solves the equations of the features' products (some 50 rounds a feature); ``"gd"`` takes ``steps``
     steps of gradient descent, of ``rate`` or the power of two below it, for the loss ``mean((y - X w - b)^2) / 2``, on
     features and targets less their means. The rate that holds for all data within the declared ranges is the default.
     Both make the products of features once. ``bound`` is what no weight is beyond.
+
+    An exact fit is checked: where features could explain more than a 4096th part of the targets' variance that it leaves,
+    something revealed of it raises ``OverflowError``. So it is where features are so large beside targets that weights are
+    a few steps of 2^-18 (scale them, :class:`StandardScaler`), or where a feature is all but a sum of others and targets
+    depend on what it is not (leave it out).
     """
 
     def __init__(

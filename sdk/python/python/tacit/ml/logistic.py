@@ -9,11 +9,27 @@ import numpy as np
 from .. import numpy as tnp
 from .._array import Array
 from .._ops import BOOL, FLOAT64, as_array, cast
-from ._base import between, digits_of, largest, matrix, one_of, positive, scaled, some, targets, whole, width, within
+from ._base import (
+    apart,
+    between,
+    digits_of,
+    largest,
+    matrix,
+    one_of,
+    positive,
+    scaled,
+    some,
+    targets,
+    whole,
+    width,
+    within,
+)
 from ._solve import Inverse
 from .linear import LinearModel
 from .metrics import accuracy_score
 
+#: What a step may promise to gain, a row: where it is more, Newton's method is far from where it converges.
+LARGEST_STEP = 2.0**10
 #: Steps where none are given.
 STEPS = {"newton": 8, "fixed": 30, "gd": 200}
 
@@ -27,7 +43,7 @@ class LogisticRegression(LinearModel):
 
     Solvers, each of ``steps`` steps:
 
-    - ``"newton"`` converges in few steps (8 unless given), each with an elimination: some 60 rounds a feature. As Newton's
+    - ``"newton"`` converges in few steps (8 unless given), each with an elimination: some 50 rounds a feature. As Newton's
       method does, it may leave ``bound`` where classes can be told apart entirely and ``alpha`` is 0.
     - ``"fixed"`` eliminates once, by the largest second derivatives that there can be: the loss falls with every step,
       of which each takes one sigmoid a row (30 unless given).
@@ -82,7 +98,7 @@ class LogisticRegression(LinearModel):
         rows, columns = X.shape
         # The sum of the losses bends by no more than this for one weight.
         curvature = rows * most**2 / 4
-        turned, weights, inverse = X.T, np.zeros(columns), None
+        turned, again, weights, inverse = X.T, apart(X, 1), np.zeros(columns), None
         if self.solver == "gd":
             steepest = (curvature * columns + penalties.max()) / rows
             rate = 1 / steepest if self.rate is None else self.rate
@@ -97,7 +113,7 @@ class LogisticRegression(LinearModel):
             else:
                 if inverse is None or self.solver == "newton":
                     bends = share * (1 - share) if self.solver == "newton" else 0.25
-                    inverse = Inverse(self._hessian(X, bends, penalties, curvature), curvature + penalties.max())
+                    inverse = Inverse(self._hessian(again, bends, penalties, curvature), LARGEST_STEP * rows)
                 moved = inverse.times(gradient)
             weights = within(weights - moved, self.bound)
         return weights
