@@ -10,7 +10,21 @@ import numpy as np
 from .. import numpy as tnp
 from .._array import Array
 from .._ops import BOOL, FLOAT64, as_array, cast
-from ._base import Estimator, between, digits_of, matrix, one_of, positive, real, scaled, some, targets, whole, within
+from ._base import (
+    Estimator,
+    apart,
+    between,
+    digits_of,
+    matrix,
+    one_of,
+    positive,
+    real,
+    scaled,
+    some,
+    targets,
+    whole,
+    within,
+)
 from .logistic import classes
 from .metrics import accuracy_score, one_hot, r2_score
 
@@ -123,8 +137,9 @@ class _Perceptron(Estimator):
             raise ValueError(f"momentum is {self.momentum}; it must be from 0 to below 1")
         coefs, intercepts = self._start(sizes)
         weights, speeds = [*coefs, *intercepts], [0.0] * (2 * len(coefs))
-        for batch, expected in list(self._batches(X, truth)) * self.epochs:
-            gradients = self._gradients(batch, expected, weights[: len(coefs)], weights[len(coefs) :])
+        batches = [(batch, apart(batch, 1).T, expected) for batch, expected in self._batches(X, truth)]
+        for batch, turned, expected in batches * self.epochs:
+            gradients = self._gradients(batch, turned, expected, weights[: len(coefs)], weights[len(coefs) :])
             digits = digits_of(batch.shape[0] / self.learning_rate)
             for at, gradient in enumerate(gradients):
                 if at < len(coefs) and self.alpha:
@@ -146,13 +161,13 @@ class _Perceptron(Estimator):
         for start in range(0, rows, size):
             yield X[start : start + size], truth[start : start + size]
 
-    def _gradients(self, X: Array, truth: Array, coefs: list[Any], intercepts: list[Any]) -> list[Array]:
+    def _gradients(self, X: Array, turned: Array, truth: Array, coefs: list[Any], intercepts: list[Any]) -> list[Array]:
         """Of the sum of the rows' losses: for the weights, then for the intercepts."""
         taken, slopes = self._layers(X, coefs, intercepts)
         wrong = self._wrong(self._sum(taken[-1], coefs[-1], intercepts[-1]), truth)
         of_coefs, of_intercepts = [], []
         for layer in reversed(range(len(coefs))):
-            of_coefs.insert(0, taken[layer].T @ wrong)
+            of_coefs.insert(0, (taken[layer].T if layer else turned) @ wrong)
             of_intercepts.insert(0, wrong.sum(axis=0))
             if layer:
                 back, slope = wrong @ coefs[layer].T, slopes[layer - 1]
