@@ -3,8 +3,12 @@
 import pathlib
 import sys
 
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+import tacit
+from hypothesis import given, settings
 from tacit import ml
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "examples"))
@@ -86,6 +90,23 @@ def test_a_tree_of_numbers_is_that_of_plain_arithmetic(s, data):
     assert score == pytest.approx(1 - np.mean((y - expected) ** 2) / np.var(y), abs=1e-3)
 
 
+@settings(max_examples=12)
+@given(data=st.data())
+def test_small_trees_with_ties(data):
+    rows, features = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 3))
+    depth, bins = data.draw(st.integers(1, 2)), data.draw(st.integers(2, 5))
+    X = data.draw(hnp.arrays("int64", (rows, features), elements=st.integers(-2, 2)))
+    y = data.draw(hnp.arrays("bool", rows))
+    new = np.array(list(np.ndindex(*[5] * features))) - 2
+    tree = plain.Tree(X, plain.edges_of(X, bins), y[:, None].astype(float), np.ones(rows), depth=depth)
+    shares = tree.sums[:, 0] / np.maximum(tree.weights, 1)
+    with tacit.local_pair() as s:
+        model = ml.DecisionTreeClassifier(max_depth=depth, bins=bins)
+        model.fit(s.array(X, party=0, range=(-2, 2)), s.array(y, party=1))
+        found = model.predict_proba(s.array(new, party=1, range=(-2, 2)))[:, 1].reveal()
+    np.testing.assert_allclose(found, shares[tree.places(new)], atol=1e-4)
+
+
 def test_what_cannot_be_split_goes_to_the_left(s):
     rows = s.array(np.array([[1.0], [1.0], [1.0]]), 0, range=(0, 2))
     model = ml.DecisionTreeClassifier(max_depth=2, bins=3).fit(rows, s.array(np.array([True, False, True]), 1))
@@ -135,10 +156,10 @@ def test_trees_of_one_party_predict_for_rows_of_the_other(s, data):
         s.array(threshold, 0, range=(-4, 4)),
         s.array(values, 0, range=(0, 16)),
     )
-    for given in [mine, (feature, threshold, values)]:
-        tree = ml.DecisionTreeRegressor.from_nodes(*given, n_features=4)
+    for nodes in [mine, (feature, threshold, values)]:
+        tree = ml.DecisionTreeRegressor.from_nodes(*nodes, n_features=4)
         np.testing.assert_allclose(tree.predict(rows).reveal(), expected, atol=STEP)
-        stacked = [np.stack([part, part]) for part in given]
+        stacked = [np.stack([part, part]) for part in nodes]
         total = ml.GradientBoostingRegressor.from_trees(*stacked, n_features=4, init=1.5).predict(rows)
         np.testing.assert_allclose(total.reveal(), 2 * expected + 1.5, atol=4 * STEP)
     shares = np.column_stack([values / 16, 1 - values / 16])

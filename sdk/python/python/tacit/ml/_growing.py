@@ -94,9 +94,12 @@ class Tree:
 
 
 def grow(bins: list[Bins], values: Array, weights: Array | None, *, penalty: float, least: float, most: float) -> Tree:
-    """A tree, with the candidates of each level, whose splits have the largest sum over their two sides and the channels of ``S^2 / (W + penalty)``, where
-    ``S`` is what the rows' ``values``, ``[rows, channels]``, add up to, and ``W`` their ``weights``, ``[rows]``, or their
-    number. ``most`` bounds what values of any rows add up to. A side must weigh ``least``, above 0, or the node does not split, nor where no split is better than none.
+    """A tree with a level for each of ``bins``, the candidates.
+
+    Splits have the largest sum over their two sides and the channels of ``S^2 / (W + penalty)``, where ``S`` is what the
+    rows' ``values``, ``[rows, channels]``, add up to, and ``W`` their ``weights``, ``[rows]``, or their number. A side must
+    weigh ``least``, above 0, or the node does not split, nor does it where no split is better than none. ``most`` bounds
+    what values of any rows add up to.
     """
     rows, channels = values.shape
     weighed = np.ones((rows, 1), dtype=np.int64) if weights is None else weights[:, None]
