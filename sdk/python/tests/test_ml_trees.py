@@ -146,6 +146,42 @@ def test_sums_of_trees_are_those_of_plain_arithmetic(s, data, classify):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+def forest(X, values, edges, *, trees, depth, looked_at):
+    """Of each tree what a leaf's rows add up to, and their number, at each row."""
+    random, rows = np.random.default_rng(0), len(X)
+    for _ in range(trees):
+        counts = np.bincount(random.integers(rows, size=rows), minlength=rows)
+        columns = np.sort(random.choice(X.shape[1], looked_at, replace=False))
+        tree = plain.Tree(X[:, columns], edges[columns], values * counts[:, None], counts.astype(float), depth=depth)
+        yield tree.sums[tree.leaf] / np.maximum(tree.weights[tree.leaf], 1)[:, None]
+
+
+def test_forests_are_those_of_plain_arithmetic(s, data):
+    X, y = data
+    edges, labels = plain.edges_of(X, 6), np.digitize(y, [-0.5, 0.5])
+    settings = {"trees": 3, "depth": 2, "looked_at": 2}
+    shares = np.mean(list(forest(X, np.eye(3)[labels], edges, **settings)), axis=0)
+    model = ml.RandomForestClassifier(n_classes=3, n_estimators=3, max_depth=2, bins=6)
+    model.fit(secret(s, X), s.array(labels, party=0, range=(0, 2)))
+    found, score = s.reveal(
+        model.predict_proba(secret(s, X)), model.score(secret(s, X), s.array(labels, party=0, range=(0, 2)))
+    )
+    np.testing.assert_allclose(found, shares, atol=1e-4)
+    assert score == pytest.approx(np.mean(found.argmax(axis=1) == labels), abs=0.01)
+
+    scaled = ((y - y.mean()) / y.std())[:, None]
+    means = np.mean(list(forest(X, scaled, edges, **settings)), axis=0)[:, 0] * y.std() + y.mean()
+    model = ml.RandomForestRegressor(n_estimators=3, max_depth=2, bins=6)
+    model.fit(secret(s, X), s.array(y, party=1, range=(-16, 16)))
+    np.testing.assert_allclose(model.predict(secret(s, X)).reveal(), means, atol=1e-3)
+
+    flags = ml.RandomForestClassifier(n_estimators=2, max_depth=1, max_features=4).fit(secret(s, X), s.array(y > 0, 1))
+    assert flags.predict(secret(s, X)).dtype == bool
+    assert flags.score(secret(s, X), s.array(y > 0, 1)).reveal() > 0.6
+    with pytest.raises(ValueError, match="max_features is 5"):
+        ml.RandomForestRegressor(max_features=5).fit(secret(s, X), s.array(y, party=1, range=(-16, 16)))
+
+
 def test_trees_of_one_party_predict_for_rows_of_the_other(s, data):
     X, _ = data
     feature, threshold = np.array([3, -1, 0]), np.array([1.0, 0.0, 0.5])

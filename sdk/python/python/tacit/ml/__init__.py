@@ -18,6 +18,7 @@ from . import metrics
 from .cluster import KMeans
 from .decomposition import PCA
 from .ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+from .forest import RandomForestClassifier, RandomForestRegressor
 from .linear import LinearRegression, Ridge
 from .logistic import LogisticRegression
 from .model_selection import train_test_split
@@ -37,6 +38,8 @@ __all__ = [
     "MLPRegressor",
     "MinMaxScaler",
     "PCA",
+    "RandomForestClassifier",
+    "RandomForestRegressor",
     "Ridge",
     "StandardScaler",
     "metrics",

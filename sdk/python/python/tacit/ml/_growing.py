@@ -54,6 +54,12 @@ class Bins:
         """The same as values of their own: products of one level of all trees but the first are alike."""
         return Bins(self.edges, apart(self.right, number), apart(self.place, number))
 
+    def of_features(self, columns: np.ndarray) -> Bins:
+        """The candidates of some features, whose places are public."""
+        features, count = self.edges.shape
+        candidates = np.arange(features * count).reshape(features, count)[columns].ravel()
+        return Bins(self.edges[columns], self.right[:, candidates], self.place[:, columns])
+
     def goes(self, chosen: Array) -> Array:
         """Whether each row goes to the right by the candidates that nodes split by, bools ``[rows, nodes]``."""
         features, count = self.edges.shape
@@ -93,7 +99,7 @@ class Tree:
     members: Array
 
 
-def grow(bins: list[Bins], values: Array, weights: Array | None, *, penalty: float, least: float, most: float) -> Tree:
+def grow(bins: list[Bins], values: Array, weights: Any, *, penalty: float, least: float, most: float) -> Tree:
     """A tree with a level for each of ``bins``, the candidates.
 
     Splits have the largest sum over their two sides and the channels of ``S^2 / (W + penalty)``, where ``S`` is what the
