@@ -162,14 +162,14 @@ pub struct Needs {
     pub counts: Counts,
 }
 
-/// A factor that several matrix products of a run have.
+/// A factor that several matrix products of a run have, in a form that one encryption serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode)]
 pub struct Repeat {
-    /// What tells it from the other factors of the run.
-    pub factor: u32,
+    /// What tells these products from the others of the run.
+    pub group: u32,
     /// Whether it is the left one.
     pub left: bool,
-    /// How many products have it on that side, in that shape and width; two at least.
+    /// How many they are; two at least.
     pub products: u32,
 }
 

@@ -107,6 +107,40 @@ fn both_parties_in_one_process_compute_what_was_asked() {
 }
 
 #[test]
+fn a_factor_that_stands_on_either_side_of_products_is_right_on_both() {
+    const ROWS: u64 = 1000;
+    const COLUMNS: u64 = 150;
+    let mut session = local();
+    let mut shared = |rows: u64, columns: u64, seed: u64| {
+        let cells: Vec<i64> = (0..rows * columns).map(|i| (i * seed % 7) as i64 % 2).collect();
+        let whole = given(PlainData::Int64(cells.clone()), &[rows, columns], [0, 1]);
+        let none = given(PlainData::Int64(vec![0; cells.len()]), &[rows, columns], [0, 1]);
+        let parts = [(PartyId::ZERO, whole), (PartyId::ONE, none)];
+        let [a, b] = parts.map(|(party, given)| session.array(party, Some(given)).expect("in range"));
+        (binary(Binary::Add, &a, &b), cells, [rows, columns])
+    };
+    let z = shared(ROWS, COLUMNS, 3);
+    let left = [shared(8, ROWS, 2), shared(8, ROWS, 5)];
+    let right = [shared(COLUMNS, 8, 4), shared(COLUMNS, 8, 9)];
+    let pairs = [(&left[0], &z), (&z, &right[0]), (&left[1], &z), (&z, &right[1])];
+    let matmul = |(a, b): (&(Lazy, _, _), &(Lazy, _, _))| {
+        let op = Op::MatMul { left: NodeId(0), right: NodeId(1) };
+        Lazy::new(op, vec![a.0.clone(), b.0.clone()], None).expect("typed")
+    };
+    let released = session.reveal(&pairs.map(matmul), &BOTH).expect("it runs");
+    for (place, (((_, a, [rows, inner]), (_, b, [_, columns])), released)) in
+        pairs.into_iter().zip(released).enumerate()
+    {
+        let cell =
+            |i: u64, j: u64| (0..*inner).map(|k| a[(i * inner + k) as usize] * b[(k * columns + j) as usize]).sum();
+        let expected: Vec<i64> =
+            (0..*rows).flat_map(|i| (0..*columns).map(move |j| (i, j))).map(|(i, j)| cell(i, j)).collect();
+        let found = released.expect("a receiver is here").to_f64();
+        assert!(found.iter().zip(&expected).all(|(found, cell)| *found == *cell as f64), "product {place}");
+    }
+}
+
+#[test]
 fn only_the_receiver_gets_a_value() {
     let (at_zero, at_one) = over_loopback([[7; 32]; 2], BOTH, one_sum, one_sum);
     assert_eq!((at_zero, at_one), (Some(42.0), None));

@@ -10,7 +10,6 @@ use tacit_protocol::program::{NodeId, Unary};
 use super::bounds::Bounds;
 use super::step::{Kind, RingOp, Step, ValueId, View};
 use crate::arithmetic::Division;
-use crate::backend::Repeat;
 use crate::share::Placement;
 
 /// How many terms a linear step may have before it is split.
@@ -530,37 +529,11 @@ impl Builder {
             let op = step.op.map_operands(|operand| places[operand.index()]);
             kept.push(Step { op, ..step });
         }
-        name_repeats(&mut kept);
+        super::repeats::name(&mut kept);
         let roots = roots.iter().map(|root| places[root.index()]).collect();
         let notes = self.notes.into_iter().filter(|(value, _)| needed[value.index()]);
         let notes = notes.map(|(value, text)| (places[value.index()], text)).collect();
         Finished { steps: kept, errors: self.bounds.into_kept(&needed), notes, roots }
-    }
-}
-
-/// Tells matrix products that have a factor in common which it is: of two the one that more products have.
-fn name_repeats(steps: &mut [Step]) {
-    let mut products = BTreeMap::new();
-    let key = |left: bool, factors: &[ValueId; 2], bits: &[u32; 2], shape: &[usize; 3]| {
-        (factors[usize::from(!left)], left, *bits, *shape)
-    };
-    for step in &*steps {
-        if let RingOp::MatrixMultiply { factors, bits, shape, .. } = &step.op {
-            for left in [false, true] {
-                *products.entry(key(left, factors, bits, shape)).or_insert(0) += 1;
-            }
-        }
-    }
-    for step in steps {
-        if let RingOp::MatrixMultiply { factors, bits, shape, repeat } = &mut step.op {
-            let of = |left: bool| Repeat {
-                factor: factors[usize::from(!left)].0,
-                left,
-                products: products[&key(left, factors, bits, shape)],
-            };
-            let most = [false, true].map(of).into_iter().max_by_key(|repeat| repeat.products);
-            *repeat = most.filter(|repeat| repeat.products > 1);
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod build;
 mod cost;
 mod explain;
 mod lower;
+mod repeats;
 pub(crate) mod schedule;
 pub mod step;
 

@@ -37,7 +37,7 @@ const PIECE: usize = 1 << 21;
 /// Ciphertexts of a factor that are kept at most: bounds memory, to some 100 MB.
 const KEPT_BLOCKS: usize = 64;
 
-/// The ciphertexts of factors that are kept for further products, piece by piece.
+/// The ciphertexts that are kept for each group of products, piece by piece.
 pub(super) type Kept = HashMap<u32, Vec<EncryptedMatrix>>;
 
 /// How a matrix product is made.
@@ -61,7 +61,7 @@ enum Way {
 /// Ciphertexts that serve several products.
 #[derive(Clone, Copy)]
 struct Keeping {
-    factor: u32,
+    group: u32,
     products: u32,
     /// Whether the peer has them.
     kept: bool,
@@ -94,9 +94,8 @@ impl MatrixProduct {
         }
         let choosers = transfers.choosers;
         let encrypted = |transposed, keeping| Way::Encryption { width, transposed, pace, keeping };
-        let keeping = repeat.filter(|repeat| means.has_kept(repeat.factor) || means.may_keep()).map(|repeat| {
-            let Repeat { factor, left, products } = repeat;
-            encrypted(left, Some(Keeping { factor, products, kept: means.has_kept(factor) }))
+        let keeping = repeat.map(|Repeat { group, left, products }| {
+            encrypted(left, Some(Keeping { group, products, kept: means.has_kept(group) }))
         });
         let encrypted = [false, true].map(|transposed| encrypted(transposed, None)).into_iter().chain(keeping);
         let ways = encrypted.map(|way| Self { shape, choosers, way }).filter(Self::is_possible);
@@ -106,7 +105,7 @@ impl MatrixProduct {
         let fastest = ways.min_by_key(|way| way.nanoseconds(word, &pace)).expect("transfers can do all");
         match fastest.way {
             Way::Triple { kind, .. } => means.take(kind, 1),
-            Way::Encryption { keeping: Some(keeping), .. } => means.keep(keeping.factor),
+            Way::Encryption { keeping: Some(keeping), .. } => means.keep(keeping.group),
             _ => {}
         }
         fastest
@@ -127,15 +126,16 @@ impl MatrixProduct {
         !self.keeping().is_some_and(|keeping| keeping.kept)
     }
 
-    /// How long it takes; of products that share ciphertexts, each its part.
+    /// How long it takes; of products that share ciphertexts, each its part. So all of a group choose alike, whatever order
+    /// they run in.
     fn nanoseconds(&self, word: u32, pace: &Pace) -> u64 {
         let time = |encrypts| pace.nanoseconds(&self.cost_of(word, encrypts));
         match self.keeping() {
-            Some(Keeping { kept: false, products, .. }) => {
+            Some(Keeping { products, .. }) => {
                 let further = time(false);
                 further + time(true).saturating_sub(further) / u64::from(products)
             }
-            _ => time(self.encrypts()),
+            None => time(true),
         }
     }
 
@@ -299,7 +299,7 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
             };
             if terms(false) {
                 let encrypted = match keeping {
-                    Some(keeping) => self.kept.entry(keeping.factor).or_default(),
+                    Some(keeping) => self.kept.entry(keeping.group).or_default(),
                     None => &mut Vec::new(),
                 };
                 if encrypts {

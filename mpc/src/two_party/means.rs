@@ -5,9 +5,6 @@ use std::collections::BTreeSet;
 use super::pace::Pace;
 use crate::offline::{Counts, Kind, Ready};
 
-/// Factors whose ciphertexts are kept at most: bounds memory.
-const KEPT: usize = 4;
-
 /// How fast the parties are, and what they have made in advance. The engine and the count of its costs make their choices on
 /// equal means, in the same order.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +15,7 @@ pub struct Means {
     ready: Ready,
     /// What was taken.
     taken: Counts,
-    /// The factors of matrix products whose ciphertexts the peers have kept.
+    /// The groups of matrix products for whose common factor the peers have kept ciphertexts.
     kept: BTreeSet<u32>,
 }
 
@@ -49,19 +46,14 @@ impl Means {
         Self { ready: Ready::Counted(counts.clone()), taken: Counts::default(), ..self.clone() }
     }
 
-    /// Whether the ciphertexts of a factor were kept.
-    pub(super) fn has_kept(&self, factor: u32) -> bool {
-        self.kept.contains(&factor)
+    /// Whether ciphertexts were kept for a group.
+    pub(super) fn has_kept(&self, group: u32) -> bool {
+        self.kept.contains(&group)
     }
 
-    /// Whether those of one more factor may be kept.
-    pub(super) fn may_keep(&self) -> bool {
-        self.kept.len() < KEPT
-    }
-
-    /// Notes that the ciphertexts of a factor are kept.
-    pub(super) fn keep(&mut self, factor: u32) {
-        self.kept.insert(factor);
+    /// Notes that ciphertexts are kept for a group.
+    pub(super) fn keep(&mut self, group: u32) {
+        self.kept.insert(group);
     }
 
     /// Whether there are so many items.

@@ -656,7 +656,7 @@ fn products_by_encryption(engine: &mut TwoParty<'_, u64, Ideal>, x: &[u64]) -> V
     let private = part(engine, Placement::Private(PartyId::ONE), x, 2);
     let shape = MatrixShape { rows: x.len() / 64, inner: 64, columns: 1 };
     let (narrow, wide) = (Arith { placement: Placement::Shared, words: private.words[..64].to_vec() }, (32, 32));
-    let repeat = Repeat { factor: 1, left: true, products: 9 };
+    let repeat = Repeat { group: 1, left: true, products: 9 };
     let mut again = || engine.matrix_multiply(&shared, &narrow, shape, wide, Some(repeat)).expect("matrix_multiply");
     vec![
         ("matrix products whose factor is kept", again()),

@@ -18,7 +18,7 @@ use super::Case;
 pub struct Cover(pub BTreeMap<String, usize>);
 
 /// Every operation of programs, by [`name`].
-pub const OPERATIONS: [&str; 73] = [
+pub const OPERATIONS: [&str; 74] = [
     "load",
     "join",
     "filter",

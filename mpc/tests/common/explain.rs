@@ -9,7 +9,7 @@ use tacit_protocol::program::infer::Exponent;
 use tacit_protocol::program::release::{ReleaseSpec, ReleasedOutput};
 use tacit_protocol::program::types::{ArrayType, Interval, Validity, ValueType};
 use tacit_protocol::program::{
-    Alignment, Binary, Dim, Node, NodeId, Op, Program, Reduction, TypedBlock, TypedProgram, Unary, infer, plain,
+    Alignment, Binary, Dim, Node, NodeId, Op, Output, Program, Reduction, TypedBlock, TypedProgram, Unary, infer, plain,
 };
 use tacit_protocol::schema::Element;
 use tacit_protocol::{Number, PartyId};
@@ -31,7 +31,8 @@ pub fn is_justified(case: &Case, error: &Error) -> bool {
     match code.as_str() {
         "PROGRAM_RANGE" => {
             let Some(node) = named(cause) else { return false };
-            let widths = Widths { typed: &case.typed, rows: &case.sizes() };
+            let Some(typed) = as_promised(case) else { return true };
+            let widths = Widths { typed: &typed, rows: &case.sizes() };
             let released = case.release.outputs.iter().filter(|output| output.value == node);
             let release = released.map(|output| widths.of_release(node, output.grid)).max().unwrap_or(0);
             widths.of_node(node).max(release) > WORD || raises_invalid_cells(&case.typed, node)
@@ -40,6 +41,27 @@ pub fn is_justified(case: &Case, error: &Error) -> bool {
         "PROGRAM_TYPE" => !sizes_hold(&case.typed, &case.sizes()),
         _ => false,
     }
+}
+
+/// The program with its promises as wide as an engine takes them, which a divisor may then pass 0 by; none where no type
+/// is as wide.
+fn as_promised(case: &Case) -> Option<TypedProgram> {
+    let mut program: Program = case.typed.program().clone();
+    for node in &mut program.nodes {
+        if let Op::Assume { value, lo, hi } = &mut node.op
+            && is_float(&case.typed, *value)
+        {
+            let steps = allowance(stated_error(case, *value).unwrap_or(0.0), *lo, *hi);
+            (*lo, *hi) = widened(*lo, *hi, steps)?;
+        }
+    }
+    infer(&program, &case.datasets).ok()
+}
+
+/// What a promise allows for rounding: the error, but no more than its width, or 1.
+fn allowance(error: f64, lo: Number, hi: Number) -> f64 {
+    let wide = (hi.to_f64() - lo.to_f64()).max(1.0) * f64::from(1 << FLOAT);
+    error.min(wide)
 }
 
 /// Whether a node is an exponential or a power of an array with invalid cells: what stands in those may be too large for
@@ -404,7 +426,7 @@ pub fn is_broken_by_rounding_alone(case: &Case) -> bool {
             Op::Assume { value, lo, hi } => {
                 let Some(steps) = stated_error(case, value).filter(|steps| *steps < FAR) else { return true };
                 if is_float(&case.typed, value) {
-                    let (lo, hi) = widened(lo, hi, steps);
+                    let Some((lo, hi)) = widened(lo, hi, allowance(steps, lo, hi)) else { return true };
                     program.nodes[place].op = Op::Assume { value, lo, hi };
                 }
             }
@@ -419,7 +441,8 @@ pub fn is_broken_by_rounding_alone(case: &Case) -> bool {
                 }
                 let mut carried = carried;
                 for value in carried.iter_mut().filter(|value| is_float(&case.typed, value.initial)) {
-                    (value.lo, value.hi) = widened(value.lo, value.hi, steps);
+                    let Some(wider) = widened(value.lo, value.hi, steps) else { return true };
+                    (value.lo, value.hi) = wider;
                 }
                 program.nodes[place].op = Op::Loop { body, trips, carried, captured };
             }
@@ -444,20 +467,40 @@ fn is_float(typed: &TypedProgram, node: NodeId) -> bool {
     typed.array(node).is_some_and(|array| array.element == Element::Float64)
 }
 
-/// The error that the plan states for a node, in steps of its lattice.
+/// The error that the plan states for a node, in steps of its lattice; none without bound, or if the engine refuses what
+/// comes before.
 fn stated_error(case: &Case, value: NodeId) -> Option<f64> {
+    let mut program: Program = case.typed.program().clone();
+    program.nodes.truncate(value.index() + 1);
+    // Bodies are numbered in the order of their loops.
+    let bodies = |nodes: &[Node]| {
+        nodes
+            .iter()
+            .filter_map(|node| if let Op::Loop { body, .. } = node.op { Some(body.0 as usize + 1) } else { None })
+            .max()
+    };
+    let mut kept = bodies(&program.nodes).unwrap_or(0);
+    while let Some(more) =
+        program.blocks[..kept].iter().filter_map(|block| bodies(&block.nodes)).max().filter(|more| *more > kept)
+    {
+        kept = more;
+    }
+    program.blocks.truncate(kept);
+    program.outputs = vec![Output { name: "it".into(), value, receivers: Vec::new() }];
+    let typed = infer(&program, &case.datasets).expect("a part of what was typed");
     let output = ReleasedOutput { name: "it".into(), value, receivers: Vec::new(), gates: Vec::new(), grid: None };
     let spec = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
-    let plan = Plan::lower(&case.typed, &spec, &case.sizes()).expect("a part of what was computed");
-    plan.error_bound(0)
+    Plan::lower(&typed, &spec, &case.sizes()).ok()?.error_bound(0)
 }
 
-fn widened(lo: Number, hi: Number, steps: f64) -> (Number, Number) {
+/// The promise, wider by so many steps on either side; none where its ends are no numbers.
+fn widened(lo: Number, hi: Number, steps: f64) -> Option<(Number, Number)> {
     const SCALE: u8 = 9;
-    let far = (steps * 1e9 / f64::from(1 << FLOAT)).ceil() as i128 + 1;
+    // With two of the last digit more, since the ends are cut there.
+    let far = (steps * 1e9 / f64::from(1 << FLOAT)).ceil() as i128 + 2;
     let moved = |end: Number, by: i128| {
-        let mantissa = end.at_scale(SCALE).expect("the generator's ends have few digits") + by;
-        Number::new(mantissa, SCALE).expect("small")
+        let cut = (end.mantissa() * power_of_ten(SCALE.into())).div_euclid(power_of_ten(end.scale().into()));
+        Number::new(cut.checked_add(by)?, SCALE)
     };
-    (moved(lo, -far), moved(hi, far))
+    Some((moved(lo, -far)?, moved(hi, far)?))
 }

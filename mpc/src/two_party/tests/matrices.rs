@@ -48,7 +48,7 @@ fn a_factor_of_many_products_is_encrypted_once() {
         let shared = Placement::Shared;
         let (a, b) = (values::<R>(rows * inner, bits, 3), values::<R>(inner * columns, bits, 4));
         let expected = crate::clear::local_matrix_product(&a, &b, shape);
-        let repeat = Repeat { factor: 7, left, products: PRODUCTS };
+        let repeat = Repeat { group: 7, left, products: PRODUCTS };
         let run = run_with(keys, 6, |engine| {
             let (a, b) = (part(engine, shared, &a, 1), part(engine, shared, &b, 2));
             let mut product = |_| engine.matrix_multiply(&a, &b, shape, (bits, bits), Some(repeat));

@@ -118,8 +118,8 @@ fn reductions_skip_invalid_and_masked_cells() {
     assert_eq!(reduce(Count, "score", true), Some(2.0));
     assert_eq!(reduce(Mean, "score", true), Some(4.75));
     assert_eq!(reduce(Mean, "amount", true), Some(10_100.01 / 3.0));
-    // 5.5 beside 4.
-    assert_eq!(reduce(Var, "score", true), Some(0.5625));
+    // Of 0.5 and 9.
+    assert_eq!(reduce(Var, "score", true), Some(18.0625));
     assert_eq!(reduce(Min, "score", false), Some(-1.25));
     assert_eq!(reduce(Max, "frequency", true), Some(5.0));
     assert_eq!(reduce(Argmax, "since", false), Some(4.0));
