@@ -48,16 +48,18 @@ PARTS = (
             Row("multiply square", "x * y", "numbers; of integers and bools exact"),
             Row("divide", "x / p", "numbers; undefined (NaN) where the divisor is 0"),
             Row("reciprocal", "np.reciprocal(p)", "float64; undefined at 0"),
-            Row("floor_divide remainder", "x // p", "numbers; undefined where the divisor is 0; exact"),
+            Row("floor_divide remainder divmod", "x // p", "numbers; undefined where the divisor is 0; exact"),
             Row(
                 "power float_power", "p ** 1.5", "public exponents: whole ones of numbers, real ones of numbers above 0"
             ),
-            Row("absolute fabs", "abs(x)", "numbers; exact"),
-            Row("sign heaviside", "np.sign(x)", "numbers; exact"),
+            Row("absolute fabs copysign", "abs(x)", "numbers; exact"),
+            Row("sign heaviside signbit", "np.sign(x)", "numbers; exact"),
+            Row("hypot", "np.hypot(x, y)", "numbers"),
+            Row("deg2rad radians rad2deg degrees", "np.deg2rad(x)", "numbers; the public factor to its last digit"),
             Row("maximum minimum fmax fmin", "np.maximum(x, y)", "numbers; exact"),
             Row("clip", "np.clip(x, -1, 1)", "numbers; exact"),
             Row(
-                "floor ceil trunc rint round around",
+                "floor ceil trunc fix rint round around",
                 "np.floor(x)",
                 "numbers; exact; `round` to public digits, ties to even",
             ),
@@ -74,7 +76,10 @@ PARTS = (
             Row("log1p", "np.log1p(p)", "numbers above -1"),
             Row("sigmoid tanh softplus gelu erf", "tnp.sigmoid(z)", "all numbers"),
             Row("relu", "tnp.relu(x)", "numbers; exact"),
+            Row("logaddexp", "np.logaddexp(z, z)", "numbers"),
+            Row("sinh cosh", "np.sinh(z)", "numbers whose power fits"),
             Row("sin cos", "np.sin(x)", "all numbers"),
+            Row("tan", "np.tan(z)", "numbers; undefined where the cosine is 0"),
         ),
     ),
     Part(
@@ -83,6 +88,7 @@ PARTS = (
         (
             Row("less less_equal greater greater_equal", "x < y", "numbers; exact"),
             Row("equal not_equal", "i == j", "numbers and bools; exact"),
+            Row("isnan isfinite isinf", "np.isnan(x / p)", "numbers: whether they are undefined; exact"),
             Row("isclose", "np.isclose(x, y)", "numbers; as NumPy, with public tolerances"),
             Row(
                 "logical_and logical_or bitwise_and bitwise_or",
@@ -91,7 +97,10 @@ PARTS = (
             ),
             Row("logical_xor bitwise_xor logical_not invert", "b ^ c", "bools; costs nothing"),
             Row("where", "np.where(b, x, y)", "a bool condition; exact"),
-            Row("select", "np.select([b, c], [x, y])", "bool conditions; exact"),
+            Row("nan_to_num", "np.nan_to_num(x / p)", "numbers; undefined cells become a public number"),
+            Row("select piecewise", "np.select([b, c], [x, y])", "bool conditions; exact"),
+            Row("choose", "np.choose(np.clip(i, 0, 1), [x, y])", "secret numbers of few public choices, in range"),
+            Row("take_along_axis", "np.take_along_axis(x[:50], np.clip(i[:50], 0, 49), 0)", "secret places, in range"),
         ),
     ),
     Part(
@@ -99,27 +108,51 @@ PARTS = (
         "By axes, with `keepdims` and `where=`, as in NumPy.",
         (
             Row(
-                "sum cumsum count_nonzero",
+                "sum cumsum cumulative_sum nancumsum nansum count_nonzero",
                 "np.sum(x)",
                 "numbers; costs nothing; exact, and of products within one step",
             ),
-            Row("mean", "np.mean(x)", "numbers"),
+            Row("mean nanmean", "np.mean(x)", "numbers"),
             Row("average", "np.average(x, weights=p)", "numbers; undefined where the weights add up to 0"),
-            Row("var", "np.var(x)", "numbers"),
-            Row("std", "np.std(x)", "numbers"),
-            Row("prod cumprod", "np.prod(x[:8])", "numbers whose products fit"),
-            Row("max min amax amin ptp", "np.max(x)", "numbers; exact"),
-            Row("argmax argmin", "np.argmax(x)", "numbers; the first of equals; exact"),
-            Row("any all array_equal allclose", "np.any(b)", "bools, or whether numbers are not 0; exact"),
-            Row("linalg.norm", "np.linalg.norm(x)", "vectors: orders 1, 2, infinity; matrices: Frobenius, 1, infinity"),
+            Row("var nanvar", "np.var(x)", "numbers"),
+            Row("std nanstd", "np.std(x)", "numbers"),
+            Row("cov", "np.cov(x, y)", "numbers"),
+            Row("corrcoef", "np.corrcoef(x, y)", "numbers; undefined where one does not vary"),
+            Row("prod cumprod cumulative_prod nanprod nancumprod", "np.prod(x[:8])", "numbers whose products fit"),
+            Row("max min amax amin ptp nanmax nanmin", "np.max(x)", "numbers; exact"),
+            Row("argmax argmin nanargmax nanargmin", "np.argmax(x)", "numbers; the first of equals; exact"),
+            Row("any all array_equal array_equiv allclose", "np.any(b)", "bools, or whether numbers are not 0; exact"),
+            Row(
+                "linalg.norm linalg.vector_norm linalg.matrix_norm",
+                "np.linalg.norm(x)",
+                "vectors: orders 1, 2, infinity; matrices: Frobenius, 1, infinity",
+            ),
         ),
     ),
     Part(
         "Order",
         "Nothing is opened but comparisons of shuffled cells.",
         (
-            Row("sort", "np.sort(x)", "numbers; exact"),
-            Row("argsort", "np.argsort(x)", "numbers; stable; exact"),
+            Row("sort partition", "np.sort(x)", "numbers; exact"),
+            Row("argsort argpartition", "np.argsort(x)", "numbers; stable; exact"),
+            Row("lexsort", "np.lexsort((i, j))", "numbers; stable; exact"),
+            Row("tnp.top_k", "tnp.top_k(x, 10)[0]", "a public number of the largest, and their places; exact"),
+            Row(
+                "searchsorted digitize",
+                "np.searchsorted(np.arange(16), x)",
+                "public edges, or secret sorted ones; exact",
+            ),
+            Row("histogram bincount", "np.histogram(x, bins=16, range=(-1024, 1024))[0]", "public edges; exact"),
+            Row("histogram2d", "np.histogram2d(z, z, bins=[4, 4], range=[[-8, 8], [-8, 8]])[0]", "public edges; exact"),
+            Row("isin in1d", "np.isin(i, np.arange(16))", "public or secret elements; exact"),
+            Row("tnp.filter", "tnp.filter(b, x, size=500)[0]", "a secret mask, a public bound; more raise; exact"),
+            Row("tnp.unique", "tnp.unique(i, size=50)[0]", "numbers, a public bound; more raise; exact"),
+            Row(
+                "tnp.union1d tnp.intersect1d tnp.setdiff1d",
+                "tnp.union1d(i, j, size=50)[0]",
+                "numbers, a public bound; more raise; exact",
+            ),
+            Row("tnp.one_hot", "tnp.one_hot(i, np.arange(16))", "public categories; exact"),
             Row("median quantile percentile", "np.median(x)", "numbers; all methods of NumPy; public quantiles"),
         ),
     ),
@@ -128,12 +161,55 @@ PARTS = (
         "",
         (
             Row(
-                "matmul dot inner outer vdot tensordot",
+                "matmul dot inner outer vdot tensordot vecdot matvec vecmat einsum kron cross linalg.matmul linalg.multi_dot "
+                "linalg.outer linalg.tensordot linalg.vecdot linalg.cross linalg.matrix_power",
                 "m @ n",
                 "numbers whose sums of products fit 124 bits; sums of products within one step, however long",
             ),
             Row("convolve correlate", "np.convolve(x, y[:16])", "numbers, one axis"),
-            Row("trace", "np.trace(m)", "matrices; costs nothing"),
+            Row("trace linalg.trace", "np.trace(m)", "matrices; costs nothing"),
+            Row("polyval vander", "np.polyval([0.5, 1.0, 2.0], z)", "public or secret coefficients"),
+            Row("trapezoid trapz gradient ediff1d", "np.trapezoid(x)", "public steps; of secret steps a quotient"),
+            Row("interp", "np.interp(z, [-8, 0, 8], [0, 1, 4])", "public places in ascending order"),
+        ),
+    ),
+    Part(
+        "Systems of equations",
+        "Up to 24 unknowns. Singular matrices, and solutions beyond `bound` (2^16), raise `OverflowError` at the reveal. The "
+        "error is at most 2^-17 + n cond(a) max|x| 2^-26; no plan states it, since it depends on the matrix.",
+        (
+            Row(
+                "linalg.solve tnp.solve",
+                "np.linalg.solve(m[:5, :5], n[:5, 0])",
+                "square matrices; `assume_a='pos'` is cheaper",
+            ),
+            Row("linalg.inv tnp.inv", "np.linalg.inv(m[:5, :5])", "square matrices"),
+            Row("linalg.cholesky", "np.linalg.cholesky(m[:5, :5])", "positive definite matrices"),
+            Row("linalg.lstsq tnp.lstsq polyfit", "np.linalg.lstsq(m[:, :4], n[:, 0])[0]", "independent columns"),
+            Row("linalg.det linalg.slogdet", "np.linalg.det(m[:3, :3])", "up to 8 rows; of integers exact"),
+        ),
+    ),
+    Part(
+        "Tables",
+        "`tacit.tables`, of dictionaries of columns. Keys whose categories are public need no sort; of others a public bound "
+        "on the number of groups is given, and more raise `OverflowError` at the reveal.",
+        (
+            Row(
+                "tables.group_by",
+                "tables.group_by({'k': i, 'v': x}, 'k', {'sum': ('v', 'sum')}, size=20)['sum']",
+                "sum, count, mean, min, max by one or several keys",
+            ),
+            Row(
+                "tables.pivot",
+                "tables.pivot({'k': i, 'l': j, 'v': x}, index='k', columns='l', values='v', aggregate='sum', "
+                "categories={'k': range(4), 'l': range(4)})",
+                "two keys of public categories",
+            ),
+            Row("tables.sort_by", "tables.sort_by({'k': i, 'v': x}, 'k')['v']", "one or several columns, stable"),
+            Row("tables.filter", "tables.filter({'v': x}, b, size=500)['v']", "a secret mask, a public bound"),
+            Row(
+                "tables.concat", "tables.concat([{'v': x}, {'v': y}])['v']", "tables of the same columns; costs nothing"
+            ),
         ),
     ),
     Part(
@@ -141,10 +217,12 @@ PARTS = (
         "Cells are moved by each party alone: these cost nothing, whatever they do.",
         (
             Row(
-                "append array_split atleast_1d atleast_2d broadcast_to column_stack concatenate copy diag diagonal diff "
-                "dstack empty_like expand_dims flip fliplr flipud full_like hstack lib.stride_tricks.sliding_window_view "
-                "moveaxis ndim ones_like pad ravel repeat reshape resize result_type roll shape size split squeeze stack "
-                "swapaxes take tile transpose tril triu vstack zeros_like",
+                "append array_split astype atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to column_stack "
+                "compress concatenate conjugate copy delete diag diagonal diff dsplit dstack empty_like expand_dims flip fliplr "
+                "flipud full_like hsplit hstack insert lib.stride_tricks.sliding_window_view linalg.diagonal "
+                "linalg.matrix_transpose matrix_transpose meshgrid moveaxis ndim ones_like pad ravel repeat reshape resize "
+                "result_type roll rollaxis rot90 shape size split squeeze stack swapaxes take tile transpose tril triu "
+                "unstack vsplit vstack zeros_like",
                 "x[::-1]",
                 "all arrays; indices and masks of `x[...]` are public",
             ),
@@ -198,7 +276,7 @@ def page() -> str:
 
 
 def line(row: Row, known: dict) -> str:
-    plan = eval(row.example, {"np": np, "tnp": tnp}, known).explain()  # noqa: S307 - the examples above
+    plan = eval(row.example, {"np": np, "tables": tacit.tables, "tnp": tnp}, known).explain()  # noqa: S307 - the examples above
     error = "-" if plan["error"] is None else f"{plan['error']:.1e}" if plan["error"] else "0"
     names = " ".join(f"`{name}`" for name in row.names.split())
     return f"| {names} | {row.domain} | `{row.example}` | {error} | {plan['bytes']:,} | {plan['rounds']} |"

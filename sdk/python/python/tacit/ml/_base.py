@@ -136,16 +136,6 @@ def scaled(x: Any, digits: int) -> Any:
     return x
 
 
-def apart(value: Array, number: int) -> Array:
-    """The same rows as a value of their own, for each number, put together from two parts.
-
-    What is encrypted of a factor of matrix products is kept for further ones with it, which then must be alike: in shape,
-    in ranges, and in whose the other factor is. Products that are not take such a value.
-    """
-    at = number % value.shape[0]
-    return np.concatenate([value[:at], value[at:]], axis=0) if at else value
-
-
 def positive(**numbers: float) -> None:
     """Refuses parameters that are not above 0."""
     for name, value in numbers.items():

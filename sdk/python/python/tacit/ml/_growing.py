@@ -9,7 +9,7 @@ import numpy as np
 
 from .._array import Array
 from .._ops import FLOAT64, INT64, STEP, as_array, cast
-from ._base import apart, blocks, limits, some, whole, within
+from ._base import blocks, limits, some, whole, within
 
 #: Scores of splits are compared to this part of 1, of equals the first is taken.
 SCORE_STEPS = 2**8
@@ -49,10 +49,6 @@ class Bins:
         right = flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
         place = np.sum(right.reshape(right.shape[0], *edges.shape), axis=2)
         return cls(edges, right, place)
-
-    def apart(self, number: int) -> Bins:
-        """The same as values of their own: products of one level of all trees but the first are alike."""
-        return Bins(self.edges, apart(self.right, number), apart(self.place, number))
 
     def of_features(self, columns: np.ndarray) -> Bins:
         """The candidates of some features, whose places are public."""
@@ -99,8 +95,8 @@ class Tree:
     members: Array
 
 
-def grow(bins: list[Bins], values: Array, weights: Any, *, penalty: float, least: float, most: float) -> Tree:
-    """A tree with a level for each of ``bins``, the candidates.
+def grow(bins: Bins, depth: int, values: Array, weights: Any, *, penalty: float, least: float, most: float) -> Tree:
+    """A tree of ``depth`` levels, with the candidates of ``bins`` in each.
 
     Splits have the largest sum over their two sides and the channels of ``S^2 / (W + penalty)``, where ``S`` is what the
     rows' ``values``, ``[rows, channels]``, add up to, and ``W`` their ``weights``, ``[rows]``, or their number. A side must
@@ -112,13 +108,13 @@ def grow(bins: list[Bins], values: Array, weights: Any, *, penalty: float, least
     # The values of the rows of each node, and 0 of others: [rows, nodes, channels and weight].
     inside = np.concatenate([values, as_array(weighed).astype(values.dtype)], axis=1)[:, None, :]
     members, histograms, nodes = None, None, []
-    for level in range(len(bins)):
+    for level in range(depth):
         width = 2**level
         sums = np.sum(inside, axis=0)
-        histograms = _bounded(_histograms(bins[level].right, inside, histograms), most)
+        histograms = _bounded(_histograms(bins.right, inside, histograms), most)
         chosen = _best(sums, histograms, penalty, least)
         nodes.append(chosen)
-        goes = bins[level].goes(chosen)
+        goes = bins.goes(chosen)
         right = goes if members is None else members & goes
         left = ~right if members is None else members ^ right
         # Chosen for both sides, as a difference would have a wider range.
@@ -126,7 +122,7 @@ def grow(bins: list[Bins], values: Array, weights: Any, *, penalty: float, least
         members = both.reshape(rows, 2 * width)
         inside = np.where(both[..., None], inside[:, :, None], 0).reshape(rows, 2 * width, channels + 1)
     sums = np.sum(inside, axis=0)
-    selected, thresholds = _looked_at(np.concatenate(nodes, axis=0), bins[0].edges)
+    selected, thresholds = _looked_at(np.concatenate(nodes, axis=0), bins.edges)
     return Tree(selected, thresholds, sums[:, :-1], sums[:, -1], members)
 
 

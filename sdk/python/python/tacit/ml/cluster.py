@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import Array
 from .._ops import INT64, cast
-from ._base import Estimator, apart, between, limits, matrix, real, some, whole
+from ._base import Estimator, between, limits, matrix, real, some, whole
 
 
 class KMeans(Estimator):
@@ -34,7 +34,7 @@ class KMeans(Estimator):
         whole(n_clusters=self.n_clusters, steps=self.steps)
         X = some(matrix(X))
         lo, hi = limits(X)
-        centres, turned = self._start(X), apart(X, 1).T
+        centres, turned = self._start(X), X.T
         for _ in range(self.steps):
             nearest = self._nearest(X, centres)
             counts = np.sum(nearest, axis=0)[:, None]

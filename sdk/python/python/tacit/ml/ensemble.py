@@ -52,16 +52,10 @@ class _Boosting(TreeModel):
                 f"learning_rate is {self.learning_rate} and reg_lambda {self.reg_lambda}; they must be at most 1, at least 0"
             )
 
-    def _levels(self, X: Any) -> list[list[Bins]]:
-        """The candidates of each level, of each tree."""
-        bins, depth = Bins.of(X, self.bins, self.edges), self.max_depth
-        first, others = ([bins.apart(start + level) for level in range(depth)] for start in (0, depth))
-        return [first] + [others] * (self.n_estimators - 1)
-
-    def _tree(self, bins: list[Bins], gradients: Array, curvatures: Array | None, most: float) -> tuple[Tree, Array]:
+    def _tree(self, bins: Bins, gradients: Array, curvatures: Array | None, most: float) -> tuple[Tree, Array]:
         """A tree and what its leaves add, before the learning rate."""
         penalty, least = self.reg_lambda, self.min_child_weight
-        tree = grow(bins, gradients[:, None], curvatures, penalty=penalty, least=least, most=most)
+        tree = grow(bins, self.max_depth, gradients[:, None], curvatures, penalty=penalty, least=least, most=most)
         return tree, tree.sums[:, 0] / (np.maximum(tree.weights, least) + penalty)
 
     def _plant(self, trees: list[Tree], values: list[Array]) -> None:
@@ -113,7 +107,8 @@ class GradientBoostingRegressor(_Boosting):
         scaler = StandardScaler(bound=max(1.0, math.sqrt(rows)))
         left = scaler.fit_transform(y[:, None])[:, 0]
         trees, values = [], []
-        for bins in self._levels(X):
+        bins = Bins.of(X, self.bins, self.edges)
+        for _ in range(self.n_estimators):
             tree, leaves = self._tree(bins, left, None, rows)
             leaves = within(leaves, math.sqrt(rows)) * self.learning_rate
             left = within(left - _added(tree, leaves), math.sqrt(rows))
@@ -172,7 +167,8 @@ class GradientBoostingClassifier(_Boosting):
         truth = cast(classes(y, blocks(X)[0].shape[0]), FLOAT64)
         rows, most = truth.shape[0], self.max_delta_step
         sums, trees, values = None, [], []
-        for bins in self._levels(X):
+        bins = Bins.of(X, self.bins, self.edges)
+        for _ in range(self.n_estimators):
             if sums is None:
                 share, curvature = 0.5, as_array(np.full(rows, 0.25))
             else:

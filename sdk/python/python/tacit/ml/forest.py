@@ -29,16 +29,14 @@ class _Forest(TreeModel):
         if looked_at > features:
             raise ValueError(f"max_features is {looked_at}; X has {features}")
         trees = []
-        for number in range(self.n_estimators):
+        for _ in range(self.n_estimators):
             counts = np.bincount(random.integers(rows, size=rows), minlength=rows)
             columns = np.sort(random.choice(features, looked_at, replace=False))
             part = bins.of_features(columns)
             # By the inequality of Cauchy and Schwarz.
             most = math.sqrt(float(np.sum(counts**2)) * spread)
-            # Trees that draw the same features have other rows, and products with them are not alike.
-            levels = [part.apart(number * self.max_depth + level) for level in range(self.max_depth)]
             least = self.min_samples_leaf
-            tree = grow(levels, values * counts[:, None], counts, penalty=0, least=least, most=most)
+            tree = grow(part, self.max_depth, values * counts[:, None], counts, penalty=0, least=least, most=most)
             tree.selected = tree.selected @ np.eye(features, dtype=np.int64)[columns]
             trees.append(tree)
         return trees

@@ -10,7 +10,6 @@ from .. import numpy as tnp
 from .._array import Array
 from .._ops import BOOL, FLOAT64, as_array, cast
 from ._base import (
-    apart,
     between,
     digits_of,
     largest,
@@ -98,24 +97,22 @@ class LogisticRegression(LinearModel):
         rows, columns = X.shape
         # The sum of the losses bends by no more than this for one weight.
         curvature = rows * most**2 / 4
-        again, weights, inverse = apart(X, 2), np.zeros(columns), None
+        weights, inverse = np.zeros(columns), None
         if self.solver == "gd":
             steepest = (curvature * columns + penalties.max()) / rows
             rate = 1 / steepest if self.rate is None else self.rate
             positive(rate=rate)
             digits = digits_of(rows / rate)
         for step in range(steps):
-            # The stated errors of a descent's weights grow from step to step, and with them their ranges.
-            number = 2 * step if self.solver == "gd" else 0
             # Before the first step all weights are 0.
-            share = between(tnp.sigmoid(apart(X, number) @ weights), 0, 1) if step else 0.5
-            gradient = apart(X, number + 1).T @ (share - truth) + weights * penalties
+            share = between(tnp.sigmoid(X @ weights), 0, 1) if step else 0.5
+            gradient = X.T @ (share - truth) + weights * penalties
             if self.solver == "gd":
                 moved = scaled(gradient, digits)
             else:
                 if inverse is None or self.solver == "newton":
                     bends = share * (1 - share) if self.solver == "newton" else 0.25
-                    inverse = Inverse(self._hessian(again, bends, penalties, curvature), LARGEST_STEP * rows)
+                    inverse = Inverse(self._hessian(X, bends, penalties, curvature), LARGEST_STEP * rows)
                 moved = inverse.times(gradient)
             weights = within(weights - moved, self.bound)
         return weights

@@ -12,7 +12,6 @@ from .._array import Array
 from .._ops import BOOL, FLOAT64, as_array, cast
 from ._base import (
     Estimator,
-    apart,
     between,
     digits_of,
     matrix,
@@ -137,7 +136,7 @@ class _Perceptron(Estimator):
             raise ValueError(f"momentum is {self.momentum}; it must be from 0 to below 1")
         coefs, intercepts = self._start(sizes)
         weights, speeds = [*coefs, *intercepts], [0.0] * (2 * len(coefs))
-        batches = [(batch, apart(batch, 1).T, expected) for batch, expected in self._batches(X, truth)]
+        batches = [(batch, batch.T, expected) for batch, expected in self._batches(X, truth)]
         for batch, turned, expected in batches * self.epochs:
             gradients = self._gradients(batch, turned, expected, weights[: len(coefs)], weights[len(coefs) :])
             digits = digits_of(batch.shape[0] / self.learning_rate)

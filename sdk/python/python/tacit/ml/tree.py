@@ -74,9 +74,8 @@ def _stacked(values: Any, ndim: int) -> Any:
 class _DecisionTree(TreeModel):
     def _grown(self, X: Any, values: Array, most: float) -> Tree:
         check_tree(self.max_depth, self.min_samples_leaf)
-        found = Bins.of(X, self.bins, self.edges)
-        bins = [found.apart(level) for level in range(self.max_depth)]
-        return grow(bins, values, None, penalty=0, least=self.min_samples_leaf, most=most)
+        bins = Bins.of(X, self.bins, self.edges)
+        return grow(bins, self.max_depth, values, None, penalty=0, least=self.min_samples_leaf, most=most)
 
     def _plant(self, tree: Tree, values: Array) -> None:
         self._keep(self.max_depth, tree.selected[None], tree.thresholds[None], values[None])
