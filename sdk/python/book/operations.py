@@ -201,12 +201,12 @@ PARTS = (
             ),
             Row(
                 "tables.pivot",
-                "tables.pivot({'k': i, 'l': j, 'v': x}, index='k', columns='l', values='v', aggregate='sum', "
-                "categories={'k': range(4), 'l': range(4)})",
+                "tables.pivot({'k': i, 'l': j, 'v': x}, index='k', columns='l', values='v', "
+                "index_categories=range(4), column_categories=range(4))",
                 "two keys of public categories",
             ),
             Row("tables.sort_by", "tables.sort_by({'k': i, 'v': x}, 'k')['v']", "one or several columns, stable"),
-            Row("tables.filter", "tables.filter({'v': x}, b, size=500)['v']", "a secret mask, a public bound"),
+            Row("tables.filter", "tables.filter({'v': x}, b, size=500)[0]['v']", "a secret mask, a public bound"),
             Row(
                 "tables.concat", "tables.concat([{'v': x}, {'v': y}])['v']", "tables of the same columns; costs nothing"
             ),
