@@ -13,7 +13,7 @@ use super::digits::{DIGIT, Want, cut};
 use super::look_up;
 use super::matrices::MatrixProduct;
 use super::means::Means;
-use super::multiply::{Products, offered_from};
+use super::multiply::{Products, narrower, offered_from};
 use super::reveal::gives;
 use super::transfers::offerer;
 use crate::arithmetic::{self, Sorting};
@@ -135,7 +135,10 @@ impl Factors {
 
 /// [`Backend::multiply`](crate::backend::Backend::multiply).
 pub fn multiply<R: Ring>(factors: &Factors, means: &mut Means) -> Cost {
-    multiply_within(factors, R::BITS, means)
+    match narrower(factors, R::BITS, means) {
+        Some(width) => multiply_within(factors, width, means) + wrap(factors.n, R::BITS - width),
+        None => multiply_within(factors, R::BITS, means),
+    }
 }
 
 /// [`Backend::multiply_truncate`](crate::backend::Backend::multiply_truncate).

@@ -167,7 +167,7 @@ impl<R: Ring, C: Correlations> Backend<R> for TwoParty<'_, R, C> {
     }
 
     fn multiply(&mut self, a: &Arith<R>, b: &Arith<R>, a_bits: u32, b_bits: u32) -> Result<Arith<R>> {
-        self.product(a, b, (a_bits, b_bits), R::BITS)
+        self.whole_product(a, b, (a_bits, b_bits))
     }
 
     fn multiply_truncate(

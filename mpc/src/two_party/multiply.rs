@@ -8,7 +8,7 @@
 use tacit_protocol::PartyId;
 
 use super::beaver;
-use super::cost::{Cost, Factors, cross_words};
+use super::cost::{Cost, Factors, cross_words, wrap};
 use super::cross::{Choosers, WordCross, choosers};
 use super::slots::SlotCross;
 use super::{Means, TwoParty};
@@ -88,6 +88,17 @@ impl<R: Ring, C: Correlations> TwoParty<'_, R, C> {
         Ok(Arith { placement: c.join(x.placement), words })
     }
 
+    /// The product in the word, of values of so many bits.
+    pub(super) fn whole_product(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32)) -> Result<Arith<R>> {
+        match narrower(&Factors::of(a, b, bits), R::BITS, &self.means) {
+            Some(width) => {
+                let product = self.product(a, b, bits, width)?;
+                self.faithful_shift(&product, 0, width, R::BITS)
+            }
+            None => self.product(a, b, bits, R::BITS),
+        }
+    }
+
     /// The product modulo `2^width`; the bits of the parts beyond are noise.
     pub(super) fn product(&mut self, a: &Arith<R>, b: &Arith<R>, bits: (u32, u32), width: u32) -> Result<Arith<R>> {
         let placement = a.placement.join(b.placement);
@@ -161,6 +172,19 @@ impl Products {
         }
         self.slots.cost(self.batched) + cross_words(&self.transfers, self.choosers)
     }
+}
+
+/// What products of such values take themselves, with two bits for the wrap of their parts to be told by: modulo two to the
+/// power of that they are made where bringing them to the word afterwards is faster than making them in it.
+pub(super) fn narrower(factors: &Factors, word: u32, means: &Means) -> Option<u32> {
+    let width = factors.bits[0] + factors.bits[1] + 1;
+    let [a, b] = factors.placements;
+    if width >= word || choosers(a, b) == [false; 2] {
+        return None;
+    }
+    let cost = |width| Products::cheapest(factors, width, &mut means.clone()).cost();
+    let time = |cost: Cost| means.pace.nanoseconds(&cost);
+    (time(cost(width) + wrap(factors.n, word - width)) < time(cost(word))).then_some(width)
 }
 
 /// Where the words of a selection come from.

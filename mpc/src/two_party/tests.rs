@@ -650,6 +650,17 @@ fn squares_and_short_products_of_many_elements_cost_less_and_are_right() {
     assert_eq!((square.batches, square.offered), (3, [0; 2]), "the rest is large enough for a batch");
 }
 
+#[test]
+fn products_of_narrow_values_cost_little_more_in_wide_words() {
+    let shared = [Placement::Shared; 2];
+    for (n, bits) in [(100, 25), (5_000, 30), (100_000, 25)] {
+        let product = factors(n, shared, (bits, bits));
+        let [narrow, wide] =
+            [cost::multiply::<u64>, cost::multiply::<u128>].map(|of| of(&product, &mut Means::default()));
+        assert!(2 * wide.bytes() < 3 * narrow.bytes(), "{n} of {bits} bits: {narrow:?} {wide:?}");
+    }
+}
+
 /// Products by encryption of each kind; the results are on `engine`'s side.
 fn products_by_encryption(engine: &mut TwoParty<'_, u64, Ideal>, x: &[u64]) -> Vec<(&'static str, Arith<u64>)> {
     let shared = part(engine, Placement::Shared, x, 1);
