@@ -20,8 +20,6 @@ use super::generate::undecided;
 /// The widest value that the engine computes with.
 pub const WORD: u32 = 126;
 
-const FLOAT: u32 = Element::FLOAT_STEP_BITS;
-
 /// Steps by which no promise is widened: what may be off by so many may be anything.
 const FAR: f64 = 1e18;
 
@@ -34,7 +32,9 @@ pub fn is_justified(case: &Case, error: &Error) -> bool {
             let widths = Widths { typed: &case.typed, rows: &case.sizes() };
             let released = case.release.outputs.iter().filter(|output| output.value == node);
             let release = released.map(|output| widths.of_release(node, output.grid)).max().unwrap_or(0);
-            widths.of_node(node).max(release) > WORD || raises_invalid_cells(&case.typed, node)
+            widths.of_node(node).max(release) > WORD
+                || raises_invalid_cells(&case.typed, node)
+                || is_finely_promised(&case.typed, node)
         }
         "PROGRAM_ALIGNMENT" => lacks_alignment(&case.typed),
         "PROGRAM_TYPE" => !sizes_hold(&case.typed, &case.sizes()),
@@ -51,6 +51,24 @@ fn raises_invalid_cells(typed: &TypedProgram, node: NodeId) -> bool {
         _ => return false,
     };
     typed.array(value).is_some_and(|array| array.validity == Validity::Secret)
+}
+
+/// Whether a node is computed in steps of `2^-36` from a promise. What rounding may add to one is up to a unit, which is
+/// far wider than the range of the types if that is a few steps.
+fn is_finely_promised(typed: &TypedProgram, node: NodeId) -> bool {
+    let op = |node: NodeId| &typed.program().nodes[node.index()].op;
+    let fine = |node: &NodeId| typed.array(*node).is_some_and(|array| array.element == Element::Float64High);
+    if !fine(&node) && !op(node).operands().iter().any(fine) {
+        return false;
+    }
+    let mut open = vec![node];
+    while let Some(node) = open.pop() {
+        if matches!(op(node), Op::Assume { .. } | Op::Loop { .. }) {
+            return true;
+        }
+        open.extend(op(node).operands());
+    }
+    false
 }
 
 /// The node that a refusal names first.
@@ -163,7 +181,8 @@ impl Widths<'_> {
                 let (up, down) = lowest(step_of(&lattices[1]).unwrap_or(1), own);
                 // What stands in an invalid cell may be 0.
                 let under = self.with_zero(block, *right, brought[1]);
-                quotient(brought[0], magnitude(brought[0]), under, (up / down).max(1))
+                let digits = digits_of_quotients(&lattices[0]);
+                quotient(brought[0], magnitude(brought[0]), (under, (up / down).max(1)), digits)
             }
             Op::Binary { function: Binary::FloorDivide | Binary::Remainder, right, .. } => {
                 let under = self.with_zero(block, *right, brought[1]);
@@ -181,7 +200,16 @@ impl Widths<'_> {
                 let exponent =
                     if let Some(Exponent::Whole(exponent)) = infer::exponent(&values) { exponent } else { 1 };
                 let power = (1..exponent).fold(brought[0], |power, _| times(power, brought[0]));
-                power.bits() + if lattices[0] == Element::Float64 { FLOAT } else { 0 }
+                power.bits() + lattices[0].float_bits().unwrap_or(0)
+            }
+            // The number in turns, and the exponent to base 2, with the digits that high precision takes.
+            Op::Unary { function: Unary::Sin | Unary::Cos, .. } if lattices[0] == Element::Float64High => {
+                brought[0].bits() + 38
+            }
+            Op::Unary { function: Unary::Exp | Unary::Exp2 | Unary::Expm1, .. }
+                if lattices[0] == Element::Float64High =>
+            {
+                brought[0].bits() + 45
             }
             // Twice the value, and what a division by a power of ten takes.
             Op::Unary { function, .. } if !function.is_real() && lattices[0] != Element::Bool => brought[0].bits() + 6,
@@ -248,7 +276,7 @@ impl Widths<'_> {
             }
             Reduction::Mean => {
                 let step = step_of(&array.element).unwrap_or(1);
-                let (up, down) = lowest(1 << FLOAT, step);
+                let (up, down) = lowest(1 << digits_of_quotients(&array.element), step);
                 if all {
                     return rounded(sum, up, down.saturating_mul(size.max(1))).1;
                 }
@@ -315,15 +343,20 @@ fn rounded(range: Interval, up: i128, down: i128) -> (Interval, u32) {
     (result, doubled.bits().max(last))
 }
 
-/// The width of a float64 quotient, whose divisor is at least `step` where it is not 0.
-fn quotient(over: Interval, most: i128, under: Interval, step: i128) -> u32 {
+/// Binary digits of quotients and means of an element.
+fn digits_of_quotients(element: &Element) -> u32 {
+    element.float_bits().unwrap_or(Element::FLOAT_STEP_BITS)
+}
+
+/// The width of a quotient of so many digits, whose divisor is at least `step` where it is not 0.
+fn quotient(over: Interval, most: i128, (under, step): (Interval, i128), digits: u32) -> u32 {
     let least = match under {
         Interval { lo, .. } if lo > 0 => lo,
         Interval { hi, .. } if hi < 0 => -hi,
         _ => step,
     };
-    let most = most.saturating_mul(1 << FLOAT) / least + 1;
-    division(over, Interval { lo: -most, hi: most }, under, FLOAT)
+    let most = most.saturating_mul(1 << digits) / least + 1;
+    division(over, Interval { lo: -most, hi: most }, under, digits)
 }
 
 /// What a division needs, by the header of its module: with `W` the bits of the divisor's magnitude and `p` those of
@@ -343,7 +376,7 @@ fn step_of(element: &Element) -> Option<i128> {
         Element::Bool | Element::Key => None,
         Element::Int64 | Element::Date | Element::Category { .. } => Some(1),
         Element::Decimal { scale } => Some(power_of_ten(u32::from(*scale))),
-        Element::Float64 => Some(1 << FLOAT),
+        Element::Float64 | Element::Float64High => Some(1 << element.float_bits()?),
     }
 }
 
@@ -386,8 +419,8 @@ pub fn is_broken_by_rounding_alone(case: &Case) -> bool {
         match op {
             Op::Assume { value, lo, hi } => {
                 let Some(steps) = stated_error(case, value).filter(|steps| *steps < FAR) else { return true };
-                if is_float(&case.typed, value) {
-                    let (lo, hi) = widened(lo, hi, steps);
+                if let Some(bits) = float_bits(&case.typed, value) {
+                    let (lo, hi) = widened(lo, hi, steps, bits);
                     program.nodes[place].op = Op::Assume { value, lo, hi };
                 }
             }
@@ -401,8 +434,10 @@ pub fn is_broken_by_rounding_alone(case: &Case) -> bool {
                     return true;
                 }
                 let mut carried = carried;
-                for value in carried.iter_mut().filter(|value| is_float(&case.typed, value.initial)) {
-                    (value.lo, value.hi) = widened(value.lo, value.hi, steps);
+                for value in &mut carried {
+                    if let Some(bits) = float_bits(&case.typed, value.initial) {
+                        (value.lo, value.hi) = widened(value.lo, value.hi, steps, bits);
+                    }
                 }
                 program.nodes[place].op = Op::Loop { body, trips, carried, captured };
             }
@@ -423,8 +458,8 @@ pub fn promises_what_is_undecided(case: &Case) -> bool {
     })
 }
 
-fn is_float(typed: &TypedProgram, node: NodeId) -> bool {
-    typed.array(node).is_some_and(|array| array.element == Element::Float64)
+fn float_bits(typed: &TypedProgram, node: NodeId) -> Option<u32> {
+    typed.array(node)?.element.float_bits()
 }
 
 /// The error that the plan states for a node, in steps of its lattice.
@@ -435,9 +470,9 @@ fn stated_error(case: &Case, value: NodeId) -> Option<f64> {
     plan.error_bound(0)
 }
 
-fn widened(lo: Number, hi: Number, steps: f64) -> (Number, Number) {
-    const SCALE: u8 = 9;
-    let far = (steps * 1e9 / f64::from(1 << FLOAT)).ceil() as i128 + 1;
+fn widened(lo: Number, hi: Number, steps: f64, bits: u32) -> (Number, Number) {
+    const SCALE: u8 = 12;
+    let far = (steps * 1e12 / 2.0_f64.powi(bits as i32)).ceil() as i128 + 1;
     let moved = |end: Number, by: i128| {
         let mantissa = end.at_scale(SCALE).expect("the generator's ends have few digits") + by;
         Number::new(mantissa, SCALE).expect("small")
