@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
-use tacit_mpc::arithmetic::{Axis, Division, Extreme, divide, equal, extreme, function, less};
+use tacit_mpc::arithmetic::{Axis, Division, Extreme, Reals, divide, equal, extreme, function, less};
 use tacit_mpc::backend::Backend;
 use tacit_mpc::channel::{self, Channel, MemoryChannel};
 use tacit_mpc::lattice::{KeySizes, Lattice};
@@ -17,6 +17,7 @@ use tacit_mpc::two_party::cost::Cost;
 use tacit_mpc::two_party::{Counter, TwoParty};
 use tacit_protocol::PartyId;
 use tacit_protocol::program::Unary;
+use tacit_protocol::schema::Precision;
 
 /// An operation on two vectors and a vector of bits.
 type Operation<R> = fn(&mut dyn Backend<R>, &Arith<R>, &Arith<R>, &Bits);
@@ -127,8 +128,8 @@ fn quotient(engine: &mut dyn Backend<u64>, x: &Arith<u64>, y: &Arith<u64>, _: &B
 
 /// A function of numbers between two bounds with 18 binary places. What it takes does not depend on the numbers.
 fn of(engine: &mut dyn Backend<u64>, unary: Unary, y: &Arith<u64>, lo: f64, hi: f64) {
-    let steps = |bound: f64| (bound * f64::from(1 << 18)) as i128;
-    function(engine, unary, y, [steps(lo), steps(hi)]).expect("honest");
+    let steps = |bound: f64| (bound * Precision::Default.unit()) as i128;
+    function(engine, unary, y, Reals { range: [steps(lo), steps(hi)], precision: Precision::Default }).expect("honest");
 }
 
 fn exp(engine: &mut dyn Backend<u64>, _: &Arith<u64>, y: &Arith<u64>, _: &Bits) {

@@ -100,7 +100,7 @@ pub struct ImportRequest {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnOverride {
-    /// `bool`, `int64`, `decimal(N)`, `float64`, `date`, `category` or `key`.
+    /// `bool`, `int64`, `decimal(N)`, `float64`, `float64_high`, `date`, `category` or `key`.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub element: Option<String>,
     /// The least value, as a decimal number or a date.

@@ -16,8 +16,8 @@ pub struct Number {
     scale: u8,
 }
 
-/// The most digits after the point that a number may have.
-pub const MAX_SCALE: u8 = 18;
+/// The most digits after the point that a number may have: those of `2^-36`, the finest step of arrays.
+pub const MAX_SCALE: u8 = 36;
 
 /// Why a text is no [`Number`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -230,6 +230,10 @@ mod tests {
     fn rounds_to_the_nearest_fixed_point_step() {
         assert_eq!(number("0.5").to_fixed(18), Some(1 << 17));
         assert_eq!(number("0.1").to_fixed(18), Some(26_214));
+        assert_eq!(number("0.1").to_fixed(36), Some(6_871_947_674));
+        // Of a number and of its last digit.
+        let finest = number("0.000000000014551915228366851806640625");
+        assert_eq!((finest.to_fixed(36), finest.to_fixed(37), finest.to_f64()), (Some(1), Some(2), 0.5_f64.powi(36)));
         assert_eq!(number("-0.1").to_fixed(18), Some(-26_214));
     }
 
@@ -241,7 +245,7 @@ mod tests {
             bincode::decode_from_slice::<Number, _>(&bytes, config).map(|(number, _)| number)
         };
         assert_eq!(decode(-25, 1).expect("a number"), number("-2.5"));
-        for (mantissa, scale) in [(50, 1), (0, 1), (1, 19), (1, 255), (MAX_MANTISSA + 1, 0), (i128::MIN, 0)] {
+        for (mantissa, scale) in [(50, 1), (0, 1), (1, 37), (1, 255), (MAX_MANTISSA + 1, 0), (i128::MIN, 0)] {
             assert!(decode(mantissa, scale).is_err(), "{mantissa} {scale}");
         }
     }

@@ -9,7 +9,7 @@ use crate::Number;
 /// The type of an element of a column or an array.
 ///
 /// Numbers are kept as integers in units of the type's *lattice step*: 1 for `Int64`, `10^-scale` for `Decimal`,
-/// [`Element::FLOAT_STEP_BITS`] binary digits for `Float64`.
+/// `2^-18` for `Float64`, `2^-36` for `Float64High` ([`Precision::step_bits`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Element {
@@ -33,6 +33,44 @@ pub enum Element {
     },
     /// A join key, as bytes. Keys are joined on and nothing else.
     Key,
+    /// A real number in fixed point with twice the digits of `Float64` after the point.
+    #[serde(rename = "float64_high")]
+    Float64High,
+}
+
+/// How fine real numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Precision {
+    /// That of [`Element::Float64`]: functions are right to about `10^-6`.
+    Default,
+    /// That of [`Element::Float64High`]: functions are right to about `10^-11`.
+    High,
+}
+
+impl Precision {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Default, Self::High];
+
+    /// Binary digits after the point.
+    pub const fn step_bits(self) -> u32 {
+        match self {
+            Self::Default => Element::FLOAT_STEP_BITS,
+            Self::High => 36,
+        }
+    }
+
+    /// Lattice steps in 1.
+    pub const fn unit(self) -> f64 {
+        (1_u64 << self.step_bits()) as f64
+    }
+
+    /// The element of real numbers of this precision.
+    pub const fn element(self) -> Element {
+        match self {
+            Self::Default => Element::Float64,
+            Self::High => Element::Float64High,
+        }
+    }
 }
 
 impl Element {
@@ -40,6 +78,32 @@ impl Element {
     pub const FLOAT_STEP_BITS: u32 = 18;
     /// The most digits after the point of a `Decimal`.
     pub const MAX_DECIMAL_SCALE: u8 = 9;
+
+    /// How fine its real numbers are; none: its numbers are no such.
+    pub fn precision(&self) -> Option<Precision> {
+        match self {
+            Self::Float64 => Some(Precision::Default),
+            Self::Float64High => Some(Precision::High),
+            _ => None,
+        }
+    }
+
+    /// Binary digits after the point of its real numbers.
+    pub fn float_bits(&self) -> Option<u32> {
+        self.precision().map(Precision::step_bits)
+    }
+
+    /// Whether its numbers are real ones in fixed point.
+    pub fn is_float(&self) -> bool {
+        self.precision().is_some()
+    }
+
+    /// The element of quotients, means and real functions of its numbers: its own if it is one of real numbers, else the
+    /// default one.
+    #[must_use]
+    pub fn to_float(&self) -> Self {
+        self.precision().unwrap_or(Precision::Default).element()
+    }
 
     /// The name as policies, plans and messages write it.
     pub fn name(&self) -> String {
@@ -51,6 +115,7 @@ impl Element {
             Self::Date => "date".into(),
             Self::Category { labels } => format!("category({})", labels.len()),
             Self::Key => "key".into(),
+            Self::Float64High => "float64_high".into(),
         }
     }
 }

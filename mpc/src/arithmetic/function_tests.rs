@@ -8,8 +8,9 @@ use tacit_protocol::PartyId;
 use tacit_protocol::program::Unary;
 use tacit_protocol::program::functions::Power;
 use tacit_protocol::program::types::Interval;
+use tacit_protocol::schema::Precision;
 
-use super::{function, function_error, function_fits, power, power_error, power_fits};
+use super::{Reals, function, function_error, function_fits, power, power_error, power_fits};
 use crate::backend::{Backend, Column, Table};
 use crate::clear::Clear;
 use crate::ring::Ring;
@@ -17,8 +18,26 @@ use crate::share::{Arith, Placement, unpack};
 use crate::two_party::Counter;
 use crate::two_party::tests::{join, join_bits, part, run};
 
-const STEP: f64 = (1_u32 << 18) as f64;
-const ONE: i128 = 1 << 18;
+const BOTH: [Precision; 2] = Precision::ALL;
+
+/// Steps in 1.
+fn one(precision: Precision) -> i128 {
+    1 << precision.step_bits()
+}
+
+/// So many times one to so many times.
+fn units(precision: Precision, lo: i128, hi: i128) -> Reals {
+    reals(precision, [lo * one(precision), hi * one(precision)])
+}
+
+fn reals(precision: Precision, range: [i128; 2]) -> Reals {
+    Reals { range, precision }
+}
+
+/// Each function in each precision.
+fn all() -> impl Iterator<Item = (Unary, Precision)> {
+    BOTH.into_iter().flat_map(|precision| FUNCTIONS.map(|of| (of, precision)))
+}
 
 /// What is a step of a plan; the others are made of them.
 const FUNCTIONS: [Unary; 14] = [
@@ -39,23 +58,27 @@ const FUNCTIONS: [Unary; 14] = [
 ];
 
 /// Ranges of numbers in steps: what people compute with, narrow ones, and the widest.
-fn ranges(function: Unary) -> Vec<[i128; 2]> {
+fn ranges(function: Unary, precision: Precision) -> Vec<Reals> {
+    let one = one(precision);
+    // What the largest results take beside digits: 126 bits in all.
+    let [exp, exp2] = if precision == Precision::High { [60, 88] } else { [70, 100] };
     let mut ranges =
-        vec![[-20 * ONE, 20 * ONE], [-8 * ONE, 8 * ONE], [-ONE, ONE], [0, 3], [-1, 0], [ONE / 2, 40 * ONE]];
+        vec![[-20 * one, 20 * one], [-8 * one, 8 * one], [-one, one], [0, 3], [-1, 0], [one / 2, 40 * one]];
     ranges.extend(match function {
-        Unary::Exp => vec![[-1000 * ONE, 2 * ONE], [10 * ONE, 30 * ONE], [-60 * ONE, -25 * ONE], [-3, 70 * ONE]],
-        Unary::Exp2 => vec![[-1000 * ONE, 40 * ONE], [39 * ONE, 41 * ONE], [-100 * ONE, -50 * ONE], [-3, 100 * ONE]],
-        Unary::Sin | Unary::Cos => vec![[-1000 * ONE, 1000 * ONE], [-1 << 40, 1 << 40], [1 << 70, 1 << 71]],
+        Unary::Exp => vec![[-1000 * one, 2 * one], [10 * one, 30 * one], [-60 * one, -25 * one], [-3, exp * one]],
+        Unary::Exp2 => vec![[-1000 * one, 40 * one], [39 * one, 41 * one], [-100 * one, -50 * one], [-3, exp2 * one]],
+        Unary::Sin | Unary::Cos => vec![[-1000 * one, 1000 * one], [-one << 15, one << 15], [1 << 70, 1 << 71]],
         Unary::Sqrt | Unary::Rsqrt | Unary::Log | Unary::Log2 | Unary::Log10 => {
-            vec![[1, 1], [0, 1 << 58], [1, ONE * 1_000_000_000_000], [-5, 1 << 90], [3 << 40, 1 << 45], [-100, -1]]
+            vec![[1, 1], [0, one << 40], [1, one * 1_000_000_000_000], [-5, 1 << 90], [3 << 40, 1 << 45], [-100, -1]]
         }
-        _ => vec![[-1 << 40, 1 << 40], [5 * ONE, 6 * ONE], [-9 * ONE, -3 * ONE], [-1 << 80, 17]],
+        _ => vec![[-one << 22, one << 22], [5 * one, 6 * one], [-9 * one, -3 * one], [-1 << 80, 17]],
     });
-    ranges
+    ranges.into_iter().map(|range| reals(precision, range)).collect()
 }
 
 /// Numbers in a range: its ends, zero, powers of two and those beside them, and random ones of all sizes.
-fn numbers([lo, hi]: [i128; 2], n: usize, seed: u64) -> Vec<i128> {
+fn numbers(of: Reals, n: usize, seed: u64) -> Vec<i128> {
+    let [lo, hi] = of.range;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut numbers = vec![lo, hi, lo + 1, hi - 1, 0, 1, -1, (lo + hi) / 2];
     for place in 0..120 {
@@ -73,8 +96,9 @@ fn numbers([lo, hi]: [i128; 2], n: usize, seed: u64) -> Vec<i128> {
 }
 
 /// The exact value in steps; none: there is none.
-fn exact(function: Unary, x: i128) -> Option<f64> {
-    function.domain().contains(x).then(|| function.value(x as f64 / STEP) * STEP)
+fn exact(function: Unary, precision: Precision, x: i128) -> Option<f64> {
+    let step = precision.unit();
+    function.domain(precision).contains(x).then(|| function.value(x as f64 / step) * step)
 }
 
 fn shared<R: Ring>(values: &[i128]) -> Arith<R> {
@@ -82,17 +106,17 @@ fn shared<R: Ring>(values: &[i128]) -> Arith<R> {
 }
 
 /// Holds results against exact values, and tells the largest error in parts of what is allowed.
-fn check(function: Unary, range: [i128; 2], numbers: &[i128], values: &[i128], defined: &[bool]) -> f64 {
+fn check(function: Unary, range: Reals, numbers: &[i128], values: &[i128], defined: &[bool]) -> f64 {
     let mut most: f64 = 0.0;
     for ((&x, &value), &defined) in numbers.iter().zip(values).zip(defined) {
-        let Some(exact) = exact(function, x) else {
+        let Some(exact) = exact(function, range.precision, x) else {
             assert!(!defined && value == 0, "{function:?} of {x} has no value, and gave {value}");
             continue;
         };
         assert!(defined, "{function:?} of {x} is defined");
         // Numbers beyond 53 bits are not exact as arguments of what is held against.
         let noise = 1e-9 + exact.abs() * 1e-13;
-        let allowed = function.tolerance(exact);
+        let allowed = function.tolerance(exact, range.precision);
         let distance = (value as f64 - exact).abs() - noise;
         most = most.max(distance / allowed);
         assert!(distance <= allowed, "{function:?} of {x} in {range:?} is {exact}, and gave {value}");
@@ -101,28 +125,29 @@ fn check(function: Unary, range: [i128; 2], numbers: &[i128], values: &[i128], d
     most
 }
 
-fn on_interpreter<R: Ring>(of: Unary, range: [i128; 2], numbers: &[i128]) -> (Vec<i128>, Vec<bool>) {
+fn on_interpreter<R: Ring>(of: Unary, range: Reals, numbers: &[i128]) -> (Vec<i128>, Vec<bool>) {
     let found = function::<R, _>(&mut Clear, of, &shared(numbers), range).expect("a function");
     let values = found.value.words.iter().map(|word| word.to_i128()).collect();
     (values, unpack(&found.defined.words, numbers.len()))
 }
 
 /// Whether results fit the word, as the plan sees to.
-fn fits<R: Ring>(of: Unary, range: [i128; 2]) -> bool {
-    let inside = of.domain().meet(Interval { lo: range[0], hi: range[1] });
-    let image = inside.map_or(Some(Interval::point(0)), |inside| of.image(inside));
+fn fits<R: Ring>(of: Unary, range: Reals) -> bool {
+    let [lo, hi] = range.range;
+    let inside = of.domain(range.precision).meet(Interval { lo, hi });
+    let image = inside.map_or(Some(Interval::point(0)), |inside| of.image(inside, range.precision));
     function_fits::<R>(of, range) && image.is_some_and(|image| image.bits() + 2 <= R::BITS)
 }
 
 #[test]
 fn functions_keep_their_bounds_over_all_magnitudes() {
-    for of in FUNCTIONS {
+    for (of, precision) in all() {
         let mut most: f64 = 0.0;
-        for range in ranges(of) {
+        for range in ranges(of, precision) {
             let numbers = numbers(range, 20_000, 80);
             assert!(fits::<u128>(of, range), "{of:?} on {range:?}");
             // Arguments of circular functions beyond 2^53 steps are not exact in what is held against.
-            if matches!(of, Unary::Sin | Unary::Cos) && range[1] > 1 << 53 {
+            if matches!(of, Unary::Sin | Unary::Cos) && range.range[1] > 1 << 53 {
                 continue;
             }
             let (values, defined) = on_interpreter::<u128>(of, range, &numbers);
@@ -132,21 +157,29 @@ fn functions_keep_their_bounds_over_all_magnitudes() {
                 most = most.max(check(of, range, &numbers, &values, &defined));
             }
         }
-        println!("{:8} errs by up to {:.2} of its bound", of.name(), most);
+        println!("{:8} {precision:?} errs by up to {most:.2} of its bound", of.name());
     }
 }
 
 #[test]
 fn powers_by_real_numbers_keep_their_bounds() {
+    for precision in BOTH {
+        hold_powers(precision);
+    }
+}
+
+fn hold_powers(precision: Precision) {
     let mut most: f64 = 0.0;
+    let (one, step) = (one(precision), precision.unit());
     for text in ["0.5", "-1", "-0.5", "1.5", "2.7", "-3", "0.001", "10.25", "-64", "63.5"] {
         let exponent: Number = text.parse().expect("a number");
         let of = Power(exponent);
-        for range in
-            [[1, 20 * ONE], [-5, 3 * ONE], [ONE / 2, ONE + ONE / 2], [0, 1 << 45], [ONE, ONE], [-9, -1], [1, 1]]
+        for [lo, hi] in
+            [[1, 20 * one], [-5, 3 * one], [one / 2, one + one / 2], [0, one << 27], [one, one], [-9, -1], [1, 1]]
         {
-            let inside = Power::DOMAIN.meet(Interval { lo: range[0], hi: range[1] });
-            let image = inside.map_or(Some(Interval::point(0)), |inside| of.image(inside));
+            let range = reals(precision, [lo, hi]);
+            let inside = Power::DOMAIN.meet(Interval { lo, hi });
+            let image = inside.map_or(Some(Interval::point(0)), |inside| of.image(inside, precision));
             let Some(image) = image.filter(|image| image.bits() <= 124) else { continue };
             assert!(power_fits::<u128>(exponent, range), "{text} on {range:?}");
             let numbers = numbers(range, 4_000, 90);
@@ -156,9 +189,9 @@ fn powers_by_real_numbers_keep_their_bounds() {
                         assert!(!defined && value == 0, "{x} ** {text} has no value, and gave {value}");
                         continue;
                     }
-                    let exact = of.value(x as f64 / STEP) * STEP;
+                    let exact = of.value(x as f64 / step) * step;
                     let (distance, allowed) =
-                        ((value as f64 - exact).abs() - 1e-9 - exact * 1e-13, of.tolerance(exact));
+                        ((value as f64 - exact).abs() - 1e-9 - exact * 1e-13, of.tolerance(exact, precision));
                     most = most.max(distance / allowed);
                     assert!(defined && distance <= allowed, "{x} ** {text} in {range:?} is {exact}, and gave {value}");
                     assert!(allowed <= power_error(exponent, range) * (1.0 + 1e-9), "{text} in {range:?}");
@@ -175,22 +208,27 @@ fn powers_by_real_numbers_keep_their_bounds() {
             }
         }
     }
-    println!("powers   err by up to {most:.2} of their bound");
+    println!("powers   {precision:?} err by up to {most:.2} of their bound");
 }
 
 #[test]
 fn powers_between_two_parties_are_those_of_the_interpreter_to_their_bounds() {
+    powers_between_two::<u64>(Precision::Default);
+    powers_between_two::<u128>(Precision::High);
+}
+
+fn powers_between_two<R: Ring>(precision: Precision) {
     for text in ["0.5", "-1.5"] {
-        let (exponent, range) = (text.parse().expect("a number"), [-3, 1000 * ONE]);
+        let (exponent, range) = (text.parse().expect("a number"), reals(precision, [-3, 1000 * one(precision)]));
         let numbers: Vec<i128> = numbers(range, 20, 91);
-        let run = run::<u64, _>(92, |engine| {
-            let words: Vec<u64> = numbers.iter().map(|&x| u64::from_i128(x)).collect();
+        let run = run::<R, _>(92, |engine| {
+            let words: Vec<R> = numbers.iter().map(|&x| R::from_i128(x)).collect();
             let x = part(engine, Placement::Shared, &words, 93);
-            let found = power::<u64, _>(engine, exponent, &x, range).expect("a power");
+            let found = power::<R, _>(engine, exponent, &x, range).expect("a power");
             (found.value, found.defined)
         });
         let mut counter = Counter::default();
-        power::<u64, _>(&mut counter, exponent, &shared(&numbers), range).expect("a power");
+        power::<R, _>(&mut counter, exponent, &shared(&numbers), range).expect("a power");
         assert_eq!([run.traffic[0].sent, run.traffic[1].sent], counter.cost.sent);
         assert_eq!(run.used, counter.cost.offered);
         let [zero, one] = &run.results;
@@ -198,21 +236,29 @@ fn powers_between_two_parties_are_those_of_the_interpreter_to_their_bounds() {
         let defined = unpack(&join_bits(&[&zero.1, &one.1]), numbers.len());
         for ((&x, value), defined) in numbers.iter().zip(values).zip(defined) {
             assert_eq!(defined, x > 0, "{x}");
-            let exact = if x > 0 { Power(exponent).value(x as f64 / STEP) * STEP } else { 0.0 };
-            assert!((value.to_i128() as f64 - exact).abs() <= Power(exponent).tolerance(exact), "{x} ** {text}");
+            let step = precision.unit();
+            let exact = if x > 0 { Power(exponent).value(x as f64 / step) * step } else { 0.0 };
+            let allowed = Power(exponent).tolerance(exact, precision) + exact * 1e-13;
+            assert!((value.to_i128() as f64 - exact).abs() <= allowed, "{x} ** {text}");
         }
     }
 }
 
 #[test]
 fn what_people_compute_with_fits_words_of_64_bits() {
+    let usual = Precision::Default;
     for of in FUNCTIONS {
-        assert!(fits::<u64>(of, [-20 * ONE, 20 * ONE]), "{of:?}");
+        assert!(fits::<u64>(of, units(usual, -20, 20)), "{of:?}");
+        // High precision takes wider words, whatever the range.
+        assert!(!fits::<u64>(of, reals(Precision::High, [1, 2])), "{of:?}");
+        assert!(fits::<u128>(of, units(Precision::High, -40, 40)), "{of:?}");
     }
     for of in [Unary::Sqrt, Unary::Rsqrt, Unary::Log, Unary::Log2, Unary::Log10] {
-        assert!(fits::<u64>(of, [1, ONE * 1_000_000_000]), "{of:?}");
+        let range = |precision| reals(precision, [1, one(precision) * 1_000_000_000]);
+        assert!(fits::<u64>(of, range(usual)) && fits::<u128>(of, range(Precision::High)), "{of:?}");
     }
-    assert!(fits::<u64>(Unary::Sin, [-ONE << 20, ONE << 20]));
+    assert!(fits::<u64>(Unary::Sin, units(usual, -1 << 20, 1 << 20)));
+    assert!(fits::<u128>(Unary::Sin, units(Precision::High, -1 << 20, 1 << 20)));
 }
 
 #[test]
@@ -221,10 +267,13 @@ fn numbers_far_beyond_a_turn_are_counted_in_turns_exactly() {
     let known =
         [(1_000_000, -0.349_993_502_171, 0.936_752_127_533), (1_000_000_000, 0.545_843_449_449, 0.837_887_181_364)];
     for (whole, sine, cosine) in known {
-        let range = [-(ONE << 30), ONE << 30];
-        for (of, value) in [(Unary::Sin, sine), (Unary::Cos, cosine)] {
-            let (values, _) = on_interpreter::<u128>(of, range, &[whole * ONE]);
-            assert!((values[0] as f64 - value * STEP).abs() <= of.tolerance(0.0), "{of:?} of {whole}: {values:?}");
+        for (precision, (of, value)) in
+            BOTH.into_iter().flat_map(|p| [(Unary::Sin, sine), (Unary::Cos, cosine)].map(|of| (p, of)))
+        {
+            let range = units(precision, -(1 << 30), 1 << 30);
+            let (values, _) = on_interpreter::<u128>(of, range, &[whole * one(precision)]);
+            let allowed = of.tolerance(0.0, precision);
+            assert!((values[0] as f64 - value * precision.unit()).abs() <= allowed, "{of:?} of {whole}: {values:?}");
         }
     }
 }
@@ -233,18 +282,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn functions_keep_their_bounds_on_any_range(which in 0..FUNCTIONS.len(), seed in any::<u64>()) {
+    fn functions_keep_their_bounds_on_any_range(which in 0..FUNCTIONS.len(), high in any::<bool>(), seed in any::<u64>()) {
         let of = FUNCTIONS[which];
+        let precision = if high { Precision::High } else { Precision::Default };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let exponential = matches!(of, Unary::Exp | Unary::Exp2);
-        let top = if exponential { 23 } else { 48 };
+        let top = if exponential { precision.step_bits() + 5 } else { 48 };
         let mut end = || {
             let word = i128::from(rng.next_u64() >> 12) >> (rng.next_u32() % 40);
             let end = word % (1 << top);
             if rng.next_u32() % 2 == 0 { -end } else { end }
         };
         let (a, b) = (end(), end());
-        let range = [a.min(b), a.max(b)];
+        let range = reals(precision, [a.min(b), a.max(b)]);
         prop_assert!(fits::<u128>(of, range));
         let numbers = numbers(range, 100, seed);
         let (values, defined) = on_interpreter::<u128>(of, range, &numbers);
@@ -257,7 +307,7 @@ proptest! {
 }
 
 /// Between two parties, whose cost is what the counter says.
-fn between_two<R: Ring>(of: Unary, range: [i128; 2], numbers: &[i128]) -> (Vec<i128>, Vec<bool>) {
+fn between_two<R: Ring>(of: Unary, range: Reals, numbers: &[i128]) -> (Vec<i128>, Vec<bool>) {
     let run = run::<R, _>(81, |engine| {
         let words: Vec<R> = numbers.iter().map(|&x| R::from_i128(x)).collect();
         let x = part(engine, Placement::Shared, &words, 82);
@@ -276,9 +326,9 @@ fn between_two<R: Ring>(of: Unary, range: [i128; 2], numbers: &[i128]) -> (Vec<i
 
 #[test]
 fn functions_between_two_parties_keep_their_bounds_and_cost_what_was_counted() {
-    for of in FUNCTIONS {
-        for range in ranges(of) {
-            if matches!(of, Unary::Sin | Unary::Cos) && range[1] > 1 << 53 {
+    for (of, precision) in all() {
+        for range in ranges(of, precision) {
+            if matches!(of, Unary::Sin | Unary::Cos) && range.range[1] > 1 << 53 {
                 continue;
             }
             let numbers: Vec<i128> = numbers(range, 10, 83);
@@ -289,23 +339,23 @@ fn functions_between_two_parties_keep_their_bounds_and_cost_what_was_counted() {
             check(of, range, &numbers, &values, &defined);
         }
         // One cell, and none.
-        let range = [1, 5 * ONE];
-        let (values, defined) = between_two::<u64>(of, range, &[ONE]);
-        check(of, range, &[ONE], &values, &defined);
-        assert!(between_two::<u64>(of, range, &[]).0.is_empty());
+        let (range, one) = (reals(precision, [1, 5 * one(precision)]), one(precision));
+        let (values, defined) = between_two::<u128>(of, range, &[one]);
+        check(of, range, &[one], &values, &defined);
+        assert!(between_two::<u128>(of, range, &[]).0.is_empty());
     }
 }
 
 #[test]
 fn the_owner_of_a_number_computes_its_functions_alone() {
-    for of in FUNCTIONS {
-        let range = [-5 * ONE, 5 * ONE];
+    for (of, precision) in all() {
+        let range = units(precision, -5, 5);
         let numbers = numbers(range, 10, 84);
         for owner in [PartyId::ZERO, PartyId::ONE] {
-            let run = run::<u64, _>(85, |engine| {
-                let words: Vec<u64> = numbers.iter().map(|&x| u64::from_i128(x)).collect();
+            let run = run::<u128, _>(85, |engine| {
+                let words: Vec<u128> = numbers.iter().map(|&x| u128::from_i128(x)).collect();
                 let x = part(engine, Placement::Private(owner), &words, 86);
-                let found = function::<u64, _>(engine, of, &x, range).expect("a function");
+                let found = function::<u128, _>(engine, of, &x, range).expect("a function");
                 (found.value, found.defined)
             });
             assert_eq!(run.traffic[0].sent + run.traffic[1].sent, 0, "{of:?}");
@@ -318,17 +368,17 @@ fn the_owner_of_a_number_computes_its_functions_alone() {
 
 #[test]
 fn the_transcript_of_a_function_does_not_depend_on_the_number() {
-    for of in FUNCTIONS {
-        let range = [-20 * ONE, 20 * ONE];
+    for (of, precision) in all() {
+        let (range, one) = (units(precision, -20, 20), one(precision));
         let transcript = |numbers: [i128; 4], seed| {
-            let run = run::<u64, _>(seed, |engine| {
-                let words = numbers.map(u64::from_i128);
+            let run = run::<u128, _>(seed, |engine| {
+                let words = numbers.map(u128::from_i128);
                 let x = part(engine, Placement::Shared, &words, seed);
-                function::<u64, _>(engine, of, &x, range).expect("a function");
+                function::<u128, _>(engine, of, &x, range).expect("a function");
             });
             run.events
         };
-        assert_eq!(transcript([0, 1, 2, 3], 87), transcript([-20 * ONE, 20 * ONE, -1, 77_777], 88), "{of:?}");
+        assert_eq!(transcript([0, 1, 2, 3], 87), transcript([-20 * one, 20 * one, -1, 77_777], 88), "{of:?}");
     }
 }
 

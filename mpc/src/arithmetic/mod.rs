@@ -26,7 +26,7 @@ mod tests;
 
 pub use divide::{Division, Quotient, Reciprocal, divide, divide_by, divide_floor, reciprocal};
 pub use divide_public::{divide_public, divides_publicly, round_to_grid};
-pub use function::{function, function_error, function_fits, power, power_error, power_fits};
+pub use function::{Reals, function, function_error, function_fits, power, power_error, power_fits};
 pub use order::{Axis, Extreme, equal, extreme, extreme_with_index, less, less_or_equal, maximum, minimum};
 pub use prefix::{all, any, prefix_or, sum_bits};
 pub use sort::{Sorting, batches, sort};

@@ -6,13 +6,15 @@
 //! part. The sum of the upper ones picks the interval and the sum of the lower ones is the place in it, whether they
 //! carry or not, since each polynomial serves the double of its interval.
 //!
-//! *Security*: nothing is opened. *Cost*: one look-up of `degree + 1` coefficients among `2^index_bits`, and one product of
-//! a coefficient by a short place a degree, for which each party chooses by its own bits.
+//! *Security*: nothing is opened. *Cost*: a look-up of `degree + 1` coefficients among `2^index_bits`, in several tables
+//! where they are too wide for one, and one product of a coefficient by a short place a degree, for which each party chooses
+//! by its own bits.
 //!
 //! *Shapes and units*: the result is `f * 2^fraction_bits`. How far it is off but for the
 //! interpolation, in its own units: half a unit for each rounded coefficient, and a half and one for each product, whose
 //! place and whose result are cut, so `2 degree + 1/2`. The interpolation on an interval of half width `h` errs by at most `2 (h/2)^(d+1)
-//! max|f^(d+1)| / (d+1)!`; each function says what that is for it, and the tests measure it.
+//! max|f^(d+1)| / (d+1)!`; each function says what that is for it, and the tests measure it. Coefficients come from `f64`s, whose
+//! rounding stays below a unit for as many as 44 digits.
 
 use crate::backend::{Backend, Column, Table};
 use crate::error::Result;
@@ -151,8 +153,10 @@ pub(super) fn piecewise<R: Ring, B: Backend<R> + ?Sized>(
     let index = [0, 1].map(|party| local(backend, &parts[party], |word| word.shr(cut.low_bits)));
     // A coefficient below `2^bits` takes a sign, and another bit for the wrap of its parts to be told.
     let column = |(entries, bits): (Vec<i128>, &u32)| Column { width: bits + 2, entries };
-    let columns = coefficients.into_iter().zip(&bits).map(column).collect();
-    let mut columns = backend.look_up([&index[0], &index[1]], &Table { index_bits: cut.index_bits, columns })?;
+    let mut columns = Vec::with_capacity(bits.len());
+    for table in tables(cut.index_bits, coefficients.into_iter().zip(&bits).map(column)) {
+        columns.extend(backend.look_up([&index[0], &index[1]], &table)?);
+    }
     let mut power = columns.pop().expect("a coefficient of degree 0");
     for degree in (1..bits.len()).rev() {
         // The place in the interval to as many digits as matter: its cut-off digits change the product by half a unit.
@@ -179,6 +183,31 @@ pub(super) fn piecewise<R: Ring, B: Backend<R> + ?Sized>(
         power = columns.pop().expect("a coefficient for each degree").add(backend, &part);
     }
     backend.truncate_within(&power, 0, bits[0] + 2, wanted)
+}
+
+/// Tables of these columns in their order, each as wide as a table may be.
+fn tables(index_bits: u32, columns: impl Iterator<Item = Column>) -> Vec<Table> {
+    let mut tables = vec![Table { index_bits, columns: Vec::new() }];
+    for column in columns {
+        let last = tables.last_mut().expect("one from the start");
+        if last.width() + column.width > Table::MOST_WIDTH {
+            tables.push(Table { index_bits, columns: vec![column] });
+        } else {
+            last.columns.push(column);
+        }
+    }
+    tables
+}
+
+/// The bits of the widest product that [`piecewise`] makes of a function below `2^whole`, and its room.
+pub(super) fn product_width(pieces: &Pieces, whole: u32) -> u32 {
+    2 * (pieces.fraction_bits + whole) + 6
+}
+
+/// `a * b / 2^by`, rounded down; `WIDE`: the product may take more than 63 bits.
+#[inline(always)]
+pub(super) fn multiply_shift<const WIDE: bool>(a: i64, b: i64, by: u32) -> i64 {
+    if WIDE { ((i128::from(a) * i128::from(b)) >> by) as i64 } else { (a * b) >> by }
 }
 
 /// A function of the words that one party has.

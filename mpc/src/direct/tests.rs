@@ -1,5 +1,7 @@
 //! Sessions in one process and over sockets: values, shares, and everything that is refused.
 
+mod precision;
+
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;

@@ -347,12 +347,12 @@ fn run_step<R: Ring, B: Backend<R> + ?Sized>(
             let quotient = arithmetic::divide_floor(backend, numerator, divisor, &division)?;
             Value::Quotient(quotient.value, quotient.defined)
         }
-        RingOp::Function { function, value, range } => {
-            let value = arithmetic::function(backend, *function, words(values, *value), *range)?;
+        RingOp::Function { function, value, of } => {
+            let value = arithmetic::function(backend, *function, words(values, *value), *of)?;
             Value::Quotient(value.value, value.defined)
         }
-        RingOp::Power { value, exponent, range } => {
-            let value = arithmetic::power(backend, *exponent, words(values, *value), *range)?;
+        RingOp::Power { value, exponent, of } => {
+            let value = arithmetic::power(backend, *exponent, words(values, *value), *of)?;
             Value::Quotient(value.value, value.defined)
         }
         RingOp::Defined(quotient) => match values[quotient.index()].as_ref().expect("a value outlives its last use") {

@@ -101,13 +101,13 @@ impl Bounds {
                 Some(1.0)
             }
             RingOp::FloorQuotient { numerator, divisor, .. } => self.decided(&[*numerator, *divisor]),
-            RingOp::Function { function, value, range } => {
+            RingOp::Function { function, value, of } => {
                 self.decided(&[*value])?;
-                Some(arithmetic::function_error(*function, *range))
+                Some(arithmetic::function_error(*function, *of))
             }
-            RingOp::Power { value, exponent, range } => {
+            RingOp::Power { value, exponent, of } => {
                 self.decided(&[*value])?;
-                Some(arithmetic::power_error(*exponent, *range))
+                Some(arithmetic::power_error(*exponent, *of))
             }
             RingOp::Defined(of) => match &steps[of.index()].op {
                 RingOp::Divide { divisor, .. } | RingOp::FloorQuotient { divisor, .. } => self.decided(&[*divisor]),

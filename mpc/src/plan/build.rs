@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tacit_protocol::Number;
-use tacit_protocol::program::types::Interval;
 use tacit_protocol::program::{NodeId, Unary};
 
 use super::bounds::Bounds;
 use super::step::{Kind, RingOp, Step, ValueId, View};
-use crate::arithmetic::Division;
+use crate::arithmetic::{Division, Reals};
 use crate::share::Placement;
 
 /// How many terms a linear step may have before it is split.
@@ -487,17 +486,16 @@ impl Builder {
     }
 
     /// A real function of values in a range, and where it is defined.
-    pub(super) fn function(&mut self, function: Unary, value: ValueId, range: Interval) -> (ValueId, ValueId) {
+    pub(super) fn function(&mut self, function: Unary, value: ValueId, of: Reals) -> (ValueId, ValueId) {
         let len = self.len(value);
-        let op = RingOp::Function { function, value, range: [range.lo, range.hi] };
-        let value = self.emit_from(op, Kind::Words, len);
+        let value = self.emit_from(RingOp::Function { function, value, of }, Kind::Words, len);
         (value, self.emit_from(RingOp::Defined(value), Kind::Bits, len))
     }
 
     /// A power by a real number of values in a range, and where it is defined.
-    pub(super) fn power(&mut self, exponent: Number, value: ValueId, range: Interval) -> (ValueId, ValueId) {
+    pub(super) fn power(&mut self, exponent: Number, value: ValueId, of: Reals) -> (ValueId, ValueId) {
         let len = self.len(value);
-        let value = self.emit_from(RingOp::Power { value, exponent, range: [range.lo, range.hi] }, Kind::Words, len);
+        let value = self.emit_from(RingOp::Power { value, exponent, of }, Kind::Words, len);
         (value, self.emit_from(RingOp::Defined(value), Kind::Bits, len))
     }
 

@@ -141,8 +141,9 @@ fn width(step: &Step, word_bits: u32) -> u32 {
         | RingOp::Largest { bits, .. } => *bits,
         RingOp::Multiply { bits, .. } | RingOp::MatrixMultiply { bits, .. } => bits[0].max(bits[1]),
         RingOp::Divide { bits, .. } | RingOp::FloorQuotient { bits, .. } => bits[0].max(bits[1]).max(bits[2]),
-        RingOp::Function { range: [lo, hi], .. } | RingOp::Power { range: [lo, hi], .. } => {
-            Interval { lo: *lo, hi: *hi }.bits()
+        RingOp::Function { of, .. } | RingOp::Power { of, .. } => {
+            let [lo, hi] = of.range;
+            Interval { lo, hi }.bits()
         }
         _ if step.kind == Kind::Bits => 1,
         _ => word_bits,

@@ -7,6 +7,7 @@ use bincode::Encode;
 use tacit_protocol::program::{NodeId, Unary};
 use tacit_protocol::{Number, PartyId};
 
+use crate::arithmetic::Reals;
 use crate::backend::Repeat;
 use crate::share::Placement;
 
@@ -254,23 +255,23 @@ pub enum RingOp {
         /// The widths of numerator, divisor and quotient.
         bits: [u32; 3],
     },
-    /// A real function of numbers in steps of float64.
+    /// A real function.
     Function {
         /// Which.
         function: Unary,
         /// The numbers.
         value: ValueId,
-        /// The least and the largest that they can be.
-        range: [i128; 2],
+        /// What they can be, and in which steps.
+        of: Reals,
     },
-    /// A power of numbers in steps of float64 by a real number.
+    /// A power by a real number.
     Power {
         /// The numbers.
         value: ValueId,
         /// The exponent.
         exponent: Number,
-        /// The least and the largest that the numbers can be.
-        range: [i128; 2],
+        /// What the numbers can be, and in which steps.
+        of: Reals,
     },
 }
 

@@ -96,7 +96,7 @@ pub const OPERATIONS: [&str; 74] = [
 ];
 
 /// What a run may meet.
-pub const SITUATIONS: [&str; 22] = [
+pub const SITUATIONS: [&str; 24] = [
     "no row matches",
     "rows match",
     "a null cell",
@@ -119,6 +119,8 @@ pub const SITUATIONS: [&str; 22] = [
     "an exact output",
     "a rounded output",
     "a slice with a step",
+    "a released float64",
+    "a released float64_high",
 ];
 
 impl Cover {
@@ -270,6 +272,7 @@ pub fn kind(element: &Element) -> &'static str {
         Element::Int64 => "int64",
         Element::Decimal { .. } => "decimal",
         Element::Float64 => "float64",
+        Element::Float64High => "float64_high",
         Element::Date => "date",
         Element::Category { .. } => "category",
         Element::Key => "key",

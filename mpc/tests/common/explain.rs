@@ -20,8 +20,6 @@ use super::generate::undecided;
 /// The widest value that the engine computes with.
 pub const WORD: u32 = 126;
 
-const FLOAT: u32 = Element::FLOAT_STEP_BITS;
-
 /// Steps by which no promise is widened: what may be off by so many may be anything.
 const FAR: f64 = 1e18;
 
@@ -49,18 +47,18 @@ fn as_promised(case: &Case) -> Option<TypedProgram> {
     let mut program: Program = case.typed.program().clone();
     for node in &mut program.nodes {
         if let Op::Assume { value, lo, hi } = &mut node.op
-            && is_float(&case.typed, *value)
+            && let Some(bits) = float_bits(&case.typed, *value)
         {
-            let steps = allowance(stated_error(case, *value).unwrap_or(0.0), *lo, *hi);
-            (*lo, *hi) = widened(*lo, *hi, steps)?;
+            let steps = allowance(stated_error(case, *value).unwrap_or(0.0), *lo, *hi, bits);
+            (*lo, *hi) = widened(*lo, *hi, steps, bits)?;
         }
     }
     infer(&program, &case.datasets).ok()
 }
 
 /// What a promise allows for rounding: the error, but no more than its width, or 1.
-fn allowance(error: f64, lo: Number, hi: Number) -> f64 {
-    let wide = (hi.to_f64() - lo.to_f64()).max(1.0) * f64::from(1 << FLOAT);
+fn allowance(error: f64, lo: Number, hi: Number, bits: u32) -> f64 {
+    let wide = (hi.to_f64() - lo.to_f64()).max(1.0) * 2.0_f64.powi(bits as i32);
     error.min(wide)
 }
 
@@ -185,7 +183,8 @@ impl Widths<'_> {
                 let (up, down) = lowest(step_of(&lattices[1]).unwrap_or(1), own);
                 // What stands in an invalid cell may be 0.
                 let under = self.with_zero(block, *right, brought[1]);
-                quotient(brought[0], magnitude(brought[0]), under, (up / down).max(1))
+                let digits = digits_of_quotients(&lattices[0]);
+                quotient(brought[0], magnitude(brought[0]), (under, (up / down).max(1)), digits)
             }
             Op::Binary { function: Binary::FloorDivide | Binary::Remainder, right, .. } => {
                 let under = self.with_zero(block, *right, brought[1]);
@@ -203,7 +202,16 @@ impl Widths<'_> {
                 let exponent =
                     if let Some(Exponent::Whole(exponent)) = infer::exponent(&values) { exponent } else { 1 };
                 let power = (1..exponent).fold(brought[0], |power, _| times(power, brought[0]));
-                power.bits() + if lattices[0] == Element::Float64 { FLOAT } else { 0 }
+                power.bits() + lattices[0].float_bits().unwrap_or(0)
+            }
+            // The number in turns, and the exponent to base 2, with the digits that high precision takes.
+            Op::Unary { function: Unary::Sin | Unary::Cos, .. } if lattices[0] == Element::Float64High => {
+                brought[0].bits() + 38
+            }
+            Op::Unary { function: Unary::Exp | Unary::Exp2 | Unary::Expm1, .. }
+                if lattices[0] == Element::Float64High =>
+            {
+                brought[0].bits() + 45
             }
             // Twice the value, and what a division by a power of ten takes.
             Op::Unary { function, .. } if !function.is_real() && lattices[0] != Element::Bool => brought[0].bits() + 6,
@@ -270,7 +278,7 @@ impl Widths<'_> {
             }
             Reduction::Mean => {
                 let step = step_of(&array.element).unwrap_or(1);
-                let (up, down) = lowest(1 << FLOAT, step);
+                let (up, down) = lowest(1 << digits_of_quotients(&array.element), step);
                 if all {
                     return rounded(sum, up, down.saturating_mul(size.max(1))).1;
                 }
@@ -282,8 +290,9 @@ impl Widths<'_> {
                 division(numerator, Interval { lo: -most, hi: most }, divisor, shift).max(sum.bits())
             }
             Reduction::Var => {
-                let (range, brought) = rounded(array.range, 1 << FLOAT, step_of(&array.element).unwrap_or(1));
-                let array = ArrayType { element: Element::Float64, range, ..array.clone() };
+                let digits = digits_of_quotients(&array.element);
+                let (range, brought) = rounded(array.range, 1 << digits, step_of(&array.element).unwrap_or(1));
+                let array = ArrayType { element: array.element.to_float(), range, ..array.clone() };
                 let mean = self.reduction(Reduction::Mean, &array, axes, all).max(brought);
                 let far = Interval::point(range.hi.saturating_sub(range.lo).saturating_add(1));
                 let square = times(far, far);
@@ -291,10 +300,10 @@ impl Widths<'_> {
                 let most = square.hi / 4 + 1;
                 let total = times(Interval { lo: 0, hi: most }, Interval::point(size));
                 let last = if all {
-                    rounded(total, 1, size.max(1).saturating_mul(1 << FLOAT)).1
+                    rounded(total, 1, size.max(1).saturating_mul(1 << digits)).1
                 } else {
-                    let numerator = Interval { lo: 0, hi: (total.hi >> FLOAT) + 1 };
-                    division(numerator, Interval { lo: -1, hi: (most >> FLOAT) + 2 }, count, 0)
+                    let numerator = Interval { lo: 0, hi: (total.hi >> digits) + 1 };
+                    division(numerator, Interval { lo: -1, hi: (most >> digits) + 2 }, count, 0)
                 };
                 mean.max(square.bits()).max(total.bits()).max(last)
             }
@@ -354,15 +363,20 @@ fn rounded(range: Interval, up: i128, down: i128) -> (Interval, u32) {
     (result, doubled.bits().max(last))
 }
 
-/// The width of a float64 quotient, whose divisor is at least `step` where it is not 0.
-fn quotient(over: Interval, most: i128, under: Interval, step: i128) -> u32 {
+/// Binary digits of quotients and means of an element.
+fn digits_of_quotients(element: &Element) -> u32 {
+    element.float_bits().unwrap_or(Element::FLOAT_STEP_BITS)
+}
+
+/// The width of a quotient of so many digits, whose divisor is at least `step` where it is not 0.
+fn quotient(over: Interval, most: i128, (under, step): (Interval, i128), digits: u32) -> u32 {
     let least = match under {
         Interval { lo, .. } if lo > 0 => lo,
         Interval { hi, .. } if hi < 0 => -hi,
         _ => step,
     };
-    let most = most.saturating_mul(1 << FLOAT) / least + 1;
-    division(over, Interval { lo: -most, hi: most }, under, FLOAT)
+    let most = most.saturating_mul(1 << digits) / least + 1;
+    division(over, Interval { lo: -most, hi: most }, under, digits)
 }
 
 /// What a division needs, by the header of its module: with `W` the bits of the divisor's magnitude and `p` those of
@@ -382,7 +396,7 @@ fn step_of(element: &Element) -> Option<i128> {
         Element::Bool | Element::Key => None,
         Element::Int64 | Element::Date | Element::Category { .. } => Some(1),
         Element::Decimal { scale } => Some(power_of_ten(u32::from(*scale))),
-        Element::Float64 => Some(1 << FLOAT),
+        Element::Float64 | Element::Float64High => Some(1 << element.float_bits()?),
     }
 }
 
@@ -425,8 +439,9 @@ pub fn is_broken_by_rounding_alone(case: &Case) -> bool {
         match op {
             Op::Assume { value, lo, hi } => {
                 let Some(steps) = stated_error(case, value).filter(|steps| *steps < FAR) else { return true };
-                if is_float(&case.typed, value) {
-                    let Some((lo, hi)) = widened(lo, hi, allowance(steps, lo, hi)) else { return true };
+                if let Some(bits) = float_bits(&case.typed, value) {
+                    let allowed = allowance(steps, lo, hi, bits);
+                    let Some((lo, hi)) = widened(lo, hi, allowed, bits) else { return true };
                     program.nodes[place].op = Op::Assume { value, lo, hi };
                 }
             }
@@ -440,9 +455,11 @@ pub fn is_broken_by_rounding_alone(case: &Case) -> bool {
                     return true;
                 }
                 let mut carried = carried;
-                for value in carried.iter_mut().filter(|value| is_float(&case.typed, value.initial)) {
-                    let Some(wider) = widened(value.lo, value.hi, steps) else { return true };
-                    (value.lo, value.hi) = wider;
+                for value in &mut carried {
+                    if let Some(bits) = float_bits(&case.typed, value.initial) {
+                        let Some(wider) = widened(value.lo, value.hi, steps, bits) else { return true };
+                        (value.lo, value.hi) = wider;
+                    }
                 }
                 program.nodes[place].op = Op::Loop { body, trips, carried, captured };
             }
@@ -463,8 +480,8 @@ pub fn promises_what_is_undecided(case: &Case) -> bool {
     })
 }
 
-fn is_float(typed: &TypedProgram, node: NodeId) -> bool {
-    typed.array(node).is_some_and(|array| array.element == Element::Float64)
+fn float_bits(typed: &TypedProgram, node: NodeId) -> Option<u32> {
+    typed.array(node)?.element.float_bits()
 }
 
 /// The error that the plan states for a node, in steps of its lattice; none without bound, or if the engine refuses what
@@ -494,13 +511,13 @@ fn stated_error(case: &Case, value: NodeId) -> Option<f64> {
 }
 
 /// The promise, wider by so many steps on either side; none where its ends are no numbers.
-fn widened(lo: Number, hi: Number, steps: f64) -> Option<(Number, Number)> {
-    const SCALE: u8 = 9;
+fn widened(lo: Number, hi: Number, steps: f64, bits: u32) -> Option<(Number, Number)> {
+    const SCALE: u8 = 12;
     // With two of the last digit more, since the ends are cut there.
-    let far = (steps * 1e9 / f64::from(1 << FLOAT)).ceil() as i128 + 2;
+    let far = (steps * 1e12 / 2.0_f64.powi(bits as i32)).ceil() as i128 + 2;
     let moved = |end: Number, by: i128| {
-        let cut = (end.mantissa() * power_of_ten(SCALE.into())).div_euclid(power_of_ten(end.scale().into()));
-        Number::new(cut.checked_add(by)?, SCALE)
+        let wide = end.mantissa().checked_mul(power_of_ten(SCALE.into()))?;
+        Number::new(wide.div_euclid(power_of_ten(end.scale().into())).checked_add(by)?, SCALE)
     };
     Some((moved(lo, -far)?, moved(hi, far)?))
 }

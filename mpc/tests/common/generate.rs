@@ -14,7 +14,7 @@ use tacit_protocol::program::{
     Alignment, Binary, Block, BlockId, Carried, Dim, Node, NodeId, Op, Output, Program, Reduction, SliceAxis,
     TypedProgram, Unary, infer,
 };
-use tacit_protocol::schema::Element;
+use tacit_protocol::schema::{Element, Precision};
 use tacit_protocol::{Number, PartyId as Party};
 
 use super::explain::Widths;
@@ -164,7 +164,7 @@ impl Generator {
             let (Some(most), false) = (cells.iter().max(), undecided.contains(&value)) else { continue };
             let array = self.typed.array(value).expect("an array");
             // An exact value is one step beyond, a rounded one far beyond.
-            let far = if array.element == Element::Float64 { 1 << 20 } else { 1 };
+            let far = array.element.float_bits().map_or(1, |bits| 1 << (bits + 2));
             let hi = most - far;
             if hi < array.range.lo {
                 continue;
@@ -260,7 +260,9 @@ impl Generator {
         let fixed: Option<Vec<u64>> = shape.iter().rev().take(2).rev().map(Dim::as_fixed).collect();
         if let (Some(shape), true) = (fixed, self.draw.chance(3)) {
             let cells = shape.iter().product::<u64>();
-            let element = self.draw.of(&[Element::Int64, Element::Decimal { scale: 1 }, Element::Float64]);
+            let reals = [Element::Float64, Element::Float64, Element::Float64High];
+            let real = self.draw.of(&reals);
+            let element = self.draw.of(&[Element::Int64, Element::Decimal { scale: 1 }, real]);
             let texts: &[&str] =
                 if element == Element::Int64 { &["-2", "0", "1", "5"] } else { &["-0.5", "0", "1", "2.5", "0.3"] };
             let values = (0..cells).map(|_| number(texts[self.draw.below(texts.len())])).collect();
@@ -274,6 +276,7 @@ impl Generator {
             (Element::Decimal { scale: 1 }, "-0.5"),
             (Element::Float64, "0.3"),
             (Element::Float64, "2.5"),
+            (Element::Float64High, "0.3"),
             (Element::Bool, "1"),
         ]);
         let shape = if self.draw.chance(3) { shape.to_vec() } else { Vec::new() };
@@ -348,7 +351,8 @@ impl Generator {
             }
             15 => {
                 let value = self.any(|array| is_numeric(&array.element) || array.element == Element::Bool)?;
-                let element = self.draw.of(&[Element::Int64, Element::Decimal { scale: 4 }, Element::Float64]);
+                let decimal = Element::Decimal { scale: 4 };
+                let element = self.draw.of(&[Element::Int64, decimal, Element::Float64, Element::Float64High]);
                 next.push(Op::Cast { value, element });
             }
             16 => self.concatenation(next)?,
@@ -388,7 +392,7 @@ impl Generator {
                     self.promise(next)?;
                 } else {
                     let value = if self.draw.chance(2) { self.numeric()? } else { self.mixed()? };
-                    let element = Element::Float64;
+                    let element = self.draw.of(&[Element::Float64, Element::Float64High]);
                     next.push(Op::Cast { value, element });
                 }
                 let (function, value) = (self.draw.of(&real), NodeId(next.nodes.len() as u32 - 1));
@@ -622,8 +626,13 @@ impl Generator {
         let element = self.array(value).element.clone();
         let cells: Vec<i128> = self.trace.array(value)?.as_lattice().into_iter().flatten().collect();
         let (least, most) = (cells.iter().min().copied().unwrap_or(0), cells.iter().max().copied().unwrap_or(1));
-        // Float64 cells are rounded to steps here, so their ends leave room.
-        let room = if element == Element::Float64 { 4 } else { 0 };
+        // Cells of real numbers are rounded to steps here, and may differ from the engine's by what an `f64` has no room for,
+        // so their ends leave room.
+        let room = match element {
+            Element::Float64 => 4,
+            Element::Float64High => 4 + (least.abs().max(most.abs()) >> 40),
+            _ => 0,
+        };
         let far = i128::from(self.draw.of(&[0_u32, 1, 50]));
         let (lo, hi) = ends(&element, least.saturating_sub(far + room), most.saturating_add(far + room))?;
         next.push(Op::Assume { value, lo, hi });
@@ -675,6 +684,7 @@ impl Generator {
     fn body(&mut self, inner: Option<BlockId>) -> Block {
         let (function, text, element) = self.draw.of(&[
             (Binary::Multiply, "0.5", Element::Float64),
+            (Binary::Multiply, "0.5", Element::Float64High),
             (Binary::Add, "3", Element::Int64),
             (Binary::Subtract, "1.5", Element::Decimal { scale: 2 }),
         ]);
@@ -775,7 +785,7 @@ fn joined(draw: &mut Draw, kind: Kind) -> (Program, NodeId) {
 }
 
 fn is_numeric(element: &Element) -> bool {
-    matches!(element, Element::Int64 | Element::Decimal { .. } | Element::Float64)
+    matches!(element, Element::Int64 | Element::Decimal { .. }) || element.is_float()
 }
 
 fn is_number_like(element: &Element) -> bool {
@@ -785,11 +795,12 @@ fn is_number_like(element: &Element) -> bool {
 /// Two ends in lattice units as numbers that are exact in the element, or around them for float64.
 fn ends(element: &Element, lo: i128, hi: i128) -> Option<(Number, Number)> {
     match element {
-        Element::Float64 => {
+        Element::Float64 | Element::Float64High => {
+            let (digits, bits) = if *element == Element::Float64 { (6, 18) } else { (12, 36) };
             let decimal = |steps: i128, up: bool| {
-                let scaled = steps.checked_mul(1_000_000)?;
-                let whole = scaled.div_euclid(1 << Element::FLOAT_STEP_BITS) + i128::from(up);
-                Number::new(whole, 6)
+                let scaled = steps.checked_mul(10_i128.pow(digits.into()))?;
+                let whole = scaled.div_euclid(1 << bits) + i128::from(up);
+                Number::new(whole, digits)
             };
             Some((decimal(lo, false)?, decimal(hi, true)?))
         }
@@ -807,7 +818,7 @@ pub fn undecided(typed: &TypedProgram) -> BTreeSet<NodeId> {
         let operands = node.op.operands();
         let converts = operands.iter().zip(typed.main().lattices(id)).any(|(operand, to)| {
             let from = typed.array(*operand).map(|array| &array.element);
-            *to == Element::Float64 && matches!(from, Some(Element::Decimal { .. }))
+            to.is_float() && matches!(from, Some(Element::Decimal { .. }))
         });
         let any_rounded = converts || operands.iter().any(|operand| rounded.contains(operand));
         let decides = match &node.op {
@@ -833,7 +844,7 @@ pub fn undecided(typed: &TypedProgram) -> BTreeSet<NodeId> {
             // A number next to the end of the domain may fall on either side of it.
             Op::Unary { function, value } => {
                 let least = typed.array(*value).map_or(0, |array| array.range.lo);
-                let partial = function.is_real() && function.domain() != Domain::All;
+                let partial = function.is_real() && function.domain(Precision::Default) != Domain::All;
                 *function == Unary::Sign || partial && (least < 0 || least == 0 && *function != Unary::Sqrt)
             }
             _ => false,
@@ -841,8 +852,8 @@ pub fn undecided(typed: &TypedProgram) -> BTreeSet<NodeId> {
         if (decides && any_rounded) || operands.iter().any(|operand| undecided.contains(operand)) {
             undecided.insert(id);
         }
-        let float = typed.array(id).is_some_and(|array| array.element == Element::Float64)
-            || matches!(&typed.main().types[place], ValueType::Tuple(items) if items.iter().any(|item| item.element == Element::Float64));
+        let float = typed.array(id).is_some_and(|array| array.element.is_float())
+            || matches!(&typed.main().types[place], ValueType::Tuple(items) if items.iter().any(|item| item.element.is_float()));
         let rounds = match &node.op {
             Op::Binary { function, .. } => matches!(function, Binary::Multiply | Binary::Divide | Binary::Power),
             Op::Unary { function, .. } => function.is_real(),
@@ -850,7 +861,10 @@ pub fn undecided(typed: &TypedProgram) -> BTreeSet<NodeId> {
             Op::MatMul { .. } | Op::Full { .. } | Op::Constant { .. } | Op::Loop { .. } | Op::Cast { .. } => true,
             _ => false,
         };
-        if float && (rounds || any_rounded) {
+        // An `f64` has no room for all digits of such numbers, though the engine has.
+        let coarse =
+            typed.array(id).is_some_and(|array| array.element == Element::Float64High && array.range.bits() > 53);
+        if float && (rounds || any_rounded || coarse) {
             rounded.insert(id);
         }
     }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use tacit_protocol::PartyId;
 use tacit_protocol::program::plain::{PlainColumn, PlainData, PlainTable};
 use tacit_protocol::program::types::Dataset;
-use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
+use tacit_protocol::schema::{ColumnSchema, Element, Precision, Range, TableSchema};
 
 use super::draw::Draw;
 use super::number;
 
 /// The columns of every dataset that are no keys.
-pub const COLUMNS: [&str; 7] = ["n", "level", "price", "x", "flag", "day", "colour"];
+pub const COLUMNS: [&str; 8] = ["n", "level", "price", "x", "fine", "flag", "day", "colour"];
 
 fn column(name: &str, element: Element, range: Option<(&str, &str)>, nullable: bool) -> ColumnSchema {
     let range = range.map(|(lo, hi)| Range { lo: number(lo), hi: number(hi) });
@@ -27,6 +27,7 @@ pub fn dataset(owner: PartyId, rows: u64, nullable: bool) -> Dataset {
         column("level", Element::Int64, Some(("-1", "1")), false),
         column("price", Element::Decimal { scale: 2 }, Some(("-10", "1000.5")), nullable),
         column("x", Element::Float64, Some(("-8", "8")), false),
+        column("fine", Element::Float64High, Some(("-3", "3")), nullable),
         column("flag", Element::Bool, None, nullable),
         column("day", Element::Date, Some(("18000", "20000")), nullable),
         column("colour", Element::Category { labels }, None, false),
@@ -59,6 +60,9 @@ pub fn table(draw: &mut Draw, schema: &TableSchema) -> PlainTable {
             }
             (Element::Float64, _) => PlainData::Float64(
                 between(-(8 << 18), 8 << 18).into_iter().map(|steps| steps as f64 / f64::from(1 << 18)).collect(),
+            ),
+            (Element::Float64High, _) => PlainData::Float64(
+                between(-(3 << 36), 3 << 36).into_iter().map(|steps| steps as f64 / Precision::High.unit()).collect(),
             ),
             (Element::Bool, _) => PlainData::Bool(between(0, 1).into_iter().map(|bit| bit == 1).collect()),
             (Element::Date, _) => PlainData::Date(between(18_000, 20_000).into_iter().map(|day| day as i32).collect()),

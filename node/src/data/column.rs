@@ -5,7 +5,7 @@ use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type, UIn
 use arrow_array::{Array, ArrayRef};
 use tacit_protocol::Number;
 use tacit_protocol::program::plain::{PlainColumn, PlainData};
-use tacit_protocol::schema::{ColumnSchema, Element};
+use tacit_protocol::schema::{ColumnSchema, Element, Precision};
 
 /// A column of a dataset, read back.
 #[derive(Clone, PartialEq, Eq)]
@@ -113,8 +113,9 @@ impl Column {
             Element::Bool => PlainData::Bool(values.into_iter().map(|value| value != 0).collect()),
             Element::Int64 => PlainData::Int64(values.into_iter().map(|value| value as i64).collect()),
             Element::Decimal { .. } => PlainData::Decimal(values),
-            Element::Float64 => {
-                PlainData::Float64(values.into_iter().map(|value| value as f64 / FLOAT_STEPS).collect())
+            Element::Float64 | Element::Float64High => {
+                let unit = steps_in_one(&self.schema.element);
+                PlainData::Float64(values.into_iter().map(|value| value as f64 / unit).collect())
             }
             Element::Date => PlainData::Date(values.into_iter().map(|value| value as i32).collect()),
             Element::Category { .. } => PlainData::Category(values.into_iter().map(|value| value as u32).collect()),
@@ -145,9 +146,10 @@ impl Column {
             Element::Decimal { .. } => {
                 values.extend(array.as_primitive::<Decimal128Type>().iter().map(|v| v.unwrap_or(null)));
             }
-            Element::Float64 => {
+            Element::Float64 | Element::Float64High => {
+                let unit = steps_in_one(&self.schema.element);
                 // Rounding a float beside an end of the range may step over it by one.
-                let step = |value: f64| to_lattice(value).clamp(lo, hi);
+                let step = |value: f64| to_lattice(value, unit).clamp(lo, hi);
                 values.extend(array.as_primitive::<Float64Type>().iter().map(|v| v.map_or(null, step)));
             }
             Element::Date => {
@@ -164,7 +166,7 @@ impl Column {
 /// The declared range in lattice steps.
 fn bounds(schema: &ColumnSchema) -> (i128, i128) {
     let steps = |end: Number| match &schema.element {
-        Element::Float64 => end.to_fixed(Element::FLOAT_STEP_BITS),
+        Element::Float64 | Element::Float64High => end.to_fixed(schema.element.float_bits()?),
         Element::Decimal { scale } => end.at_scale(*scale),
         _ => end.at_scale(0),
     };
@@ -173,10 +175,12 @@ fn bounds(schema: &ColumnSchema) -> (i128, i128) {
     range.filter(|(lo, hi)| lo <= hi).unwrap_or(everything)
 }
 
-/// Lattice steps of a float in one unit.
-const FLOAT_STEPS: f64 = (1_u32 << Element::FLOAT_STEP_BITS) as f64;
+/// Lattice steps of real numbers in 1.
+fn steps_in_one(element: &Element) -> f64 {
+    element.precision().map_or(1.0, Precision::unit)
+}
 
 /// The nearest lattice step, ties away from zero. The scaling is exact, by a power of two.
-fn to_lattice(value: f64) -> i128 {
-    (value * FLOAT_STEPS).round() as i128
+fn to_lattice(value: f64, unit: f64) -> i128 {
+    (value * unit).round() as i128
 }

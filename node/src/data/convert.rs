@@ -56,7 +56,7 @@ impl Converter {
             Element::Decimal { .. } => {
                 Builder::Decimal(Decimal128Builder::new().with_data_type(arrow_type(&schema.element)))
             }
-            Element::Float64 => Builder::Float64(Float64Builder::new()),
+            Element::Float64 | Element::Float64High => Builder::Float64(Float64Builder::new()),
             Element::Date => Builder::Date(Date32Builder::new()),
             Element::Category { .. } => Builder::Category(UInt16Builder::new()),
             Element::Key => Builder::Key(StringBuilder::new()),
@@ -66,7 +66,9 @@ impl Converter {
             _ => HashMap::new(),
         };
         let bounds = match (&schema.element, schema.range) {
-            (Element::Float64, Some(range)) => Bounds::Float(range.lo.to_f64(), range.hi.to_f64()),
+            (Element::Float64 | Element::Float64High, Some(range)) => {
+                Bounds::Float(range.lo.to_f64(), range.hi.to_f64())
+            }
             (element, Some(range)) => {
                 let scale = if let Element::Decimal { scale } = element { *scale } else { 0 };
                 let steps = |end: tacit_protocol::Number| end.at_scale(scale).expect("the profile checked the range");
@@ -196,7 +198,7 @@ pub(super) fn arrow_type(element: &Element) -> DataType {
         Element::Bool => DataType::Boolean,
         Element::Int64 => DataType::Int64,
         Element::Decimal { scale } => DataType::Decimal128(ARROW_PRECISION, scale.cast_signed()),
-        Element::Float64 => DataType::Float64,
+        Element::Float64 | Element::Float64High => DataType::Float64,
         Element::Date => DataType::Date32,
         Element::Category { .. } => DataType::UInt16,
         Element::Key => DataType::Utf8,

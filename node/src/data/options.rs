@@ -50,6 +50,8 @@ pub enum ElementHint {
     },
     /// A real number.
     Float64,
+    /// A real number with twice the digits after the point.
+    Float64High,
     /// A day.
     Date,
     /// One of a list of labels, which is public. Without a list, the labels of the file.
@@ -97,10 +99,11 @@ fn parse_bound(text: &str) -> Result<Number, DataError> {
 impl std::str::FromStr for ElementHint {
     type Err = DataError;
 
-    /// `bool`, `int64`, `decimal(2)`, `float64`, `date`, `category`, `category(red, green)`, `key` or `skip`.
+    /// `bool`, `int64`, `decimal(2)`, `float64`, `float64_high`, `date`, `category`, `category(red, green)`, `key` or `skip`.
     fn from_str(text: &str) -> Result<Self, DataError> {
         let wrong = || {
-            let expected = "bool, int64, decimal(N), float64, date, category, category(A, B, ...), key or skip";
+            let expected = "bool, int64, decimal(N), float64, float64_high, date, category, category(A, B, ...), key \
+                            or skip";
             DataError::Option(format!("{text:?} is no type: {expected}"))
         };
         let (name, argument) = match text.trim().split_once('(') {
@@ -111,6 +114,7 @@ impl std::str::FromStr for ElementHint {
             ("bool", None) => Self::Bool,
             ("int64", None) => Self::Int64,
             ("float64", None) => Self::Float64,
+            ("float64_high", None) => Self::Float64High,
             ("date", None) => Self::Date,
             ("key", None) => Self::Key,
             ("skip", None) => Self::Skip,

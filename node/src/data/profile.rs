@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 use tacit_protocol::Number;
-use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
+use tacit_protocol::schema::{ColumnSchema, Element, Precision, Range, TableSchema};
 
 use super::cell::{EXPECTED_KEY, parse_date};
 use super::options::MAX_LABELS;
@@ -251,7 +251,7 @@ impl ColumnProfile {
             None => self.inferred(name)?,
         };
         let range = match &element {
-            Element::Int64 | Element::Decimal { .. } | Element::Float64 | Element::Date => {
+            Element::Int64 | Element::Decimal { .. } | Element::Float64 | Element::Float64High | Element::Date => {
                 Some(self.range(name, &element, hint)?)
             }
             Element::Bool | Element::Category { .. } | Element::Key => {
@@ -271,6 +271,7 @@ impl ColumnProfile {
             ElementHint::Int64 => Element::Int64,
             ElementHint::Decimal { scale } => Element::Decimal { scale: *scale },
             ElementHint::Float64 => Element::Float64,
+            ElementHint::Float64High => Element::Float64High,
             ElementHint::Date => Element::Date,
             ElementHint::Category { labels: Some(labels) } => Element::Category { labels: labels.clone() },
             ElementHint::Category { labels: None } => {
@@ -341,6 +342,13 @@ impl ColumnProfile {
         let scale = match element {
             Element::Decimal { scale } => *scale,
             Element::Float64 => return if range.lo <= range.hi { Ok(range) } else { Err(bad_range(name, element)) },
+            // Cells are kept in words of 64 bits.
+            Element::Float64High => {
+                let bits = Precision::High.step_bits();
+                let fits = |end: Number| end.to_fixed(bits).is_some_and(|steps| i64::try_from(steps).is_ok());
+                let holds = range.lo <= range.hi && fits(range.lo) && fits(range.hi);
+                return if holds { Ok(range) } else { Err(bad_range(name, element)) };
+            }
             _ => 0,
         };
         let steps = (range.lo.at_scale(scale), range.hi.at_scale(scale));

@@ -1,21 +1,34 @@
-//! The real functions of one float64: where they are defined, what they are worth, and how far an engine may be off.
+//! The real functions of one number: where they are defined, what they are worth, and how far an engine may be off.
 //!
 //! Values are computed by `libm`, in operations that IEEE 754 defines to the bit, so that every party derives the same
 //! ranges on every machine. Its results are within one unit in the last place of the exact ones, which is far below the
 //! margins here.
 //!
-//! *Units*: arguments and values as real numbers; errors and ranges in steps of float64 (`2^-18`).
+//! *Units*: arguments and values as real numbers; errors and ranges in steps of the [`Precision`].
 
 use super::Unary;
 use super::types::Interval;
 use crate::Number;
-use crate::schema::Element;
-
-/// Steps in 1.
-const UNIT: f64 = (1_u32 << Element::FLOAT_STEP_BITS) as f64;
+use crate::schema::Precision;
 
 /// A ratio by which values computed here may err, and more.
 const MARGIN: f64 = 1e-12;
+
+/// What an engine may be off: relatively where values have no bound, and absolutely where they have one.
+struct Allowance {
+    relative: f64,
+    absolute: f64,
+}
+
+impl Precision {
+    /// High precision allows for 16 binary digits less, though its steps have 18 more.
+    const fn allowance(self) -> Allowance {
+        match self {
+            Self::Default => Allowance { relative: 1e-6, absolute: 1e-5 },
+            Self::High => Allowance { relative: 1.5e-11, absolute: 1.5e-10 },
+        }
+    }
+}
 
 /// The least value of [`Unary::Gelu`] is above this.
 const LEAST_GELU: f64 = -0.170_040_9;
@@ -49,7 +62,7 @@ impl Domain {
 }
 
 impl Unary {
-    /// Whether it is one of the real functions, which take and give float64.
+    /// Whether it is one of the real functions, which take and give real numbers in fixed point.
     pub fn is_real(self) -> bool {
         !matches!(self, Self::Negate | Self::Not | Self::Abs | Self::Sign | Self::Floor | Self::Ceil | Self::Round)
     }
@@ -84,11 +97,11 @@ impl Unary {
     }
 
     /// Where it is defined.
-    pub fn domain(self) -> Domain {
+    pub fn domain(self, precision: Precision) -> Domain {
         match self {
             Self::Sqrt => Domain::From(0),
             Self::Rsqrt | Self::Log | Self::Log2 | Self::Log10 => Domain::From(1),
-            Self::Log1p => Domain::From(1 - (1 << Element::FLOAT_STEP_BITS)),
+            Self::Log1p => Domain::From(1 - (1 << precision.step_bits())),
             _ => Domain::All,
         }
     }
@@ -122,13 +135,14 @@ impl Unary {
     }
 
     /// How far an engine's value may lie from the exact one of so many steps, in steps.
-    pub fn tolerance(self, steps: f64) -> f64 {
+    pub fn tolerance(self, steps: f64, precision: Precision) -> f64 {
+        let Allowance { relative, absolute } = precision.allowance();
         match self {
             Self::Log | Self::Log2 | Self::Log10 | Self::Log1p => 2.0,
             // Of `e^x`, which is one unit more.
-            Self::Expm1 => libm::fmax(1.0, 1e-6 * (libm::fabs(steps) + UNIT)),
-            Self::Sqrt | Self::Rsqrt | Self::Exp | Self::Exp2 => libm::fmax(1.0, 1e-6 * libm::fabs(steps)),
-            _ => 1e-5 * UNIT,
+            Self::Expm1 => libm::fmax(1.0, relative * (libm::fabs(steps) + precision.unit())),
+            Self::Sqrt | Self::Rsqrt | Self::Exp | Self::Exp2 => libm::fmax(1.0, relative * libm::fabs(steps)),
+            _ => absolute * precision.unit(),
         }
     }
 
@@ -152,16 +166,17 @@ impl Unary {
 
     /// The values of a real function on a range within its domain, both in steps, with what an engine may be off; none
     /// where they do not fit.
-    pub fn image(self, range: Interval) -> Option<Interval> {
-        let steps = |at: i128| self.value(at as f64 / UNIT) * UNIT;
+    pub fn image(self, range: Interval, precision: Precision) -> Option<Interval> {
+        let unit = precision.unit();
+        let steps = |at: i128| self.value(at as f64 / unit) * unit;
         let (lo, hi) = match self {
-            Self::Sin | Self::Cos => (-UNIT, UNIT),
+            Self::Sin | Self::Cos => (-unit, unit),
             // It falls before its least value, which lies between -1 and 0.
-            Self::Gelu if range.lo < 0 => (LEAST_GELU * UNIT, libm::fmax(0.0, steps(range.hi))),
+            Self::Gelu if range.lo < 0 => (LEAST_GELU * unit, libm::fmax(0.0, steps(range.hi))),
             Self::Rsqrt => (steps(range.hi), steps(range.lo)),
             _ => (steps(range.lo), steps(range.hi)),
         };
-        let wide = |value: f64| self.tolerance(value) + MARGIN * libm::fabs(value);
+        let wide = |value: f64| self.tolerance(value, precision) + MARGIN * libm::fabs(value);
         let (lo, hi) = (libm::floor(lo - wide(lo)), libm::ceil(hi + wide(hi)));
         let fits = |value: f64| libm::fabs(value) < libm::exp2(126.0);
         let interval = (fits(lo) && fits(hi)).then_some(Interval { lo: lo as i128, hi: hi as i128 })?;
@@ -193,8 +208,8 @@ impl Power {
     }
 
     /// As [`Unary::tolerance`].
-    pub fn tolerance(self, steps: f64) -> f64 {
-        let relative = 1e-6 * libm::fmax(1.0, libm::fabs(self.exponent()) / 2.0);
+    pub fn tolerance(self, steps: f64, precision: Precision) -> f64 {
+        let relative = precision.allowance().relative * libm::fmax(1.0, libm::fabs(self.exponent()) / 2.0);
         libm::fmax(1.0, relative * libm::fabs(steps))
     }
 
@@ -205,12 +220,13 @@ impl Power {
     }
 
     /// As [`Unary::image`].
-    pub fn image(self, range: Interval) -> Option<Interval> {
-        let steps = |at: i128| self.value(at as f64 / UNIT) * UNIT;
+    pub fn image(self, range: Interval, precision: Precision) -> Option<Interval> {
+        let unit = precision.unit();
+        let steps = |at: i128| self.value(at as f64 / unit) * unit;
         let (lo, hi) = if self.exponent() < 0.0 { (range.hi, range.lo) } else { (range.lo, range.hi) };
         let top = steps(hi);
-        let top = libm::ceil(top + self.tolerance(top) + MARGIN * top);
-        let low = libm::floor(steps(lo) * (1.0 - MARGIN) - self.tolerance(steps(lo)));
+        let top = libm::ceil(top + self.tolerance(top, precision) + MARGIN * top);
+        let low = libm::floor(steps(lo) * (1.0 - MARGIN) - self.tolerance(steps(lo), precision));
         (top < libm::exp2(126.0)).then(|| Interval { lo: (low as i128).max(0), hi: top as i128 })
     }
 }
@@ -239,21 +255,27 @@ mod tests {
     ];
 
     /// Arguments in the domain, in steps, up to the one at which exponentials fill 60 bits.
-    fn arguments(function: Unary) -> Vec<i128> {
-        let spread = (0..4_000).map(|i: i128| i * i * 449 % (28 << 18));
-        let all = spread.flat_map(|x| [x, -x, x / 4096, -x / 4096]).chain([0, 1, -1, 1 << 18, -1 << 18, 28 << 18]);
-        all.filter(|x| function.domain().contains(*x)).collect()
+    fn arguments(function: Unary, precision: Precision) -> Vec<i128> {
+        let bits = precision.step_bits();
+        let one = 1 << bits;
+        let spread = (0..4_000).map(|i: i128| ((i * i * 449) << (bits - 18)) % (28 << bits) + i % 7);
+        let all = spread.flat_map(|x| [x, -x, x / 4096, -x / 4096]).chain([0, 1, -1, one, -one, 28 * one]);
+        all.filter(|x| function.domain(precision).contains(*x)).collect()
+    }
+
+    fn all() -> impl Iterator<Item = (Unary, Precision)> {
+        REAL.into_iter().flat_map(|function| Precision::ALL.map(|precision| (function, precision)))
     }
 
     #[test]
     fn values_lie_within_the_image_of_every_range_around_them() {
-        for function in REAL {
-            let arguments = arguments(function);
+        for (function, precision) in all() {
+            let (arguments, unit) = (arguments(function, precision), precision.unit());
             for pair in arguments.windows(2) {
                 let range = Interval { lo: pair[0].min(pair[1]), hi: pair[0].max(pair[1]) };
-                let image = function.image(range).expect("it fits");
+                let image = function.image(range, precision).expect("it fits");
                 for at in [range.lo, range.hi, range.lo.midpoint(range.hi)] {
-                    let value = function.value(at as f64 / UNIT) * UNIT;
+                    let value = function.value(at as f64 / unit) * unit;
                     assert!(
                         image.lo as f64 <= value && value <= image.hi as f64,
                         "{function:?} of {at} is {value}, not in {image:?}"
@@ -266,8 +288,9 @@ mod tests {
     #[test]
     fn slopes_bound_the_change_between_two_arguments() {
         for function in REAL {
-            for pair in arguments(function).windows(2) {
-                let (lo, hi) = (pair[0].min(pair[1]) as f64 / UNIT, pair[0].max(pair[1]) as f64 / UNIT);
+            for pair in arguments(function, Precision::Default).windows(2) {
+                let unit = Precision::Default.unit();
+                let (lo, hi) = (pair[0].min(pair[1]) as f64 / unit, pair[0].max(pair[1]) as f64 / unit);
                 let Some(slope) = function.slope(lo, hi) else { continue };
                 let change = libm::fabs(function.value(hi) - function.value(lo));
                 assert!(change <= slope * (hi - lo) * (1.0 + 1e-9) + 1e-9, "{function:?} between {lo} and {hi}");
@@ -279,20 +302,25 @@ mod tests {
     fn powers_lie_within_their_images_and_slopes() {
         for text in ["0.5", "-1", "-0.25", "1.7", "2.5", "64", "-64"] {
             let power = Power(text.parse().expect("a number"));
-            for pair in arguments(Unary::Log).windows(2) {
+            let pairs =
+                |precision| arguments(Unary::Log, precision).windows(2).map(<[i128]>::to_vec).collect::<Vec<_>>();
+            for (precision, pair) in
+                Precision::ALL.into_iter().flat_map(|of| pairs(of).into_iter().map(move |p| (of, p)))
+            {
+                let unit = precision.unit();
                 let range = Interval { lo: pair[0].min(pair[1]), hi: pair[0].max(pair[1]) };
-                let Some(image) = power.image(range) else { continue };
-                let value = |at: i128| power.value(at as f64 / UNIT);
+                let Some(image) = power.image(range, precision) else { continue };
+                let value = |at: i128| power.value(at as f64 / unit);
                 for at in [range.lo, range.hi, range.lo.midpoint(range.hi)] {
-                    let steps = value(at) * UNIT;
+                    let steps = value(at) * unit;
                     assert!(
                         image.lo as f64 <= steps && steps <= image.hi as f64,
                         "{at} ** {text} is {steps}: {image:?}"
                     );
                 }
-                let slope = power.slope(range.lo as f64 / UNIT, range.hi as f64 / UNIT).expect("above 0");
+                let slope = power.slope(range.lo as f64 / unit, range.hi as f64 / unit).expect("above 0");
                 let change = libm::fabs(value(range.hi) - value(range.lo));
-                let far = (range.hi - range.lo) as f64 / UNIT;
+                let far = (range.hi - range.lo) as f64 / unit;
                 assert!(change <= slope * far * (1.0 + 1e-9) + 1e-9, "{range:?} ** {text}");
             }
         }
@@ -307,13 +335,14 @@ mod tests {
 
     #[test]
     fn domains_begin_where_the_functions_do() {
-        for function in REAL {
-            if let Domain::From(least) = function.domain() {
-                assert!(function.value(least as f64 / UNIT).is_finite(), "{function:?}");
-                assert!(!function.value((least - 1) as f64 / UNIT).is_finite(), "{function:?}");
+        for (function, precision) in all() {
+            let unit = precision.unit();
+            if let Domain::From(least) = function.domain(precision) {
+                assert!(function.value(least as f64 / unit).is_finite(), "{function:?}");
+                assert!(!function.value((least - 1) as f64 / unit).is_finite(), "{function:?}");
                 let range = Interval { lo: least - 5, hi: least + 5 };
-                assert_eq!(function.domain().meet(range), Some(Interval { lo: least, hi: least + 5 }));
-                assert_eq!(function.domain().meet(Interval { lo: least - 5, hi: least - 1 }), None);
+                assert_eq!(function.domain(precision).meet(range), Some(Interval { lo: least, hi: least + 5 }));
+                assert_eq!(function.domain(precision).meet(Interval { lo: least - 5, hi: least - 1 }), None);
             }
         }
     }

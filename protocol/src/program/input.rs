@@ -71,19 +71,30 @@ impl Program {
 }
 
 impl Interval {
-    /// Numbers around the interval: exact ones where there are such, else whole ones outside of it. `None` where it is
-    /// too wide.
+    /// Numbers around the interval: exact ones where there are such, or of which the ends are the nearest steps, else
+    /// whole ones outside of it. `None` where it is too wide.
     pub fn numbers(&self, element: &Element) -> Option<(Number, Number)> {
-        let at = |value: i128, outward: i128| match element {
-            Element::Float64 => {
-                let bits = Element::FLOAT_STEP_BITS;
+        let at = |value: i128, outward: i128| match element.float_bits() {
+            Some(bits) => {
                 let exact = value.checked_mul(5_i128.pow(bits)).and_then(|ten| Number::new(ten, bits as u8));
-                exact.or_else(|| Number::new((value >> bits).checked_add(outward)?, 0))
+                let near = || if bits > Element::FLOAT_STEP_BITS { nearest(value, bits) } else { None };
+                exact.or_else(near).or_else(|| Number::new((value >> bits).checked_add(outward)?, 0))
             }
-            element => Number::new(value, super::infer::range::scale_of(element)),
+            None => Number::new(value, super::infer::range::scale_of(element)),
         };
         Some((at(self.lo, 0)?, at(self.hi, 1)?))
     }
+}
+
+/// A number whose nearest step of so many binary digits this value is, of as few digits as that takes.
+fn nearest(value: i128, bits: u32) -> Option<Number> {
+    // A third of a step in decimal digits.
+    let scale = (bits * 7).div_ceil(20);
+    let (unit, half) = (1_i128 << bits, 1_i128 << (bits - 1));
+    let (whole, rest) = (value.div_euclid(unit), value.rem_euclid(unit));
+    let ten = 10_i128.pow(scale);
+    let digits = (rest * ten + half) >> bits;
+    Number::new(whole.checked_mul(ten)?.checked_add(digits)?, u8::try_from(scale).ok()?)
 }
 
 #[cfg(test)]
@@ -92,8 +103,9 @@ mod tests {
 
     #[test]
     fn the_numbers_of_an_interval_hold_it() {
-        let elements = [Element::Bool, Element::Int64, Element::Decimal { scale: 3 }, Element::Float64];
-        for (element, wide) in elements.iter().zip([1, 1 << 62, 1 << 80, 1 << 100]) {
+        let decimal = Element::Decimal { scale: 3 };
+        let elements = [Element::Bool, Element::Int64, decimal, Element::Float64, Element::Float64High];
+        for (element, wide) in elements.iter().zip([1, 1 << 62, 1 << 80, 1 << 100, (1 << 80) + 12_345]) {
             for (lo, hi) in [(0, 1), (0, wide), (-wide, wide), (-wide - 1, wide - 1)] {
                 let interval = Interval { lo, hi };
                 let Some((lo, hi)) = interval.numbers(element) else { panic!("{element:?} {interval:?}") };

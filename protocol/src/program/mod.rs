@@ -144,9 +144,12 @@ pub struct Output {
 /// A dataset as the program names it: the owner's name, a slash, the dataset's name (`maison/customers`).
 pub type DatasetName = String;
 
-/// An operation. Arrays broadcast as in NumPy. Elements promote bool < int64 < decimal < float64, and decimals to the
-/// larger scale; constants ([`Op::Constant`] and [`Op::Full`]) take the type of their partner where they are exact in
-/// it. In arithmetic bools are the integers 0 and 1.
+/// An operation. Arrays broadcast as in NumPy. Elements promote bool < int64 < decimal < float64 < float64_high, and
+/// decimals to the larger scale; constants ([`Op::Constant`] and [`Op::Full`]) take the type of their partner where they
+/// are exact in it, and the digits of a float64_high partner. In arithmetic bools are the integers 0 and 1.
+///
+/// What is said of float64 is said of float64_high too, with steps of `2^-36` for `2^-18`, `1.5 * 10^-11` for `10^-6` and
+/// `1.5 * 10^-10` for `10^-5`. Quotients, means and functions that give float64 give float64_high where an operand is.
 ///
 /// Every operation says what it does on invalid cells (nulls, filtered rows). Where nothing is said, a cell of the
 /// result is valid when the cells it is computed from are.
@@ -190,7 +193,7 @@ pub enum Op {
     },
     /// Public values.
     Constant {
-        /// Their type: bool, int64, decimal or float64.
+        /// Their type: bool, int64, decimal, float64 or float64_high.
         element: Element,
         /// The shape, all sizes fixed.
         shape: Vec<u64>,
@@ -219,7 +222,7 @@ pub enum Op {
         /// The size.
         of: Dim,
     },
-    /// The value converted upward in bool < int64 < decimal < float64; decimals to a larger scale.
+    /// The value converted upward in bool < int64 < decimal < float64 < float64_high; decimals to a larger scale.
     Cast {
         /// The value.
         value: NodeId,
@@ -407,7 +410,7 @@ pub enum Op {
     Input {
         /// Who brings its cells.
         from: InputSource,
-        /// Its type: bool, int64, decimal or float64.
+        /// Its type: bool, int64, decimal, float64 or float64_high.
         element: Element,
         /// The shape, all sizes fixed.
         shape: Vec<u64>,

@@ -234,7 +234,7 @@ fn check_element(place: &dyn Fn() -> Place, element: &Element) -> Result<(), Pro
     match element {
         Element::Decimal { scale } if *scale > Element::MAX_DECIMAL_SCALE => {
             let cause = format!("a decimal has at most {} digits after the point", Element::MAX_DECIMAL_SCALE);
-            Err(structure(Some(place()), cause, "Use a smaller scale, or float64."))
+            Err(structure(Some(place()), cause, "Use a smaller scale, float64 or float64_high."))
         }
         _ => Ok(()),
     }

@@ -30,6 +30,12 @@ impl Lazy {
         convert::dtype(&self.0.array().element)
     }
 
+    /// How fine its real numbers are: `default` or `high`.
+    #[getter]
+    fn precision(&self) -> &'static str {
+        convert::precision(&self.0.array().element)
+    }
+
     /// The least and the largest value that its cells can have, as decimal texts around them; none if too large to write.
     #[getter]
     fn range(&self) -> Option<(String, String)> {
@@ -127,6 +133,7 @@ fn binary(function: &str, left: &Lazy, right: &Lazy, name: Option<String>) -> Py
     made(Op::Binary { function, left: NodeId(0), right: NodeId(1) }, &[left, right], name)
 }
 
+/// The value in another type, by a name of NumPy's or `float64_high`.
 #[pyfunction]
 fn cast(value: &Lazy, dtype: &str, name: Option<String>) -> PyResult<Lazy> {
     made(Op::Cast { value: NodeId(0), element: convert::element(dtype)? }, &[value], name)

@@ -4,8 +4,9 @@ use numpy::{IntoPyArray, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use tacit_mpc::released::{Cell, ReleasedValue};
 use tacit_protocol::Number;
+use tacit_protocol::number::MAX_SCALE;
 use tacit_protocol::program::plain::PlainData;
-use tacit_protocol::schema::Element;
+use tacit_protocol::schema::{Element, Precision};
 
 use crate::error::wrong;
 
@@ -44,7 +45,7 @@ fn shape<T>(array: &Bound<'_, PyArrayDyn<T>>) -> Vec<u64> {
 pub(crate) fn numbers(data: &PlainData) -> PyResult<Vec<Number>> {
     let float = |value: &f64| {
         let digits = |places: usize| format!("{value:.places$}").parse().ok();
-        let rounded = || (0..=18).rev().find_map(digits);
+        let rounded = || (0..=usize::from(MAX_SCALE)).rev().find_map(digits);
         let number = value.is_finite().then(|| Number::try_from(*value).ok().or_else(rounded)).flatten();
         number.ok_or_else(|| wrong(format!("the public value {value} is no number below 10^27")))
     };
@@ -65,13 +66,30 @@ pub(crate) fn dtype(element: &Element) -> &'static str {
     }
 }
 
-/// The element of a name of NumPy's.
+/// The name of an element by which it is known again: that of NumPy, and `float64_high`.
+pub(crate) fn name(element: &Element) -> &'static str {
+    match element {
+        Element::Float64High => "float64_high",
+        element => dtype(element),
+    }
+}
+
+/// The name of a precision in Python.
+pub(crate) fn precision(element: &Element) -> &'static str {
+    match element.precision() {
+        Some(Precision::High) => "high",
+        _ => "default",
+    }
+}
+
+/// The element of a [`name`].
 pub(crate) fn element(dtype: &str) -> PyResult<Element> {
     match dtype {
         "bool" => Ok(Element::Bool),
         "int64" => Ok(Element::Int64),
         "float64" => Ok(Element::Float64),
-        _ => Err(wrong(format!("secret arrays are bool, int64 or float64, not {dtype}"))),
+        "float64_high" => Ok(Element::Float64High),
+        _ => Err(wrong(format!("secret arrays are bool, int64, float64 or float64_high, not {dtype}"))),
     }
 }
 

@@ -14,6 +14,7 @@ use tacit_mpc::channel::noise::AbortHandle;
 use tacit_mpc::direct::{self, Given, PairKey};
 use tacit_protocol::PartyId;
 use tacit_protocol::program::plain::PlainColumn;
+use tacit_protocol::schema::Element;
 use zeroize::Zeroizing;
 
 use crate::array::{Lazy, number};
@@ -154,7 +155,8 @@ impl Session {
         self.with(py, |session| Ok(session.parties().iter().map(|party| party.0).collect()))
     }
 
-    /// An array that a party hands in, with its declared range.
+    /// An array that a party hands in, with its declared range; real numbers of high precision or not.
+    #[pyo3(signature = (owner, cells, range, name, high=false))]
     fn array(
         &self,
         py: Python<'_>,
@@ -162,12 +164,14 @@ impl Session {
         cells: Option<&Bound<'_, PyAny>>,
         range: (String, String),
         name: String,
+        high: bool,
     ) -> PyResult<Lazy> {
         let owner = party(owner)?;
         let given = match cells {
             None => None,
             Some(cells) => {
                 let (data, shape, element) = convert::cells(cells)?;
+                let element = if high && element.is_float() { Element::Float64High } else { element };
                 let range = [number(&range.0)?, number(&range.1)?];
                 Some(Given { cells: PlainColumn::from(data), shape, element, range, name })
             }

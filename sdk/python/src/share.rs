@@ -80,10 +80,10 @@ impl Share {
         self.part.party().0
     }
 
-    /// The type of the value.
+    /// The type of the value: `bool`, `int64`, `float64` or, of high precision, `float64_high`.
     #[getter]
     fn dtype(&self) -> PyResult<&'static str> {
-        Ok(convert::dtype(self.about()?.1))
+        Ok(convert::name(self.about()?.1))
     }
 
     /// The shape of the value.
@@ -142,7 +142,7 @@ impl Share {
 
     fn __repr__(&self) -> PyResult<String> {
         let (_, element, shape, _) = self.about()?;
-        Ok(format!("Share({}, {}, shape={shape:?}, <redacted>)", self.part.party(), convert::dtype(element)))
+        Ok(format!("Share({}, {}, shape={shape:?}, <redacted>)", self.part.party(), convert::name(element)))
     }
 }
 

@@ -24,7 +24,8 @@ impl Lowering<'_> {
             return self.refuse("PROGRAM_RANGE", format!("[{lo}, {hi}] does not fit {}", value.element.name()));
         };
         let far = promised.hi.saturating_sub(promised.lo);
-        let most = far.max(1 << Element::FLOAT_STEP_BITS);
+        let bits = value.element.float_bits().unwrap_or(Element::FLOAT_STEP_BITS);
+        let most = far.max(1 << bits);
         let slack = value.error.map_or(0, |error| (error.ceil().min(1e30) as i128).min(most));
         // Both are within the range, but for the slack.
         let error = value.error.map(|error| error.min(far.saturating_add(slack) as f64));

@@ -73,7 +73,9 @@ impl Lowering<'_> {
         let element = match (step.binary, step.decimal) {
             (0, 0) => Element::Int64,
             (0, _) => Element::Decimal { scale: decimals },
-            _ => Element::Float64,
+            // As fine as the finer factor.
+            _ if a.binary >= b.binary => left.element.to_float(),
+            _ => right.element.to_float(),
         };
         let Some(target) = Step::of(&element) else { return self.too_wide() };
         let ratio = step.per(target);
@@ -82,7 +84,7 @@ impl Lowering<'_> {
         Ok(Array { data, range, error, element, ..product })
     }
 
-    /// The quotient as float64; a cell whose divisor is 0 is invalid.
+    /// The quotient as a real number; a cell whose divisor is 0 is invalid.
     fn quotient(&mut self, left: &Array, right: &Array, step: i128) -> Result<Array> {
         let (Some(a), Some(b)) = (Step::of(&left.element), Step::of(&right.element)) else {
             return self.refuse("PROGRAM_TYPE", "only numbers are divided");
@@ -98,7 +100,8 @@ impl Lowering<'_> {
         let Some(scaled) = lattice::scale(right.range, ratio.down) else { return self.too_wide() };
         let divisor = self.build.linear(&[(right.data, ratio.down)], 0);
         let divisor_error = right.error.map(|error| error * ratio.down as f64);
-        let fraction_bits = Element::FLOAT_STEP_BITS;
+        let element = left.element.to_float();
+        let fraction_bits = element.float_bits().unwrap_or(Element::FLOAT_STEP_BITS);
         let least = if scaled.lo > 0 {
             scaled.lo
         } else if scaled.hi < 0 {
@@ -115,7 +118,7 @@ impl Lowering<'_> {
         let error = match (error, divisor_error) {
             (Some(0.0), Some(0.0)) => Some(1.0),
             (Some(en), Some(ed)) if least as f64 > 2.0 * ed => {
-                let unit = f64::from(1 << fraction_bits);
+                let unit = libm::exp2(f64::from(fraction_bits));
                 let least = least as f64;
                 Some((lattice::magnitude(range) * ed / least + en) * unit / (least - ed) + 1.0)
             }
@@ -126,7 +129,7 @@ impl Lowering<'_> {
         let valid = self.both_valid(left.valid, right.valid);
         let valid = if certain { valid } else { self.both_valid(valid, Some(defined)) };
         let range = quotient_range;
-        Ok(Array { data, valid, element: Element::Float64, shape: left.shape.clone(), range, error, numbers: None })
+        Ok(Array { data, valid, element, shape: left.shape.clone(), range, error, numbers: None })
     }
 
     /// `numerator * 2^fraction_bits / divisor` within one step, 0 where the divisor is 0, and where it is not.
@@ -151,7 +154,11 @@ impl Lowering<'_> {
                 "a quotient of {} bits by a divisor of {} bits is wider than the engine computes",
                 division.result_bits, division.divisor_bits
             );
-            return self.refuse("PROGRAM_RANGE", cause);
+            let next = match fraction_bits > Element::FLOAT_STEP_BITS {
+                true => "; keep the divisor away from 0 by `assume`, or compute with default precision",
+                false => "",
+            };
+            return self.refuse("PROGRAM_RANGE", cause + next);
         }
         if !division.fits::<u64>() {
             self.build.needs(u64::BITS);

@@ -73,7 +73,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The value on the lattice of another element. Exact, but from decimals to float64: to the nearest step.
+    /// The value on the lattice of another element. Exact, but from decimals to real numbers: to the nearest step.
     pub(super) fn converted(&mut self, value: &Array, element: &Element) -> Result<Array> {
         if value.element == *element {
             return Ok(value.clone());
@@ -182,7 +182,7 @@ impl Step {
         match element {
             Element::Int64 | Element::Date | Element::Category { .. } => Some(Self { binary: 0, decimal: 0 }),
             Element::Decimal { scale } => Some(Self { binary: 0, decimal: u32::from(*scale) }),
-            Element::Float64 => Some(Self { binary: Element::FLOAT_STEP_BITS, decimal: 0 }),
+            Element::Float64 | Element::Float64High => Some(Self { binary: element.float_bits()?, decimal: 0 }),
             Element::Bool | Element::Key => None,
         }
     }
@@ -192,7 +192,7 @@ impl Step {
         Self { binary: self.binary + other.binary, decimal: self.decimal + other.decimal }
     }
 
-    /// This step in units of another. Steps have at most 36 binary and 18 decimal digits.
+    /// This step in units of another. Steps have at most 72 binary or 18 decimal digits, or 36 and 9.
     pub(super) fn per(self, other: Self) -> Ratio {
         Ratio::new((1 << other.binary) * 10_i128.pow(other.decimal), (1 << self.binary) * 10_i128.pow(self.decimal))
     }
@@ -218,8 +218,7 @@ pub(super) fn step_in(own: &Element, other: &Element) -> i128 {
 
 /// The nearest lattice point of a number, and whether it is exact.
 pub(super) fn nearest(number: Number, element: &Element) -> Option<(i128, bool)> {
-    if *element == Element::Float64 {
-        let bits = Element::FLOAT_STEP_BITS;
+    if let Some(bits) = element.float_bits() {
         let fixed = number.to_fixed(bits)?;
         let exact = Number::new(fixed, 0).is_some_and(|_| {
             fixed.checked_mul(10_i128.pow(u32::from(number.scale()))) == number.mantissa().checked_mul(1 << bits)
@@ -232,7 +231,7 @@ pub(super) fn nearest(number: Number, element: &Element) -> Option<(i128, bool)>
 
 /// The lattice points within a closed range of numbers, as the range promises them: the bounds rounded inward.
 pub(super) fn bounds(lo: Number, hi: Number, element: &Element) -> Option<Interval> {
-    if *element == Element::Float64 {
+    if element.is_float() {
         return Some(Interval { lo: nearest(lo, element)?.0, hi: nearest(hi, element)?.0 });
     }
     let scale = if let Element::Decimal { scale } = element { *scale } else { 0 };

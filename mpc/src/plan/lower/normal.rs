@@ -9,11 +9,10 @@
 //!
 //! Covered is a product in a loop's body whose left factor is the transpose, made in the body, of a captured matrix `X`, and
 //! whose right factor is `X w`, `X w - y`, `y - X w`, `X w + y` or `y + X w` with a captured `y` of the product's shape;
-//! all of them float64 and valid in every cell. Not covered: what is captured already transposed, other names of `X` (a
-//! second capture of it, or a reshape), weighted residuals, elements other than float64, and products outside of loops.
+//! all of them of one element of real numbers and valid in every cell. Not covered: what is captured already transposed, other names of `X` (a
+//! second capture of it, or a reshape), weighted residuals, other elements, and products outside of loops.
 
 use tacit_protocol::program::{Binary, Block, BlockId, NodeId, Op, Unary};
-use tacit_protocol::schema::Element;
 
 use super::{Array, Lowered, Lowering};
 use crate::error::Result;
@@ -81,7 +80,7 @@ impl Lowering<'_> {
     ) -> Option<Parts> {
         let op = |node: NodeId| body.nodes.get(node.index()).map(|node| &node.op);
         let array = |node: NodeId| match values.get(node.index()) {
-            Some(Lowered::Array(array)) if array.element == Element::Float64 && array.valid.is_none() => Some(array),
+            Some(Lowered::Array(array)) if array.element.is_float() && array.valid.is_none() => Some(array),
             _ => None,
         };
         // A parameter that the loop leaves as it is; the last one is the trip number.
@@ -108,7 +107,8 @@ impl Lowering<'_> {
             }
             _ => return None,
         };
-        let (x, w) = (array(*x)?, array(w)?);
+        let x = array(*x)?;
+        let w = array(w).filter(|w| w.element == x.element)?;
         let shape = match (&x.shape[..], &w.shape[..]) {
             ([rows, _], [_]) => vec![*rows],
             ([rows, _], [_, columns]) => vec![*rows, *columns],
@@ -118,7 +118,7 @@ impl Lowering<'_> {
             None => None,
             Some((y, negative)) => {
                 captured(y)?;
-                let y = array(y).filter(|y| y.shape == shape)?;
+                let y = array(y).filter(|y| y.shape == shape && y.element == x.element)?;
                 Some((y.clone(), negative))
             }
         };

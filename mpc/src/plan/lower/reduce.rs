@@ -177,7 +177,7 @@ impl Lowering<'_> {
         Array { data, valid: None, element: Element::Int64, shape, range, error, numbers: None }
     }
 
-    /// The mean as float64: one division of the sum by the count, so that its range is that of the cells.
+    /// The mean as a real number: one division of the sum by the count, so that its range is that of the cells.
     pub(super) fn mean(&mut self, of: &Grouped) -> Result<Array> {
         let cells = if of.value.is_bool() { self.bool_to_integer(&of.value) } else { of.value.clone() };
         let Some(step) = Step::of(&cells.element) else {
@@ -185,7 +185,8 @@ impl Lowering<'_> {
         };
         let of = Grouped { value: cells, shape: of.shape.clone(), ..*of };
         let sum = self.sum(&of)?;
-        let target = Step { binary: Element::FLOAT_STEP_BITS, decimal: 0 };
+        let element = of.value.element.to_float();
+        let Some(target) = Step::of(&element) else { return self.too_wide() };
         let ratio = step.per(target);
         // That of each cell, or that of the sum over the fewest cells that it can be of.
         let least = if of.takes_part.is_some() { 1 } else { of.size.max(1) };
@@ -201,12 +202,12 @@ impl Lowering<'_> {
             if of.size == 0 {
                 let (data, valid) = (self.build.fill(0, of.groups), Some(self.build.fill_bits(false, of.groups)));
                 let error = Some(0.0);
-                return Ok(Array { data, valid, element: Element::Float64, range: ZERO, error, ..sum });
+                return Ok(Array { data, valid, element, range: ZERO, error, ..sum });
             }
             let Some(down) = ratio.down.checked_mul(size) else { return self.too_wide() };
             let whole = Ratio::new(ratio.up, down);
             let (data, _, _) = self.requantise(sum.data, sum.range, sum.error, whole, Rounding::Nearest)?;
-            return Ok(Array { data, valid: None, element: Element::Float64, range, error, ..sum });
+            return Ok(Array { data, valid: None, element, range, error, ..sum });
         };
         let count = self.count_bits(bits, of.groups);
         let divisor = self.build.linear(&[(count, ratio.down)], 0);
@@ -218,7 +219,7 @@ impl Lowering<'_> {
         };
         let numerator = self.build.linear(&[(sum.data, odd)], 0);
         let (data, defined) = self.divide(numerator, numerator_range, divisor, divisor_range, shift, range)?;
-        Ok(Array { data, valid: Some(defined), element: Element::Float64, range, error, ..sum })
+        Ok(Array { data, valid: Some(defined), element, range, error, ..sum })
     }
 
     /// The largest (`sign` 1) or least (-1) cell.

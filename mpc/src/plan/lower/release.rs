@@ -311,7 +311,7 @@ fn node_of(literal: Literal) -> NodeId {
     }
 }
 
-/// A lattice step as a number; both kinds of step have at most 18 digits.
+/// A lattice step as a number; steps have at most 36 digits.
 fn unit_of(step: Step) -> Number {
     let scale = step.binary.max(step.decimal);
     let mantissa = 5_i128.pow(step.binary) * 10_i128.pow(scale - step.binary.max(step.decimal));

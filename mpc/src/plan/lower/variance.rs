@@ -5,7 +5,6 @@
 //! to 0: the rounded mean costs a 2^18th of a step.
 
 use tacit_protocol::program::types::Interval;
-use tacit_protocol::schema::Element;
 
 use super::lattice::{self, Ratio, Rounding};
 use super::reduce::Grouped;
@@ -14,10 +13,11 @@ use crate::error::Result;
 use crate::plan::step::{ValueId, View};
 
 impl Lowering<'_> {
-    /// The mean square of the deviations from the mean, as float64.
+    /// The mean square of the deviations from the mean, in the mean's element.
     pub(super) fn variance(&mut self, of: &Grouped) -> Result<Array> {
         let cells = if of.value.is_bool() { self.bool_to_integer(&of.value) } else { of.value.clone() };
-        let value = self.converted(&cells, &Element::Float64)?;
+        let element = cells.element.to_float();
+        let value = self.converted(&cells, &element)?;
         let of = &Grouped { value, shape: of.shape.clone(), ..*of };
         let mean = self.mean(of)?;
         if of.size == 0 {
@@ -34,7 +34,7 @@ impl Lowering<'_> {
         let one = of.value.error.map(|error| 4.0 * error * (wide as f64 + error) + 1.0);
         let error = one.map(|one| one * size as f64);
         self.build.state_error(sum, error);
-        let unit = 1 << Element::FLOAT_STEP_BITS;
+        let unit = 1 << element.float_bits().unwrap_or_default();
         let Some(bits) = of.takes_part else {
             let Some(down) = size.checked_mul(unit) else { return self.too_wide() };
             let (data, range, error) = self.requantise(sum, total, error, Ratio::new(1, down), Rounding::Nearest)?;

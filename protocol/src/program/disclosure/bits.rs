@@ -26,8 +26,7 @@ pub(super) fn possible_values(range: Interval, rows: u64, element: &Element, gri
     };
     let per_unit = match element {
         Element::Decimal { scale } => BigUint::from(10_u8).pow(u32::from(*scale)),
-        Element::Float64 => BigUint::from(1_u8) << Element::FLOAT_STEP_BITS,
-        _ => BigUint::from(1_u8),
+        element => BigUint::from(1_u8) << element.float_bits().unwrap_or(0),
     };
     let numerator = steps * BigUint::from(10_u8).pow(grid_scale);
     let denominator = per_unit * grid_mantissa;

@@ -77,8 +77,9 @@ pub(super) fn grid(judge: &Judge<'_, '_>, place: usize) -> Result<Option<Number>
     }
     let step = match judge.labels.array(output.value).map(|array| array.element.clone()) {
         Some(Element::Decimal { scale }) => Number::new(1, scale),
-        Some(Element::Float64) => None,
-        // Steps of 2^-18 are no decimals; places in a list and truth values are not rounded.
+        // Steps of 2^-18 and 2^-36 are no multiples of a grid.
+        Some(Element::Float64 | Element::Float64High) => None,
+        // Places in a list and truth values are not rounded.
         Some(Element::Bool | Element::Category { .. } | Element::Key) | None => return Ok(None),
         Some(Element::Int64 | Element::Date) => Some(Number::from(1)),
     };

@@ -1,14 +1,13 @@
 //! Sums, differences, products and quotients of arrays, and the matrix product.
 
 use super::element::{common, factors, is_number};
+use super::functions::whole;
 use super::range::ceil_div;
 use super::rules::{Rule, Typed};
 use super::shape::next_for;
 use crate::program::types::{ArrayType, Interval, Validity};
 use crate::program::{Binary, Dim, NodeId, ProgramError};
 use crate::schema::Element;
-
-const FLOAT: u32 = Element::FLOAT_STEP_BITS;
 
 pub(super) fn add(rule: &Rule<'_>, function: Binary, left: NodeId, right: NodeId) -> Result<Typed, ProgramError> {
     let element = numeric(rule, left, right)?;
@@ -44,15 +43,16 @@ pub(super) fn divide(rule: &Rule<'_>, left: NodeId, right: NodeId) -> Result<Typ
     }
     let negative = (own.range.lo < 0).then_some(Interval { lo: under.lo, hi: -least });
     let positive = (own.range.hi > 0).then_some(Interval { lo: least, hi: under.hi });
-    let scaled = over.product(Interval::point(1 << FLOAT));
+    let target = element.to_float();
+    let scaled = over.product(Interval::point(whole(&target)));
     let what = "the dividend, scaled for the quotient,";
-    let scaled = rule.fit(&Element::Float64, scaled, what)?;
+    let scaled = rule.fit(&target, scaled, what)?;
     let parts = [negative, positive].into_iter().flatten().filter(|part| part.lo <= part.hi);
     let Some(range) = parts.map(|part| quotient(scaled, part)).reduce(Interval::hull) else {
         return Err(rule.here.range_error("the divisor is always 0", "Divide by another value."));
     };
-    let range = rule.fit(&Element::Float64, Some(range), "the quotient")?;
-    let mut array = rule.joined(Element::Float64, range, &[left, right])?;
+    let range = rule.fit(&target, Some(range), "the quotient")?;
+    let mut array = rule.joined(target, range, &[left, right])?;
     if zero {
         array.validity = Validity::Secret;
     }
@@ -84,7 +84,7 @@ pub(super) fn matrix_multiply(rule: &Rule<'_>, left: NodeId, right: NodeId) -> R
 
 /// The range of sums of between `least` and `most` products in the lattice of the result.
 ///
-/// A product of two float64 has twice their binary digits before it is truncated; that must fit too.
+/// A product of two real numbers has the binary digits of both before it is truncated; that must fit too.
 fn product(
     rule: &Rule<'_>,
     left: NodeId,
@@ -104,25 +104,33 @@ fn product(
         }
     }
     let sums = a.product(b).and_then(|range| range.summed(least, most));
-    if (l, r) != (&Element::Float64, &Element::Float64) {
+    let (Some(digits), Some(others)) = (l.float_bits(), r.float_bits()) else {
         let wide = Element::Decimal { scale: 0 };
         return rule.fit(&wide, sums, "the product");
-    }
-    rule.fit(&Element::Float64, rounded_sums(rule, a, b, sums, most)?, "the product")
+    };
+    // What is left are the digits of the finer factor.
+    let element = if digits >= others { l } else { r };
+    rule.fit(element, rounded_sums(rule, a, b, (sums, digits.min(others)), most)?, "the product")
 }
 
-/// The product of two float64, rounded.
-pub(super) fn round_product(rule: &Rule<'_>, a: Interval, b: Interval) -> Result<Interval, ProgramError> {
-    let product = rounded_sums(rule, a, b, a.product(b), 1)?;
-    rule.fit(&Element::Float64, product, "the product")
+/// The product of two real numbers of an element, rounded.
+pub(super) fn round_product(
+    rule: &Rule<'_>,
+    element: &Element,
+    a: Interval,
+    b: Interval,
+) -> Result<Interval, ProgramError> {
+    let product = rounded_sums(rule, a, b, (a.product(b), element.float_bits().unwrap_or(0)), 1)?;
+    rule.fit(element, product, "the product")
 }
 
-/// The range of sums of up to `most` products of float64, rounded: it is `sums` before.
+/// The range of sums of up to `most` products of real numbers, rounded: before so many of their binary digits go it is
+/// `sums`.
 fn rounded_sums(
     rule: &Rule<'_>,
     a: Interval,
     b: Interval,
-    sums: Option<Interval>,
+    (sums, digits): (Option<Interval>, u32),
     most: u64,
 ) -> Result<Option<Interval>, ProgramError> {
     let terms = 64 - most.max(1).saturating_sub(1).leading_zeros();
@@ -138,7 +146,7 @@ fn rounded_sums(
         let next = "Declare narrower ranges in the schema, or narrow a factor by `assume`.";
         return Err(rule.here.range_error(cause, next));
     }
-    Ok(sums.and_then(|range| range.truncated(FLOAT)))
+    Ok(sums.and_then(|range| range.truncated(digits)))
 }
 
 /// The quotients by divisors of one sign, rounded outward, with one more step for an engine's rounding.

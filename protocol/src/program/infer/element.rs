@@ -67,11 +67,15 @@ pub(super) fn factors(
     let r2 = constant(here, right).map_or(r.clone(), |values| least_factor(&r, values, &l));
     let whole = |element: Element| if element == Element::Bool { Element::Int64 } else { element };
     Ok(match (whole(l2), whole(r2)) {
-        (Element::Decimal { .. } | Element::Float64, Element::Float64) => {
-            (Element::Float64, Element::Float64, Element::Float64)
+        (l, r) if l.is_float() || r.is_float() => {
+            let element = if rank(&l) >= rank(&r) { l.clone() } else { r.clone() };
+            // Integers and real numbers are factors as they are.
+            let own = |factor: Element| match factor {
+                Element::Decimal { .. } => element.clone(),
+                factor => factor,
+            };
+            (own(l), own(r), element)
         }
-        (Element::Float64, Element::Decimal { .. }) => (Element::Float64, Element::Float64, Element::Float64),
-        (l, r) if l == Element::Float64 || r == Element::Float64 => (l, r, Element::Float64),
         (Element::Int64, Element::Int64) => (Element::Int64, Element::Int64, Element::Int64),
         (l, r) => {
             let scale = scale_of(&l) + scale_of(&r);
@@ -82,14 +86,14 @@ pub(super) fn factors(
                     r.name(),
                     Element::MAX_DECIMAL_SCALE
                 );
-                return Err(here.type_error(cause, "Cast one factor to float64."));
+                return Err(here.type_error(cause, "Cast one factor to float64 or float64_high."));
             }
             (l, r, Element::Decimal { scale })
         }
     })
 }
 
-/// The element that holds the values of both exactly, in bool < int64 < decimal < float64.
+/// The element that holds the values of both exactly, in bool < int64 < decimal < float64 < float64_high.
 pub(super) fn promote(left: &Element, right: &Element) -> Option<Element> {
     let larger = if rank(left)? >= rank(right)? { left } else { right };
     Some(match (left, right) {
@@ -104,6 +108,7 @@ fn rank(element: &Element) -> Option<u8> {
         Element::Int64 => Some(1),
         Element::Decimal { .. } => Some(2),
         Element::Float64 => Some(3),
+        Element::Float64High => Some(4),
         Element::Date | Element::Category { .. } | Element::Key => None,
     }
 }
@@ -119,7 +124,7 @@ fn exact_in(own: &Element, values: &[Number], partner: &Element) -> bool {
             let in_list = |v: i128| usize::try_from(v).is_ok_and(|v| v < labels.len());
             *own == Element::Int64 && values.iter().all(|v| whole(v).is_some_and(in_list))
         }
-        Element::Bool | Element::Float64 | Element::Key => false,
+        Element::Bool | Element::Float64 | Element::Float64High | Element::Key => false,
     }
 }
 
@@ -127,7 +132,14 @@ fn exact_in(own: &Element, values: &[Number], partner: &Element) -> bool {
 fn least_factor(own: &Element, values: &[Number], partner: &Element) -> Element {
     let is_whole = exact_in(own, values, &Element::Int64);
     match (own, partner) {
-        (Element::Float64, _) | (Element::Decimal { .. }, Element::Float64) if is_whole => Element::Int64,
+        (Element::Float64, _)
+        | (Element::Decimal { .. }, Element::Float64)
+        | (Element::Decimal { .. } | Element::Float64High, Element::Float64High)
+            if is_whole =>
+        {
+            Element::Int64
+        }
+        (Element::Float64, Element::Float64High) => Element::Float64High,
         (Element::Float64, Element::Decimal { .. }) if exact_in(own, values, partner) => {
             Element::Decimal { scale: values.iter().map(|value| value.scale()).max().unwrap_or(0) }
         }

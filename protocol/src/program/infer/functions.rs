@@ -8,7 +8,7 @@ use crate::Number;
 use crate::program::functions::{Domain, Power};
 use crate::program::types::{ArrayType, Interval, Validity};
 use crate::program::{Binary, NodeId, ProgramError, Unary};
-use crate::schema::Element;
+use crate::schema::{Element, Precision};
 
 /// The widest operand of a real function, in bits.
 const MOST_BITS: u32 = 100;
@@ -36,22 +36,23 @@ pub(super) fn exact(rule: &Rule<'_>, function: Unary, value: NodeId) -> Result<T
     Ok(Typed { array: ArrayType { range, ..array.clone() }, lattices: vec![element.clone()] })
 }
 
-/// The real functions: of float64, and invalid outside the domain.
+/// The real functions: of real numbers, as fine as the operand, and invalid outside the domain.
 pub(super) fn real(rule: &Rule<'_>, function: Unary, value: NodeId) -> Result<Typed, ProgramError> {
     let array = rule.here.array(value)?;
     if !is_number(&array.element) {
         let cause = format!("it takes numbers; {} is {}", rule.here.describe(value), array.element.name());
         return Err(rule.here.type_error(cause, "Cast bools to int64 first."));
     }
-    let element = Element::Float64;
-    let own = operand(rule, value)?;
-    let Some(inside) = function.domain().meet(own) else {
+    let (element, precision) = real_element(array);
+    let own = operand(rule, value, &element)?;
+    let domain = function.domain(precision);
+    let Some(inside) = domain.meet(own) else {
         let cause = format!(
             "{} lies in {}, where the function is not defined",
             rule.here.describe(value),
             describe(&own, &element)
         );
-        let least = match function.domain() {
+        let least = match domain {
             Domain::From(least) => describe(&Interval::point(least), &element),
             Domain::All => String::new(),
         };
@@ -59,7 +60,7 @@ pub(super) fn real(rule: &Rule<'_>, function: Unary, value: NodeId) -> Result<Ty
             .here
             .range_error(cause, format!("Give it values from {} on.", least.trim_matches(['[', ']']))));
     };
-    let range = function.image(inside);
+    let range = function.image(inside, precision);
     let wide = rule.fit(&element, range, "the value of the function");
     let range = wide.map_err(|error| match error {
         ProgramError::Range { place, cause, .. } => {
@@ -146,7 +147,7 @@ pub(super) fn power(rule: &Rule<'_>, left: NodeId, right: NodeId) -> Result<Type
     };
     let range = rule.brought(left, &element)?;
     let (target, range) = match &element {
-        Element::Float64 => (Element::Float64, float_power(rule, range, exponent)?),
+        real if real.is_float() => (real.clone(), float_power(rule, real, range, exponent)?),
         element => {
             let scale = u32::from(scale_of(element)) * exponent;
             if scale > u32::from(Element::MAX_DECIMAL_SCALE) {
@@ -154,7 +155,7 @@ pub(super) fn power(rule: &Rule<'_>, left: NodeId, right: NodeId) -> Result<Type
                     "the power would have {scale} digits after the point; at most {} are kept",
                     Element::MAX_DECIMAL_SCALE
                 );
-                return Err(rule.here.type_error(cause, "Cast the base to float64."));
+                return Err(rule.here.type_error(cause, "Cast the base to float64 or float64_high."));
             }
             let target = match element {
                 Element::Decimal { .. } => Element::Decimal { scale: u8::try_from(scale).expect("at most 18") },
@@ -175,13 +176,13 @@ fn real_power(rule: &Rule<'_>, left: NodeId, right: NodeId, power: Power) -> Res
         let cause = format!("there is no such power of {}", base.element.name());
         return Err(rule.here.type_error(cause, "Cast bools to int64 first."));
     }
-    let element = Element::Float64;
-    let own = operand(rule, left)?;
+    let (element, precision) = real_element(base);
+    let own = operand(rule, left, &element)?;
     let Some(inside) = Power::DOMAIN.meet(own) else {
         let cause = format!("{} lies in {}, never above 0", rule.here.describe(left), describe(&own, &element));
         return Err(rule.here.range_error(cause, "Give it values above 0."));
     };
-    let range = rule.fit(&element, power.image(inside), "the power")?;
+    let range = rule.fit(&element, power.image(inside, precision), "the power")?;
     let of_right = rule.here.array(right)?.element.clone();
     let mut array = rule.joined(element.clone(), range, &[left, right])?;
     if inside != own {
@@ -190,16 +191,22 @@ fn real_power(rule: &Rule<'_>, left: NodeId, right: NodeId, power: Power) -> Res
     Ok(Typed { array, lattices: vec![element, of_right] })
 }
 
-/// The range of an operand of a real function, as float64.
-fn operand(rule: &Rule<'_>, value: NodeId) -> Result<Interval, ProgramError> {
-    let own = rule.brought(value, &Element::Float64)?;
+/// The element that an operand of a real function is brought to, and how fine that is.
+fn real_element(array: &ArrayType) -> (Element, Precision) {
+    let precision = array.element.precision().unwrap_or(Precision::Default);
+    (precision.element(), precision)
+}
+
+/// The range of an operand of a real function in the element that it is brought to.
+fn operand(rule: &Rule<'_>, value: NodeId, element: &Element) -> Result<Interval, ProgramError> {
+    let own = rule.brought(value, element)?;
     if own.bits() <= MOST_BITS {
         return Ok(own);
     }
     let cause = format!(
         "{} may lie in {}, which takes {} bits; the function is computed for {MOST_BITS}",
         rule.here.describe(value),
-        describe(&own, &Element::Float64),
+        describe(&own, element),
         own.bits()
     );
     Err(rule.here.range_error(cause, "Narrow the operand by `assume`."))
@@ -226,9 +233,9 @@ pub fn exponent(values: &[Number]) -> Option<Exponent> {
 
 /// Lattice steps in 1.
 pub(crate) fn whole(element: &Element) -> i128 {
-    match element {
-        Element::Float64 => 1 << Element::FLOAT_STEP_BITS,
-        element => power_of_ten(scale_of(element)),
+    match element.float_bits() {
+        Some(bits) => 1 << bits,
+        None => power_of_ten(scale_of(element)),
     }
 }
 
@@ -280,15 +287,20 @@ fn exact_power(range: Interval, exponent: u32) -> Option<Interval> {
 }
 
 /// The range of the chain of products that makes a power, each rounded.
-fn float_power(rule: &Rule<'_>, range: Interval, exponent: u32) -> Result<Option<Interval>, ProgramError> {
+fn float_power(
+    rule: &Rule<'_>,
+    element: &Element,
+    range: Interval,
+    exponent: u32,
+) -> Result<Option<Interval>, ProgramError> {
     if exponent == 0 {
-        return Ok(Some(Interval::point(whole(&Element::Float64))));
+        return Ok(Some(Interval::point(whole(element))));
     }
     let mut power = range;
     for place in (0..exponent.ilog2()).rev() {
-        power = round_product(rule, power, power)?;
+        power = round_product(rule, element, power, power)?;
         if exponent >> place & 1 == 1 {
-            power = round_product(rule, power, range)?;
+            power = round_product(rule, element, power, range)?;
         }
     }
     Ok(Some(power))

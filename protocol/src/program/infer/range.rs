@@ -1,5 +1,6 @@
 //! Intervals of lattice units: exact, checked arithmetic, and how they move between lattices.
 
+use super::functions::whole;
 use crate::Number;
 use crate::program::types::Interval;
 use crate::schema::Element;
@@ -81,13 +82,13 @@ impl Interval {
         match (from, to) {
             (Element::Bool, Element::Int64) | (Element::Int64, Element::Date | Element::Category { .. }) => Some(self),
             (Element::Bool | Element::Int64, Element::Decimal { scale }) => whole(power_of_ten(*scale)),
-            (Element::Bool | Element::Int64, Element::Float64) => whole(1 << Element::FLOAT_STEP_BITS),
             (Element::Decimal { scale }, Element::Decimal { scale: to }) => {
                 whole(power_of_ten(to.checked_sub(*scale)?))
             }
-            (Element::Decimal { scale }, Element::Float64) => {
-                let scaled = whole(1 << Element::FLOAT_STEP_BITS)?;
-                let unit = power_of_ten(*scale);
+            (from, to) if to.is_float() => {
+                let (bits, own) = (to.float_bits()?, from.float_bits().unwrap_or(0));
+                let scaled = whole(1 << bits.checked_sub(own)?)?;
+                let unit = power_of_ten(scale_of(from));
                 if unit == 1 {
                     return Some(scaled);
                 }
@@ -107,7 +108,10 @@ impl Interval {
     /// The values of the element between two numbers, both included; `None` if there are none or they do not fit.
     pub(crate) fn between(element: &Element, lo: Number, hi: Number) -> Option<Self> {
         let (lo, hi) = match element {
-            Element::Float64 => (lo.to_fixed(Element::FLOAT_STEP_BITS)?, hi.to_fixed(Element::FLOAT_STEP_BITS)?),
+            Element::Float64 | Element::Float64High => {
+                let bits = element.float_bits()?;
+                (lo.to_fixed(bits)?, hi.to_fixed(bits)?)
+            }
             Element::Bool | Element::Int64 | Element::Date | Element::Category { .. } => {
                 (ceil_at(lo, 0)?, floor_at(hi, 0)?)
             }
@@ -119,13 +123,13 @@ impl Interval {
 
     /// The lattice values next to a number: one where it is exact, else the two around it.
     pub(crate) fn around(element: &Element, number: Number) -> Option<Self> {
-        match element {
-            Element::Float64 => {
+        match element.float_bits() {
+            Some(bits) => {
                 let unit = power_of_ten(number.scale());
-                let scaled = number.mantissa().checked_mul(1 << Element::FLOAT_STEP_BITS)?;
+                let scaled = number.mantissa().checked_mul(1 << bits)?;
                 Some(Self { lo: scaled.div_euclid(unit), hi: ceil_div(scaled, unit) })
             }
-            element => Some(Self { lo: floor_at(number, scale_of(element))?, hi: ceil_at(number, scale_of(element))? }),
+            None => Some(Self { lo: floor_at(number, scale_of(element))?, hi: ceil_at(number, scale_of(element))? }),
         }
     }
 }
@@ -141,7 +145,7 @@ pub(crate) fn scale_of(element: &Element) -> u8 {
 /// A range as people read it.
 pub(crate) fn describe(interval: &Interval, element: &Element) -> String {
     let value = |lattice: i128| match element {
-        Element::Float64 => format!("{}", lattice as f64 / f64::from(1 << Element::FLOAT_STEP_BITS)),
+        Element::Float64 | Element::Float64High => format!("{}", lattice as f64 / (whole(element) as f64)),
         Element::Decimal { scale } if *scale > 0 => {
             let unit = power_of_ten(*scale).unsigned_abs();
             let (whole, part) = (lattice.unsigned_abs() / unit, lattice.unsigned_abs() % unit);
@@ -154,7 +158,7 @@ pub(crate) fn describe(interval: &Interval, element: &Element) -> String {
 }
 
 pub(crate) fn power_of_ten(exponent: u8) -> i128 {
-    10_i128.checked_pow(u32::from(exponent)).expect("scales are at most 18")
+    10_i128.checked_pow(u32::from(exponent)).expect("scales are at most number::MAX_SCALE")
 }
 
 pub(crate) fn ceil_div(a: i128, b: i128) -> i128 {

@@ -2,6 +2,7 @@
 
 use super::arrange::along;
 use super::element::is_number;
+use super::functions::whole;
 use super::rules::{Rule, Typed};
 use super::shape::{broadcast, reduced, show};
 use crate::program::types::{ArrayType, Interval, Validity};
@@ -34,7 +35,7 @@ pub(super) fn reduce(
     let element = match function {
         Reduction::Sum if array.element == Element::Bool => Element::Int64,
         Reduction::Count | Reduction::Argmax => Element::Int64,
-        Reduction::Mean | Reduction::Var => Element::Float64,
+        Reduction::Mean | Reduction::Var => array.element.to_float(),
         Reduction::Sum | Reduction::Min | Reduction::Max => array.element.clone(),
     };
     // Sum and count of nothing are 0; the others are invalid where nothing takes part.
@@ -118,37 +119,39 @@ fn range(
             rule.fit(&Element::Int64, Some(range), "the place")
         }
         Reduction::Mean => {
+            let target = array.element.to_float();
             // An engine divides the sum, brought to the binary digits of the mean, by the count.
             let sum = x.hull(Interval::point(0)).summed(0, most);
-            let sum = sum.and_then(|sum| sum.product(Interval::point(1 << Element::FLOAT_STEP_BITS)));
-            rule.fit(&Element::Float64, sum, "the sum, scaled for the mean,")?;
-            rule.fit(&Element::Float64, mean(x, &array.element), "the mean")
+            let sum = sum.and_then(|sum| sum.product(Interval::point(whole(&target))));
+            rule.fit(&target, sum, "the sum, scaled for the mean,")?;
+            rule.fit(&target, mean(x, &array.element, &target), "the mean")
         }
         Reduction::Var => {
-            let squares = spread(x, &array.element).and_then(|far| far.product(far)?.summed(0, most));
-            rule.fit(&Element::Float64, squares, "the sum of squared deviations,")?;
-            rule.fit(&Element::Float64, variance(x, &array.element), "the variance")
+            let target = array.element.to_float();
+            let squares = spread(x, &array.element, &target).and_then(|far| far.product(far)?.summed(0, most));
+            rule.fit(&target, squares, "the sum of squared deviations,")?;
+            rule.fit(&target, variance(x, &array.element, &target), "the variance")
         }
     }
 }
 
-/// How far values can be from their mean, in steps of float64; an engine's mean may be a step further.
-fn spread(x: Interval, element: &Element) -> Option<Interval> {
-    let range = x.converted(element, &Element::Float64)?;
+/// How far values can be from their mean, in the steps of its element; an engine's mean may be a step further.
+fn spread(x: Interval, element: &Element, target: &Element) -> Option<Interval> {
+    let range = x.converted(element, target)?;
     let far = range.hi.checked_sub(range.lo)?.checked_add(1)?;
     Some(Interval { lo: 0, hi: far })
 }
 
 /// The range of a variance: no more than the square of half the width of the values (Popoviciu 1935), rounded outward.
-fn variance(x: Interval, element: &Element) -> Option<Interval> {
-    let far = spread(x, element)?.hi;
-    let most = far.checked_mul(far)? / (4 << Element::FLOAT_STEP_BITS);
+fn variance(x: Interval, element: &Element, target: &Element) -> Option<Interval> {
+    let far = spread(x, element, target)?.hi;
+    let most = far.checked_mul(far)? / 4 / whole(target);
     Some(Interval { lo: 0, hi: most + 2 })
 }
 
-/// The range of a mean is that of its values, rounded outward to float64 steps.
-fn mean(x: Interval, element: &Element) -> Option<Interval> {
-    let range = x.converted(element, &Element::Float64)?;
+/// The range of a mean is that of its values, rounded outward to the steps of its element.
+fn mean(x: Interval, element: &Element, target: &Element) -> Option<Interval> {
+    let range = x.converted(element, target)?;
     match element {
         // Without the step that a conversion of each value would add.
         Element::Decimal { scale } if *scale > 0 => Some(Interval { lo: range.lo + 1, hi: range.hi - 1 }),

@@ -141,7 +141,7 @@ impl Rule<'_> {
         self.public(element.clone(), shape.iter().map(|size| Dim::fixed(*size)).collect(), range)
     }
 
-    /// A constant must be exact in its element, except that a float64 takes the nearest step.
+    /// A constant must be exact in its element, except that a real number takes the nearest step.
     fn number(&self, element: &Element, value: Number) -> Result<Interval, ProgramError> {
         let error = |cause: String| self.here.type_error(cause, "Write the constant in a type that holds it.");
         match element {
@@ -152,7 +152,9 @@ impl Rule<'_> {
                 Some(value) => Ok(Interval::point(value)),
                 None => Err(error(format!("{value} is not exact in {}", element.name()))),
             },
-            Element::Float64 => Interval::around(element, value).ok_or_else(|| error(format!("{value} is too large"))),
+            Element::Float64 | Element::Float64High => {
+                Interval::around(element, value).ok_or_else(|| error(format!("{value} is too large")))
+            }
             Element::Date | Element::Category { .. } | Element::Key => {
                 Err(error(format!("there are no constants of type {}", element.name())))
             }
@@ -177,7 +179,7 @@ impl Rule<'_> {
         let array = self.here.array(value)?;
         if promote(&array.element, element).as_ref() != Some(element) {
             let cause = format!("{} has no cast to {}", array.element.name(), element.name());
-            return Err(self.here.type_error(cause, "Casts go upward in bool, int64, decimal, float64."));
+            return Err(self.here.type_error(cause, "Casts go upward in bool, int64, decimal, float64, float64_high."));
         }
         let range = self.brought(value, element)?;
         Ok(Typed {

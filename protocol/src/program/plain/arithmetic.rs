@@ -71,7 +71,7 @@ pub(super) fn choose(condition: &PlainValue, then: &PlainValue, otherwise: &Plai
 
 pub(super) fn matrix_multiply(left: &PlainValue, right: &PlainValue, element: Element) -> PlainValue {
     let shape: Vec<usize> = left.shape()[..left.shape().len() - 1].iter().chain(&right.shape()[1..]).copied().collect();
-    let cells = if element == Element::Float64 {
+    let cells = if element.is_float() {
         let (l, r) = (valid_or(left, left.reals(), 0.0), valid_or(right, right.reals(), 0.0));
         let product = as_rows(l).dot(&as_columns(r));
         Cells::Real(shaped(product, &shape))

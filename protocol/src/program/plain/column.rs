@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::value::float_unit;
+use super::value::unit;
 use crate::program::ProgramError;
 use crate::program::infer::range::describe;
 use crate::program::infer::shape::show;
@@ -38,7 +38,7 @@ pub enum PlainData {
     Int64(Vec<i64>),
     /// Decimals, in units of the step of the schema's scale.
     Decimal(Vec<i128>),
-    /// Real numbers.
+    /// Real numbers, of either precision.
     Float64(Vec<f64>),
     /// Days since 1970-01-01.
     Date(Vec<i32>),
@@ -99,7 +99,7 @@ impl std::fmt::Debug for EncodedColumn {
     }
 }
 
-/// The column in lattice units of its schema's element; float64 to the nearest step, ties away from zero.
+/// The column in lattice units of its schema's element; real numbers to the nearest step, ties away from zero.
 ///
 /// # Errors
 /// [`ProgramError::Input`] when type, nulls or a value are not as the schema declares; it names the first row at
@@ -174,7 +174,10 @@ fn cells(data: &PlainData, validity: &[bool], element: &Element, range: Interval
         (PlainData::Bool(cells), Element::Bool) => Box::new(|row| Some(i128::from(cells[row]))),
         (PlainData::Int64(cells), Element::Int64) => Box::new(|row| Some(i128::from(cells[row]))),
         (PlainData::Decimal(cells), Element::Decimal { .. }) => Box::new(|row| Some(cells[row])),
-        (PlainData::Float64(cells), Element::Float64) => Box::new(|row| fixed(cells[row])),
+        (PlainData::Float64(cells), of) if of.is_float() => {
+            let unit = unit(of);
+            Box::new(move |row| fixed(cells[row], unit))
+        }
         (PlainData::Date(cells), Element::Date) => Box::new(|row| Some(i128::from(cells[row]))),
         (PlainData::Category(cells), Element::Category { .. }) => Box::new(|row| Some(i128::from(cells[row]))),
         _ => return Err(Misfit::Type),
@@ -200,8 +203,8 @@ pub(super) fn validity(column: &PlainColumn, schema: &ColumnSchema) -> Result<Ve
     }
 }
 
-/// The nearest step of `2^-18`; `None` for what is no number or too large.
-fn fixed(value: f64) -> Option<i128> {
-    let scaled = (value * float_unit()).round();
+/// The nearest of the steps of which there are `unit` in 1; `None` for what is no number or too large.
+fn fixed(value: f64, unit: f64) -> Option<i128> {
+    let scaled = (value * unit).round();
     (scaled.abs() < 2_f64.powi(120)).then_some(scaled as i128)
 }

@@ -20,7 +20,7 @@ pub(super) fn unary(function: Unary, value: PlainValue) -> PlainValue {
             let defined = |x: f64| function.value(x).is_finite();
             let validity = zip(&value.validity, cells, |valid, x| *valid && defined(*x));
             let cells = cells.mapv(|x| if defined(x) { function.value(x) } else { 0.0 });
-            PlainValue { element: Element::Float64, cells: Cells::Real(cells), validity }
+            PlainValue { element: value.element, cells: Cells::Real(cells), validity }
         }
         Cells::Real(cells) => {
             let cells = Cells::Real(cells.mapv(|cell| real(function, cell)));
@@ -76,12 +76,12 @@ pub(super) fn remainder_real(over: f64, under: f64) -> f64 {
     if rest != 0.0 && (rest < 0.0) != (under < 0.0) { rest + under } else { rest }
 }
 
-/// Powers, and where there is one. What gives float64 of another element, or of no whole number, is a real power.
+/// Powers, and where there is one. What gives real numbers of another element, or of no whole number, is a real power.
 pub(super) fn power(base: &PlainValue, exponent: &PlainValue, element: &Element) -> (Cells, ArrayD<bool>) {
     let exponents = exponent.reals();
     let whole = exponents.iter().all(|exponent| *exponent >= 0.0 && exponent.fract() == 0.0);
     let (cells, defined) = match &base.cells {
-        Cells::Exact(cells) if *element != Element::Float64 => {
+        Cells::Exact(cells) if !element.is_float() => {
             (Cells::Exact(zip(cells, &exponents, |base, exponent| base.wrapping_pow(*exponent as u32))), None)
         }
         Cells::Real(cells) if whole => {

@@ -1,9 +1,10 @@
 //! The plain evaluator: what a program means. Every other way to run a program is held against it.
 //!
-//! *Values*: bool, int64, decimal, date and category cells are exact integers in lattice units; float64 cells are
-//! `f64`. Float64 columns are rounded to the nearest lattice step when they are loaded ([`encode`]), since those are
-//! the values that an engine works on; constants are not. Arithmetic is that of NumPy: int64 and decimals are exact
-//! (inference proved that they fit), float64 is IEEE 754.
+//! *Values*: bool, int64, decimal, date and category cells are exact integers in lattice units; float64 and
+//! float64_high cells are `f64`. Columns of these are rounded to the nearest lattice step when they are loaded
+//! ([`encode`]), since those are the values that an engine works on; constants are not. Arithmetic is that of NumPy:
+//! int64 and decimals are exact (inference proved that they fit), real numbers are IEEE 754. An `f64` has 53 bits, so
+//! beyond `2^17` it is coarser than steps of `2^-36`, and an engine's float64_high is the better one there.
 //!
 //! *Validity*: invalid cells carry some value that nothing valid depends on.
 //!

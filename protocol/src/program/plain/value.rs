@@ -4,6 +4,7 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::column::EncodedColumn;
 use crate::Number;
+use crate::program::infer::functions::whole;
 use crate::program::infer::range::{power_of_ten, scale_of};
 use crate::program::types::Interval;
 use crate::schema::Element;
@@ -11,9 +12,9 @@ use crate::schema::Element;
 /// The cells of an array in row-major order.
 #[derive(Clone, PartialEq)]
 pub enum Cells {
-    /// Of all types but float64: integers in lattice units.
+    /// Of all types but real numbers: integers in lattice units.
     Exact(ArrayD<i128>),
-    /// Of float64.
+    /// Of float64 and float64_high: both are `f64`, whose own 53 bits hold steps of `2^-36` up to `2^17`.
     Real(ArrayD<f64>),
 }
 
@@ -54,11 +55,11 @@ impl PlainValue {
         cells.into_iter().zip(&self.validity).map(|(cell, valid)| valid.then_some(cell)).collect()
     }
 
-    /// The cells in row-major order in lattice units (float64 to the nearest step); `None` where undefined.
+    /// The cells in row-major order in lattice units (real numbers to the nearest step); `None` where undefined.
     pub fn as_lattice(&self) -> Vec<Option<i128>> {
         let cells: Vec<i128> = match &self.cells {
             Cells::Exact(cells) => cells.iter().copied().collect(),
-            Cells::Real(cells) => cells.iter().map(|cell| (cell * float_unit()).round() as i128).collect(),
+            Cells::Real(cells) => cells.iter().map(|cell| (cell * unit(&self.element)).round() as i128).collect(),
         };
         cells.into_iter().zip(&self.validity).map(|(cell, valid)| valid.then_some(cell)).collect()
     }
@@ -68,11 +69,11 @@ impl PlainValue {
         Self { element, cells: Cells::Exact(cells), validity: ArrayD::from_elem(IxDyn(shape), true) }
     }
 
-    /// Cells in lattice units; of float64, as the real numbers that they stand for.
+    /// Cells in lattice units; real numbers as what they stand for.
     pub(super) fn encoded(element: &Element, shape: &[usize], encoded: EncodedColumn) -> Self {
         let cells = array(shape, encoded.values.into_iter());
         let cells = match element {
-            Element::Float64 => Cells::Real(cells.mapv(|cell: i128| cell as f64 / float_unit())),
+            of if of.is_float() => Cells::Real(cells.mapv(|cell: i128| cell as f64 / unit(of))),
             _ => Cells::Exact(cells),
         };
         Self { element: element.clone(), cells, validity: array(shape, encoded.validity.into_iter()) }
@@ -87,7 +88,7 @@ impl PlainValue {
         let cells = shape.iter().product();
         let spread = |index: usize| values[if values.len() == 1 { 0 } else { index }];
         let array = match element {
-            Element::Float64 => Cells::Real(array(shape, (0..cells).map(|i| spread(i).to_f64()))),
+            of if of.is_float() => Cells::Real(array(shape, (0..cells).map(|i| spread(i).to_f64()))),
             element => {
                 let exact = |i| spread(i).at_scale(scale_of(element)).expect("inference: the constant is exact here");
                 Cells::Exact(array(shape, (0..cells).map(exact)))
@@ -96,11 +97,11 @@ impl PlainValue {
         Self { element: element.clone(), cells: array, validity: ArrayD::from_elem(IxDyn(shape), true) }
     }
 
-    /// The same values in another element of bool < int64 < decimal < float64.
+    /// The same values in another element of bool < int64 < decimal < float64 < float64_high.
     pub(super) fn converted(&self, to: &Element) -> Self {
         let cells = match (&self.cells, to) {
             _ if self.element == *to => self.cells.clone(),
-            (Cells::Exact(cells), Element::Float64) => {
+            (Cells::Exact(cells), to) if to.is_float() => {
                 let unit = power_of_ten(scale_of(&self.element)) as f64;
                 Cells::Real(cells.mapv(|cell| cell as f64 / unit))
             }
@@ -109,7 +110,7 @@ impl PlainValue {
                 let factor = power_of_ten(up);
                 Cells::Exact(cells.mapv(|cell| cell.wrapping_mul(factor)))
             }
-            (Cells::Real(_), _) => unreachable!("inference: float64 is not converted"),
+            (Cells::Real(cells), _) => Cells::Real(cells.clone()),
         };
         Self { element: to.clone(), cells, validity: self.validity.clone() }
     }
@@ -121,7 +122,7 @@ impl PlainValue {
                 cells.iter().zip(&self.validity).all(|(cell, valid)| !valid || range.contains(*cell))
             }
             Cells::Real(cells) => {
-                let (lo, hi) = (range.lo as f64 / float_unit(), range.hi as f64 / float_unit());
+                let (lo, hi) = (range.lo as f64 / unit(&self.element), range.hi as f64 / unit(&self.element));
                 cells.iter().zip(&self.validity).all(|(cell, valid)| !valid || (lo <= *cell && *cell <= hi))
             }
         }
@@ -138,7 +139,7 @@ impl PlainValue {
         Self { element: self.element.clone(), cells, validity: to(&self.validity, shape) }
     }
 
-    /// The integers; of all types but float64.
+    /// The integers; of all types but real numbers.
     pub(super) fn integers(&self) -> &ArrayD<i128> {
         match &self.cells {
             Cells::Exact(cells) => cells,
@@ -158,9 +159,9 @@ impl PlainValue {
     }
 }
 
-/// Lattice steps of float64 in 1.
-pub(super) fn float_unit() -> f64 {
-    f64::from(1_u32 << Element::FLOAT_STEP_BITS)
+/// Lattice steps of an element of real numbers in 1.
+pub(super) fn unit(element: &Element) -> f64 {
+    whole(element) as f64
 }
 
 fn array<T>(shape: &[usize], cells: impl Iterator<Item = T>) -> ArrayD<T> {

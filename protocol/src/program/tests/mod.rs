@@ -5,6 +5,7 @@ mod infer;
 mod input;
 mod json;
 mod plain;
+mod precision;
 mod properties;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use super::plain::{PlainColumn, PlainData, PlainTable, PlainValue, evaluate};
 use super::types::{ArrayType, Dataset};
 use super::*;
 use crate::PartyId;
-use crate::schema::{ColumnSchema, Range, TableSchema};
+use crate::schema::{ColumnSchema, Precision, Range, TableSchema};
 
 fn number(text: &str) -> Number {
     text.parse().expect("a number")

@@ -89,7 +89,8 @@ fn random_op(dice: &mut Dice, nodes: u32, tables: &[NodeId]) -> Op {
         "wealth",
         "accounts.amount",
     ];
-    let elements = [Element::Int64, CENTS, Element::Float64, Element::Bool, Element::Decimal { scale: 4 }];
+    let fine = Element::Float64High;
+    let elements = [Element::Int64, CENTS, Element::Float64, Element::Bool, Element::Decimal { scale: 4 }, fine];
     let numbers = ["0", "1", "-1", "2", "0.5", "0.1", "-7.25", "100", "12345.678"].map(number);
     match dice.below(16) {
         0..=2 => Op::Column { table: dice.pick(tables), column: dice.pick(&columns).into() },
@@ -224,8 +225,8 @@ fn plain_values_lie_in_their_inferred_ranges_and_shapes() {
             assert_eq!(plain.element, array.element, "{at}");
             for (cell, real) in plain.as_lattice().into_iter().zip(plain.as_f64()) {
                 match (cell, real) {
-                    (Some(cell), Some(real)) if array.element == Element::Float64 => {
-                        let steps = real * 262_144.0;
+                    (Some(cell), Some(real)) if array.element.is_float() => {
+                        let steps = real * array.element.precision().map_or(1.0, Precision::unit);
                         let (lo, hi) = (array.range.lo as f64, array.range.hi as f64);
                         let slack = tolerance(&array.range);
                         assert!(lo - slack <= steps && steps <= hi + slack, "{cell} in {at}");

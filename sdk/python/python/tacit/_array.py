@@ -57,6 +57,11 @@ class Array:
         return np.dtype(self._lazy.dtype)
 
     @property
+    def precision(self) -> str:
+        """How fine its real numbers are: ``"default"``, 18 binary digits after the point, or ``"high"``, 36."""
+        return self._lazy.precision
+
+    @property
     def range(self) -> tuple[str, str] | None:
         """The least and the largest value that cells can have, as far as that follows from the declared ranges."""
         return self._lazy.range
@@ -447,11 +452,19 @@ class Array:
         """SecureNumpy's name for the session."""
         return self._session
 
-    def astype(self, dtype: Any) -> Array:
-        """The same values in another type: upward in bool, int64, float64; to bool, whether they are not 0."""
+    def astype(self, dtype: Any, precision: str | None = None) -> Array:
+        """The same values in another type: upward in bool, int64, float64; to bool, whether they are not 0.
+
+        ``precision="high"`` gives float64 with 36 binary digits after the point; none is taken away again.
+        """
         from ._ops import cast
 
-        return cast(self, _public.dtype(dtype))
+        asked = _public.dtype(dtype)
+        if precision is None or _public.precision(precision) == self.precision:
+            return cast(self, asked)
+        if precision == "default" or asked != _public.FLOAT64:
+            raise SecretTypeError("PROGRAM_TYPE", "precision is gained by float64 only, and not lost")
+        return Array(self._session, _native.cast(self._lazy, "float64_high", site()))
 
     def copy(self) -> Array:
         """The same array, which changes of this one leave alone."""

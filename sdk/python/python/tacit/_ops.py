@@ -111,7 +111,7 @@ STEP = 2.0**-FRACTION_BITS
 
 
 def finely(function: Callable[[Array, Array], Array], secret: Array, public: Any, cells: int = 1) -> Array | None:
-    """A product with public numbers that are no multiples of the step, as exact as if they had twice the digits: it is
+    """A product with public numbers that are no multiples of the step, as exact as if they had 18 digits more: it is
     taken with them times 2**18, and scaled back.
 
     ``cells`` is how many products are added up. ``None`` where rounding the numbers to a step makes no difference of
@@ -120,12 +120,13 @@ def finely(function: Callable[[Array, Array], Array], secret: Array, public: Any
     values = np.asarray(public)
     if values.dtype.kind != "f" or values.size == 0 or not np.isfinite(values).all():
         return None
-    if np.array_equal(values, np.round(values / STEP) * STEP) or np.abs(values).max() >= 2.0**17:
+    step = STEP * STEP if secret.precision == "high" else STEP
+    if np.array_equal(values, np.round(values / step) * step) or np.abs(values).max() >= 2.0**17:
         return None
     most = max(abs(float(bound)) for bound in secret._lazy.range or ("inf",))
-    if most * cells * STEP / 2 <= STEP:
+    if most * cells / 2 <= 1:
         return None
-    scaled = np.round(values / STEP / STEP) * STEP
+    scaled = np.round(values / STEP / step) * step
     return binary("multiply", function(secret, as_array(scaled)), as_array(STEP))
 
 

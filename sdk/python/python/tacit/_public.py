@@ -43,6 +43,13 @@ def dtype(asked: Any) -> np.dtype:
     return kinds[found.kind]
 
 
+def precision(asked: Any) -> str:
+    """A precision that was asked for."""
+    if asked not in ("default", "high"):
+        raise SecretTypeError("PROGRAM_TYPE", f"precision is 'default' or 'high', not {asked!r}")
+    return asked
+
+
 def decimal(value: Any) -> str:
     """A bound as decimal text: what is written is what is meant."""
     if isinstance(value, (bool, np.bool_)):

@@ -390,12 +390,12 @@ fn product_range((a, x): (Interval, Element), (b, y): (Interval, Element)) -> (I
     let range = Interval { lo: ends.into_iter().min().unwrap_or(0), hi: ends.into_iter().max().unwrap_or(0) };
     let decimals = |element: &Element| match element {
         Element::Decimal { scale } => Some(*scale),
-        Element::Float64 => None,
+        element if element.is_float() => None,
         _ => Some(0),
     };
     match (decimals(&x), decimals(&y)) {
         // The product counts in products of both steps, which is finer than its own: the larger range is kept.
         (Some(a), Some(b)) => (range, Element::Decimal { scale: a.saturating_add(b) }),
-        _ => (range, Element::Float64),
+        _ => (range, if x.precision() > y.precision() { x } else { y }.to_float()),
     }
 }

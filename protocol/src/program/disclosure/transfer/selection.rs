@@ -118,7 +118,7 @@ fn steps(number: Number, element: &Element) -> Option<(i128, bool)> {
         Element::Int64 | Element::Date | Element::Category { .. } => 0,
         Element::Decimal { scale } => *scale,
         // An engine compares with the nearest step.
-        Element::Float64 => return Some((number.to_fixed(Element::FLOAT_STEP_BITS)?, true)),
+        Element::Float64 | Element::Float64High => return Some((number.to_fixed(element.float_bits()?)?, true)),
         Element::Bool | Element::Key => return None,
     };
     let numerator = number.mantissa().checked_mul(10_i128.checked_pow(u32::from(scale))?)?;
