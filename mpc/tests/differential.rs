@@ -108,7 +108,7 @@ fn each_step_errs_by_no_more_than_the_plan_states_for_it() {
             };
             let spec = case.release.outputs.iter().find(|spec| spec.name == output.name).expect("an output");
             let covers = match (last.error, output.error) {
-                _ if mean(spec.value) => true,
+                (Some(0.0), Some(_)) if mean(spec.value) => true,
                 (Some(step), Some(output)) => step >= output,
                 (step, _) => step.is_none(),
             };
@@ -252,7 +252,7 @@ fn holds(gate: &Gate, trace: &Trace, index: &[usize]) -> bool {
 #[test]
 fn the_messages_of_a_program_do_not_depend_on_the_cells() {
     let (mut runs, mut differ) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..66 {
         let case = generate::case(seed, 4 + (seed % 16) as usize);
         let other = case.with_other_cells(!seed);
         let (Ok((_, one)), Ok((_, two))) = (case.clear(), other.clear()) else { continue };
