@@ -83,6 +83,21 @@ PARTS = (
         ),
     ),
     Part(
+        "High precision",
+        "The same on arrays with 36 binary digits after the point, `s.array(..., precision='high')`: `X`, `Y`, `Z`, `P` are "
+        "`x`, `y`, `z`, `p` so. All other operations take them too; integers and comparisons are exact in both.",
+        (
+            Row("multiply", "X * Y", "numbers"),
+            Row("divide", "X / P", "undefined where the divisor is 0"),
+            Row("mean", "np.mean(X)", "numbers"),
+            Row("sqrt", "np.sqrt(P)", "numbers of at least 0"),
+            Row("exp", "np.exp(Z)", "numbers whose power fits"),
+            Row("log", "np.log(P)", "numbers above 0"),
+            Row("sigmoid tanh softplus gelu erf", "tnp.sigmoid(Z)", "all numbers"),
+            Row("sin cos", "np.sin(X)", "all numbers"),
+        ),
+    ),
+    Part(
         "Comparisons, choices, bits",
         "",
         (
@@ -296,7 +311,9 @@ def values(s: tacit.Session) -> dict:
     def coins(shape=CELLS):
         return s.array(np.zeros(shape, bool), 0) ^ s.array(np.zeros(shape, bool), 1)
 
+    fine = {"X": (-1024.0, 1024.0), "Y": (-1024.0, 1024.0), "Z": (-8.0, 8.0), "P": (2.0**-10, 1024.0)}
     return {
+        **{name: number(*ends).astype(float, precision="high") for name, ends in fine.items()},
         "x": number(-1024.0, 1024.0),
         "y": number(-1024.0, 1024.0),
         "z": number(-8.0, 8.0),
