@@ -17,8 +17,8 @@ use tacit_protocol::PartyId;
 use tacit_protocol::program::release::{ReleaseSpec, ReleasedOutput};
 use tacit_protocol::program::{Binary, Dim, NodeId, Op, Output, Program, Reduction, SliceAxis};
 
-const ROWS: u64 = 54_000;
-const COLUMNS: Columns = Columns { rows: ROWS, range: (0, 100) };
+const ROWS: u64 = 72_000;
+const COLUMNS: Columns = Columns { rows: ROWS, range: (0, 700) };
 /// Rows of a product that is small enough to go together with others.
 const PART: u64 = 1_000;
 

@@ -118,12 +118,10 @@ fn a_run_whose_correlations_were_made_before_it_makes_none() {
 
 #[test]
 fn an_operation_that_the_engine_lacks_is_refused_before_anything_is_measured() {
-    for (operations, reason) in [("lt,logreg", "yet"), ("lt,frobnicate", "no operation")] {
-        let output = bench(&["--op", operations, "--json"]);
-        assert_eq!(output.status.code(), Some(2));
-        assert!(output.stdout.is_empty());
-        let failure: Value = serde_json::from_slice(&output.stderr).expect("a failure");
-        assert_eq!(failure["code"], "USAGE_BENCH_OP");
-        assert!(failure["message"].as_str().expect("text").contains(reason), "{failure}");
-    }
+    let output = bench(&["--op", "lt,frobnicate", "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let failure: Value = serde_json::from_slice(&output.stderr).expect("a failure");
+    assert_eq!(failure["code"], "USAGE_BENCH_OP");
+    assert!(failure["message"].as_str().expect("text").contains("no operation"), "{failure}");
 }

@@ -108,7 +108,7 @@ fn a_measurement_that_is_not_allowed_or_not_possible_is_refused_with_what_to_do(
     for (arguments, code) in [
         (&["--peer", "nobody", "--op", "lt"][..], "PEER_UNKNOWN"),
         (&["--peer", "banque", "--op", "lt"], "PEER_UNKNOWN"),
-        (&["--peer", "maison", "--op", "logreg"], "USAGE_BENCH_OP"),
+        (&["--peer", "maison", "--op", "frobnicate"], "USAGE_BENCH_OP"),
         (&["--peer", "maison", "--op", "lt", "--n", "1048577"], "USAGE_BENCH_LIMIT"),
         (&["--peer", "maison", "--op", "lt", "--runs", "21"], "USAGE_BENCH_LIMIT"),
         (&["--peer", "maison", "--op", "lt", "--offline-ready"], "USAGE_BENCH_LIMIT"),

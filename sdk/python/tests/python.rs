@@ -59,17 +59,25 @@ fn package() -> PathBuf {
     let to = site.join("tacit");
     // An import of an earlier run may still have the old library open: it keeps what it has.
     let _ = fs::remove_dir_all(&to);
-    fs::create_dir_all(&to).expect("the target directory takes folders");
-    for entry in fs::read_dir(Path::new(HERE).join("python/tacit")).expect("the sources are beside this folder") {
-        let path = entry.expect("readable").path();
-        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
-            fs::copy(&path, to.join(name)).expect("a copy");
-        }
-    }
+    copy(&Path::new(HERE).join("python/tacit"), &to);
     let built = std::env::current_exe().expect("this test has a path");
     let library = built.with_file_name(format!("{DLL_PREFIX}tacit_python{DLL_SUFFIX}"));
     fs::copy(&library, to.join("_native.abi3.so")).expect("cargo builds the library before its tests");
     site
+}
+
+/// Copies the sources of a package and of those within it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("the target directory takes folders");
+    for entry in fs::read_dir(from).expect("the sources are beside this folder") {
+        let path = entry.expect("readable").path();
+        let into = to.join(path.file_name().expect("an entry has a name"));
+        if path.is_dir() {
+            copy(&path, &into);
+        } else {
+            fs::copy(&path, into).expect("a copy");
+        }
+    }
 }
 
 /// Runs a command, and shows what it wrote if it fails.
