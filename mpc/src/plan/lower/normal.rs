@@ -9,8 +9,9 @@
 //!
 //! Covered is a product in a loop's body whose left factor is the transpose, made in the body, of a captured matrix `X`, and
 //! whose right factor is `X w`, `X w - y`, `y - X w`, `X w + y` or `y + X w` with a captured `y` of the product's shape;
-//! all of them of one element of real numbers and valid in every cell. Not covered: what is captured already transposed, other names of `X` (a
-//! second capture of it, or a reshape), weighted residuals, other elements, and products outside of loops.
+//! all of them of one element of real numbers and valid in every cell. Not covered: what is captured already transposed,
+//! other names of `X` (a second capture of it, or a reshape), weighted residuals, other elements, and products outside of
+//! loops.
 
 use tacit_protocol::program::{Binary, Block, BlockId, NodeId, Op, Unary};
 

@@ -85,6 +85,7 @@ impl Interval {
             (Element::Decimal { scale }, Element::Decimal { scale: to }) => {
                 whole(power_of_ten(to.checked_sub(*scale)?))
             }
+            (Element::Date | Element::Category { .. } | Element::Key, _) => None,
             (from, to) if to.is_float() => {
                 let (bits, own) = (to.float_bits()?, from.float_bits().unwrap_or(0));
                 let scaled = whole(1 << bits.checked_sub(own)?)?;
@@ -218,5 +219,12 @@ mod tests {
         // 0.01 is 2621.44 steps.
         assert_eq!(range, Interval { lo: -2_623, hi: 2_623 });
         assert_eq!(Interval::point(1).converted(&Element::Float64, &Element::Int64), None);
+        assert_eq!(Interval::point(1).converted(&Element::Float64High, &Element::Float64), None);
+        assert_eq!(Interval::point(1).converted(&Element::Date, &Element::Float64), None);
+        let finer = Interval::point(3).converted(&Element::Float64, &Element::Float64High);
+        assert_eq!(finer, Some(Interval::point(3 << 18)));
+        // 0.01 is 687194767.36 steps.
+        let range = Interval { lo: 0, hi: 1 }.converted(&cents, &Element::Float64High).expect("small");
+        assert_eq!(range, Interval { lo: -1, hi: 687_194_769 });
     }
 }

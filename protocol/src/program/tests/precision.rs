@@ -73,10 +73,10 @@ fn means_and_functions_keep_the_precision_of_their_operand() {
         assert_eq!(s.last_type().element, result);
     }
     let mut s = Sketch::new();
-    let value = handed_in(&mut s, HIGH, -20, 20);
+    let value = handed_in(&mut s, HIGH, -40, 40);
     s.push(Op::Unary { function: Unary::Sigmoid, value });
     let range = s.last_type().range;
-    assert!((-11..0).contains(&range.lo) && (ONE..ONE + 11).contains(&range.hi), "{range:?}");
+    assert!((-11..0).contains(&range.lo) && (ONE..=ONE + 11).contains(&range.hi), "{range:?}");
 }
 
 #[test]
