@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::Args;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
+use tacit_protocol::api::Setting;
 use tacit_protocol::contract::Profile;
 use tacit_protocol::{Code, Failure, address};
 
@@ -244,6 +245,41 @@ impl Config {
         }
     }
 
+    /// Every key with its value, in the order of the file.
+    pub fn settings(&self) -> Vec<Setting> {
+        let set = |key: &str, value: &dyn ToString, default: bool| Setting {
+            key: key.to_owned(),
+            value: value.to_string(),
+            default,
+        };
+        let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(" ") };
+        let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+        let idle = Idle::default();
+        vec![
+            set("name", &self.name, false),
+            set("listen", &list(&self.listen), false),
+            set("announce", &list(&self.announce), self.announce.is_empty()),
+            set("data_listen", &self.data_listen, false),
+            set("data_announce", &or_none(self.data_announce.clone()), self.data_announce.is_none()),
+            set("api_listen", &self.api_listen, false),
+            set("allow_loopback", &self.allow_loopback, !self.allow_loopback),
+            set(
+                "peer_timeout_seconds",
+                &self.peer_timeout_seconds,
+                self.peer_timeout_seconds == default_peer_timeout(),
+            ),
+            set("link_mbit", &self.link_mbit, is_default_link_mbit(&self.link_mbit)),
+            set("link_round_trip_ms", &self.link_round_trip_ms, is_default_link_round_trip(&self.link_round_trip_ms)),
+            set("bench_peers", &list(&self.bench_peers), self.bench_peers.is_empty()),
+            set("bench_seconds", &self.bench_seconds, is_default_bench_seconds(&self.bench_seconds)),
+            set("bench_memory_mib", &self.bench_memory_mib, is_default_bench_memory(&self.bench_memory_mib)),
+            set("idle.enabled", &self.idle.enabled, self.idle.enabled == idle.enabled),
+            set("idle.disk", &self.idle.disk, self.idle.disk == idle.disk),
+            set("idle.threads", &self.idle.threads, self.idle.threads == idle.threads),
+            set("idle.mbit", &or_none(self.idle.mbit.map(|mbit| mbit.to_string())), self.idle.mbit == idle.mbit),
+        ]
+    }
+
     /// The text of the file.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a configuration serialises")
@@ -377,6 +413,31 @@ mod tests {
             assert_eq!(failure.code.as_str(), "USAGE_CONFIG", "{wrong}");
             assert!(failure.message.contains(named), "{failure}");
         }
+    }
+
+    #[test]
+    fn every_key_of_the_file_is_among_the_settings() {
+        let mut config = Config::initial(&options(7700)).expect("ports");
+        config.data_announce = Some("/dns/data.maison.example/tcp/7701".into());
+        config.bench_peers = vec!["banque".into()];
+        (config.link_mbit, config.link_round_trip_ms) = (100, 40);
+        (config.bench_seconds, config.bench_memory_mib) = (1, 64);
+        config.idle = Idle { enabled: false, disk: 1 << 20, threads: 2, mbit: Some(100) };
+        config.announce = vec!["/ip4/203.0.113.7/tcp/7700".into()];
+        let settings = config.settings();
+        assert!(
+            settings.iter().all(|setting| !setting.default || setting.key == "peer_timeout_seconds"),
+            "{settings:?}"
+        );
+        let written: toml::Table = toml::from_str(&config.to_toml()).expect("its own text");
+        let keys = |table: &toml::Table, section: &str| -> Vec<String> {
+            table.iter().filter(|(_, value)| !value.is_table()).map(|(key, _)| format!("{section}{key}")).collect()
+        };
+        let inner = written.get("idle").and_then(toml::Value::as_table).expect("a section");
+        let mut expected = [keys(&written, ""), keys(inner, "idle.")].concat();
+        let mut found: Vec<String> = settings.into_iter().map(|setting| setting.key).collect();
+        (expected.sort(), found.sort());
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod console;
 pub mod context;
 pub mod crypto;
 pub mod daemon;

@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
+use tacit_protocol::api::LogCheck;
 use tacit_protocol::codec::{self, CodecError};
 use tacit_protocol::identity::Identity;
-use tacit_protocol::log::{EMPTY, LogEntry, LogError, LogKind, SignedHead, verify_chain};
+use tacit_protocol::log::{EMPTY, ExportCheck, LogEntry, LogError, LogKind, SignedHead, verify_chain};
 use tacit_protocol::messages::LogHead;
 use tacit_protocol::{Code, Failure};
 
@@ -52,6 +53,25 @@ impl From<LogFailure> for Failure {
         };
         Failure::new(error.code(), error.to_string(), next)
     }
+}
+
+/// Checks an exported log: sequence, chain and the signature under its head. Needs no node.
+///
+/// # Errors
+/// The code of the first thing that is wrong, with the number of the entry.
+pub fn check_export(text: &str) -> Result<LogCheck, Failure> {
+    let mut check = ExportCheck::default();
+    let checked = text.lines().try_for_each(|line| check.line(line)).and_then(|()| check.finish());
+    let signed = checked.map_err(|error| {
+        let next = "do not rely on what follows the last good entry; ask the node's operator and compare with a copy.";
+        Failure::new(error.code(), error.to_string(), next)
+    })?;
+    Ok(LogCheck {
+        entries: signed.head.sequence,
+        head: signed.head.digest.to_string(),
+        node: signed.node.to_string(),
+        exported: signed.time,
+    })
 }
 
 /// The log of a node.

@@ -10,8 +10,8 @@ use futures::StreamExt;
 use rand_core::Rng;
 use serde_json::json;
 use tacit_protocol::api::{
-    DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult, JobSummary, LogLine,
-    NodeStatus, Peer, SubmitRequest,
+    DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult, JobSummary, LogCheck,
+    LogLine, NodeStatus, Peer, Setting, SubmitRequest,
 };
 use tacit_protocol::bench::{BenchReport, BenchRequest};
 use tacit_protocol::codec::{decode, encode};
@@ -30,6 +30,7 @@ use crate::context::Context;
 use crate::data::{DatasetRecord, Format, Import, ImportOptions, PolicyFile};
 use crate::jobs::Jobs;
 use crate::jobs::events::Events;
+use crate::log;
 use crate::network::{InboundRequest, Protocol};
 use crate::offline::work::IdleWork;
 use crate::setup::Files;
@@ -431,6 +432,29 @@ impl Node {
                 text: entry.body,
             })
             .collect())
+    }
+
+    /// The last entries of the log, in order.
+    ///
+    /// # Errors
+    /// As [`Self::log_lines`].
+    pub fn last_log_lines(&self, count: u64) -> Result<Vec<LogLine>, Failure> {
+        let count = count.min(LOG_PAGE as u64);
+        self.log_lines(self.context.log.head().sequence.saturating_sub(count) + 1)
+    }
+
+    /// Checks the whole log as a reader of its export would.
+    ///
+    /// # Errors
+    /// `LOG_CHAIN` or `LOG_SIGNATURE` with the first bad entry, `LOG_EXPORT` as [`Self::export_log`].
+    pub async fn check_log(&self) -> Result<LogCheck, Failure> {
+        let exported = self.export_log().await?;
+        off_reactor(move || log::check_export(&String::from_utf8_lossy(&exported))).await?
+    }
+
+    /// The configuration that the node runs with.
+    pub fn settings(&self) -> Vec<Setting> {
+        self.context.config.settings()
     }
 
     /// The whole log as JSON lines with its signed head, for a check without the node.

@@ -52,6 +52,21 @@ pub struct Invitation {
     pub expires: u64,
 }
 
+/// A text to draw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QrRequest {
+    /// The text.
+    pub text: String,
+}
+
+/// A QR code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QrCode {
+    /// Its rows, a digit a module: 1 is dark. The quiet zone around it is not part of it.
+    pub rows: Vec<String>,
+}
+
 /// A ticket to redeem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -174,10 +189,27 @@ pub struct JobDetail {
     /// The summary.
     #[serde(flatten)]
     pub summary: JobSummary,
+    /// This node's part: `proposer` or `owner`.
+    pub role: String,
+    /// Who asks, as the proposer's node names its analyst.
+    pub analyst: String,
+    /// What the answer is for, in the analyst's words.
+    pub purpose: String,
     /// The parties' organisations, in contract order.
     pub parties: Vec<String>,
+    /// The digest of the code, which policies and receipts name.
+    pub code: String,
+    /// The datasets that it reads.
+    pub datasets: Vec<JobDataset>,
     /// The program as text, a line a node.
     pub program: Vec<String>,
+    /// The program's nodes, those of the main block first.
+    pub graph: Vec<GraphNode>,
+    /// How each output is released; empty until the rules of all owners are known.
+    pub releases: Vec<OutputRelease>,
+    /// What this node's policies say of it, clause by clause, while it waits for this node's operator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<ClauseVerdict>,
     /// What each party would learn.
     pub learned: Vec<Learned>,
     /// The plan, a row a step. Before alignment its sizes are upper bounds.
@@ -187,12 +219,118 @@ pub struct JobDetail {
     /// Why it failed or was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The clauses that forbid it, if it was refused for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<RefusedClause>,
     /// The job that repeats this one after an interruption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun: Option<String>,
     /// What the run took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunFigures>,
+    /// How far its run is, while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<RunProgress>,
+}
+
+/// A dataset that a job reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobDataset {
+    /// The name that the program uses: owner, slash, dataset.
+    pub name: String,
+    /// The owner's organisation.
+    pub owner: String,
+    /// The version.
+    pub version: u64,
+    /// How many rows.
+    pub rows: u64,
+}
+
+/// A node of a program, as one draws it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GraphNode {
+    /// Its number in its block.
+    pub id: u32,
+    /// The block that it is in; none: the main one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<u32>,
+    /// The operation, or the function that it applies, as program files name it: `load`, `greater`, `sum`.
+    pub operation: String,
+    /// What tells it from others of its kind: a dataset, a column, a key, the values of a constant.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The name that the program gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The nodes of its block that it reads.
+    pub inputs: Vec<u32>,
+    /// The body that it repeats, of a loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<u32>,
+}
+
+/// How an output is released.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OutputRelease {
+    /// The output.
+    pub output: String,
+    /// The node of the main block whose value it is.
+    pub node: u32,
+    /// The organisations that receive it.
+    pub receivers: Vec<String>,
+    /// Rows that must stand behind each of its values, else it is suppressed; 0: no minimum.
+    pub minimum_rows: u64,
+    /// Its values are multiples of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<String>,
+}
+
+/// What one clause of a policy says of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClauseVerdict {
+    /// The dataset, as the program names it.
+    pub dataset: String,
+    /// The clause, as a path in the policy's file, or the rule.
+    pub clause: String,
+    /// What the job does.
+    pub asked: String,
+    /// What the clause says.
+    pub says: String,
+    /// What follows: `allows`, `asks` or `forbids`.
+    pub verdict: String,
+    /// The smallest change that would allow it, where it forbids.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub change: String,
+}
+
+/// A clause that forbids a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedClause {
+    /// The code, `POLICY_*` or `DISCLOSURE_*`.
+    pub code: String,
+    /// The dataset, as the program names it.
+    pub dataset: String,
+    /// The clause, as a path in the policy's file, or the rule.
+    pub clause: String,
+    /// What the job does that it forbids.
+    pub cause: String,
+    /// The smallest change that would allow it.
+    pub change: String,
+}
+
+/// How far a run is, as this node sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunProgress {
+    /// The phases that have begun, in order; the last one is under way.
+    pub phases: Vec<Phase>,
+    /// Steps of the plan that are done.
+    pub steps_done: u64,
+    /// Steps of the plan; 0 until it computes.
+    pub steps: u64,
+    /// Payload bytes sent.
+    pub bytes_sent: u64,
+    /// Payload bytes received.
+    pub bytes_received: u64,
 }
 
 /// A job has entered a state.
@@ -339,4 +477,28 @@ pub struct LogLine {
     pub text: String,
     /// The digest of the entry, which the next one names.
     pub digest: String,
+}
+
+/// A whole log that was found whole: in sequence, chained, its head signed by the node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogCheck {
+    /// How many entries it has.
+    pub entries: u64,
+    /// The digest of the last one.
+    pub head: String,
+    /// The PeerId of the node that signed the head.
+    pub node: String,
+    /// When it did so.
+    pub exported: u64,
+}
+
+/// One value of the configuration that the node runs with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Setting {
+    /// The key in `node.toml`, with its section.
+    pub key: String,
+    /// The value.
+    pub value: String,
+    /// Whether `node.toml` leaves it at its default.
+    pub default: bool,
 }

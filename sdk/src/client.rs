@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tacit_protocol::api::{
     AcceptRequest, DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult,
-    JobSummary, LogLine, NodeStatus, Peer, RefuseRequest, SubmitRequest,
+    JobSummary, LogLine, NodeStatus, Peer, RefuseRequest, Setting, SubmitRequest,
 };
 use tacit_protocol::bench::{BenchReport, BenchRequest};
 use tacit_protocol::{Code, Failure};
@@ -216,6 +216,11 @@ impl Client {
     /// The node's log from an entry on.
     pub fn log(&self, from: u64) -> Result<Vec<LogLine>, ClientError> {
         self.get(&format!("/v1/log?from={from}"))
+    }
+
+    /// The configuration that the node runs with.
+    pub fn config(&self) -> Result<Vec<Setting>, ClientError> {
+        self.get("/v1/config")
     }
 
     /// The changes of the node's jobs as they happen: from now on, or from behind an earlier event on.

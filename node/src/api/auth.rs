@@ -129,6 +129,15 @@ pub(super) async fn require_token(State(tokens): State<Arc<Tokens>>, request: Re
     }
 }
 
+/// Lets a request through to what everyone on this machine may have, such as the pages of the console, if its origin is
+/// good.
+pub(super) async fn require_origin(State(tokens): State<Arc<Tokens>>, request: Request, next: Next) -> Response {
+    match tokens.check_origin(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(failure) => ApiFailure::from(failure).into_response(),
+    }
+}
+
 /// The key in the form that the JWT library reads: PKCS#8 (RFC 8410) with the 32-byte seed.
 fn pkcs8(key: &ed25519::Keypair) -> Vec<u8> {
     const PREFIX: [u8; 16] =

@@ -8,6 +8,7 @@ mod description;
 mod events;
 mod jobs;
 mod peers;
+mod qr;
 mod system;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::console;
 use crate::node::Node;
 use answer::ApiFailure;
 use auth::Tokens;
@@ -45,10 +47,13 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(system::log))
         .routes(routes!(system::openapi))
         .routes(routes!(system::export_log))
+        .routes(routes!(system::check_log))
+        .routes(routes!(system::config))
         .routes(routes!(peers::list, peers::accept))
         .routes(routes!(peers::invite))
         .routes(routes!(peers::confirm))
         .routes(routes!(peers::revoke))
+        .routes(routes!(qr::draw))
         .routes(routes!(datasets::list))
         .routes(routes!(datasets::remove))
         .routes(routes!(datasets::catalogue))
@@ -75,7 +80,8 @@ fn router(node: Arc<Node>, tokens: Arc<Tokens>) -> Router {
     router
         .fallback(unknown_route)
         .layer(axum::middleware::map_response(answer::speak_in_failures))
-        .layer(axum::middleware::from_fn_with_state(tokens, auth::require_token))
+        .layer(axum::middleware::from_fn_with_state(tokens.clone(), auth::require_token))
+        .merge(console::routes().layer(axum::middleware::from_fn_with_state(tokens, auth::require_origin)))
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(node)

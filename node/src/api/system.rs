@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::Deserialize;
-use tacit_protocol::api::{LogLine, NodeStatus};
+use tacit_protocol::api::{LogCheck, LogLine, NodeStatus, Setting};
 use utoipa::IntoParams;
 use utoipa::openapi::OpenApi;
 
@@ -20,6 +20,12 @@ type Answer<T> = Result<Json<T>, ApiFailure>;
 #[utoipa::path(get, path = "/v1/status", responses((status = OK, body = NodeStatus)))]
 pub(super) async fn status(State(node): State<Arc<Node>>) -> Answer<NodeStatus> {
     Ok(Json(node.status().await?))
+}
+
+/// The configuration that the node runs with, by the keys of `node.toml`.
+#[utoipa::path(get, path = "/v1/config", responses((status = OK, body = Vec<Setting>)))]
+pub(super) async fn config(State(node): State<Arc<Node>>) -> Json<Vec<Setting>> {
+    Json(node.settings())
 }
 
 /// This description of the API.
@@ -42,15 +48,27 @@ pub(super) async fn export_log(State(node): State<Arc<Node>>) -> Result<impl Int
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], node.export_log().await?))
 }
 
+/// Checks the whole log: sequence, chain, and the signature under its head. `tacit log verify` does the same with an
+/// export, without trust in the node.
+#[utoipa::path(get, path = "/v1/log/check", responses((status = OK, body = LogCheck)))]
+pub(super) async fn check_log(State(node): State<Arc<Node>>) -> Answer<LogCheck> {
+    Ok(Json(node.check_log().await?))
+}
+
 #[derive(Deserialize, IntoParams)]
 pub(super) struct LogQuery {
     /// The first entry.
     #[serde(default)]
     from: u64,
+    /// Instead of `from`: so many of the last entries.
+    last: Option<u64>,
 }
 
-/// The node's log from an entry on, at most 1,000 entries.
+/// The node's log from an entry on, or its last entries; at most 1,000.
 #[utoipa::path(get, path = "/v1/log", params(LogQuery), responses((status = OK, body = Vec<LogLine>)))]
 pub(super) async fn log(State(node): State<Arc<Node>>, Query(query): Query<LogQuery>) -> Answer<Vec<LogLine>> {
-    Ok(Json(node.log_lines(query.from)?))
+    Ok(Json(match query.last {
+        Some(count) => node.last_log_lines(count)?,
+        None => node.log_lines(query.from)?,
+    }))
 }

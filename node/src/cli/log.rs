@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use serde::Serialize;
-use tacit_protocol::log::{ExportCheck, LogError};
+use tacit_protocol::api::LogCheck;
 use tacit_protocol::{Code, Failure};
 use tacit_sdk::Client;
 
 use super::output::{self, Output};
+use crate::log::check_export;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -30,15 +30,6 @@ pub(super) enum Command {
     },
 }
 
-/// What a check of a log found.
-#[derive(Serialize)]
-struct Report {
-    entries: u64,
-    head: String,
-    node: String,
-    exported: u64,
-}
-
 pub(super) fn run(dir: &Path, command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Show { from } => output.list(&Client::of_directory(dir)?.log(from)?, output::log_table),
@@ -57,30 +48,13 @@ pub(super) fn run(dir: &Path, command: Command, output: &Output) -> Result<(), F
                 Some(file) => String::from_utf8_lossy(&super::read_file(file)?).into_owned(),
                 None => Client::of_directory(dir)?.export_log()?,
             };
-            output.one(&check(&text).map_err(bad)?, report);
+            output.one(&check_export(&text)?, report);
         }
     }
     Ok(())
 }
 
-fn check(text: &str) -> Result<Report, LogError> {
-    let mut check = ExportCheck::default();
-    text.lines().try_for_each(|line| check.line(line))?;
-    let signed = check.finish()?;
-    Ok(Report {
-        entries: signed.head.sequence,
-        head: signed.head.digest.to_string(),
-        node: signed.node.to_string(),
-        exported: signed.time,
-    })
-}
-
-fn bad(error: LogError) -> Failure {
-    let next = "do not rely on what follows the last good entry; ask the node's operator and compare with a copy.";
-    Failure::new(error.code(), error.to_string(), next)
-}
-
-fn report(report: &Report) -> String {
+fn report(report: &LogCheck) -> String {
     format!(
         "Whole: {} entries, signed by their node\nnode  {}\nhead  {}\nat    {}",
         report.entries,

@@ -1,6 +1,7 @@
 //! The command line. Every command but `init`, `node`, `demo`, `bench`, `receipt verify`, `log verify FILE` and
 //! `completions` is a call of the API of the node that runs in the directory.
 
+mod console;
 mod dataset;
 mod doctor;
 mod job;
@@ -52,6 +53,10 @@ enum Command {
     Node,
     /// What the running node says of itself.
     Status,
+    /// Where the console of the running node is, and how to sign in.
+    Console,
+    /// The configuration that the running node runs with.
+    Config,
     /// Stop the running node once its jobs have reached a safe point.
     Stop,
     /// Check this machine, the directory and the node.
@@ -122,6 +127,8 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Init(options) => output.one(&setup::init(&dir, &options)?, output::initialised),
         Command::Node => daemon::run(&dir)?,
         Command::Status => output.one(&client()?.status()?, output::status),
+        Command::Console => output.one(&console::of(&dir)?, console::text),
+        Command::Config => output.list(&client()?.config()?, output::config_table),
         Command::Stop => client()?.stop()?,
         Command::Doctor => doctor::run(&dir, output)?,
         Command::Peer(command) => peer::run(&client()?, command, output)?,

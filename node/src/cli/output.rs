@@ -6,8 +6,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use tacit_protocol::Failure;
 use tacit_protocol::api::{
-    CellValue, DatasetInfo, Invitation, JobDetail, JobResult, JobSummary, LogLine, NodeStatus, Peer,
+    CellValue, DatasetInfo, Invitation, JobDetail, JobResult, JobSummary, LogLine, NodeStatus, Peer, Setting,
 };
+use tacit_protocol::messages::PeerText;
 use time::OffsetDateTime;
 
 use crate::setup::Initialised;
@@ -99,6 +100,15 @@ pub(super) fn status(status: &NodeStatus) -> String {
     )
 }
 
+pub(super) fn config_table(settings: &[Setting]) -> String {
+    let mut table = table(&["KEY", "VALUE", "FROM"]);
+    for setting in settings {
+        let from = if setting.default { "default" } else { "node.toml" };
+        table.add_row([&setting.key, &setting.value, from]);
+    }
+    or_hint(&table, "")
+}
+
 pub(super) fn invitation(invitation: &Invitation) -> String {
     format!(
         "{}\n\nHand it to one organisation over a private way; it ends at {}.\nThere: `tacit peer accept TICKET`.",
@@ -160,7 +170,13 @@ pub(super) fn job(job: &JobDetail) -> String {
         words(&job.summary.state),
         job.summary.proposer
     );
+    // In the words of a peer: without what a terminal would obey.
+    let purpose = PeerText::new(&job.purpose).to_string();
+    text += &format!("Purpose  {}\n", if purpose.is_empty() { "none stated" } else { &purpose });
     text += &format!("Parties  {}\n", job.parties.join(", "));
+    for dataset in &job.datasets {
+        text += &format!("Reads    {}, version {}, {} rows\n", dataset.name, dataset.version, dataset.rows);
+    }
     if let Some(failure) = &job.failure {
         text += &format!("\nWhy it did not finish\n  party   {}\n", failure.party.as_deref().unwrap_or("unknown"));
         text += &format!(
@@ -169,6 +185,17 @@ pub(super) fn job(job: &JobDetail) -> String {
             failure.code
         );
         text += &format!("  cause   {}\n  next    {}\n", failure.message, failure.next);
+        for refusal in &job.refusals {
+            text += &format!("  clause  {} of {}: {}\n", refusal.clause, refusal.dataset, refusal.cause);
+            text += &format!("  change  {}\n", refusal.change);
+        }
+    }
+    if !job.verdicts.is_empty() {
+        let mut table = table(&["  CLAUSE", "ASKED", "POLICY", "VERDICT"]);
+        for line in &job.verdicts {
+            table.add_row([&format!("  {}", line.clause), &line.asked, &line.says, &line.verdict]);
+        }
+        text += &format!("\n{}\n", or_hint(&table, ""));
     }
     text += "\nProgram\n";
     job.program.iter().for_each(|line| text += &format!("  {line}\n"));

@@ -7,15 +7,18 @@
 
 pub mod book;
 pub mod events;
+mod graph;
 mod inbound;
 pub mod negotiate;
 mod owner;
+mod progress;
 mod proposer;
 pub mod record;
 mod result;
 mod retention;
 mod run;
 mod settle;
+mod verdict;
 mod view;
 
 use std::collections::HashMap;
@@ -32,6 +35,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::context::{Context, OutputKind};
 use book::Book;
+use progress::Live;
 use record::{JobRecord, Role};
 
 /// Runs at a time. More wait; a run may use all cores and its tables' memory.
@@ -50,8 +54,8 @@ pub struct Jobs {
     runs: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
-    /// What calls off the run of a job that is under way.
-    running: watch::Sender<HashMap<JobId, CancellationToken>>,
+    /// What calls off the run of a job that is under way, and how far it is.
+    running: watch::Sender<HashMap<JobId, (CancellationToken, Arc<Live>)>>,
 }
 
 impl Jobs {
@@ -268,8 +272,8 @@ impl Jobs {
 
     /// Breaks off the run of a job, if one is under way.
     fn interrupt(&self, id: &JobId) {
-        let token = self.running.borrow().get(id).cloned();
-        if let Some(token) = token {
+        let running = self.running.borrow().get(id).cloned();
+        if let Some((token, _)) = running {
             token.cancel();
         }
     }

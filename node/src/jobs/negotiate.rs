@@ -207,7 +207,7 @@ pub fn still_allowed(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<(
 }
 
 /// How a program aligns rows.
-fn alignments(proposal: &Proposal) -> Vec<Alignment> {
+pub(super) fn alignments(proposal: &Proposal) -> Vec<Alignment> {
     let nodes = proposal.code.program().map(|program| program.nodes.as_slice()).unwrap_or_default();
     let used: BTreeSet<Alignment> = nodes
         .iter()
@@ -457,7 +457,7 @@ fn party_named(proposal: &Proposal, organisation: &str) -> Option<PartyId> {
 }
 
 /// Who receives each output: the organisations named, or the proposer.
-fn receivers(proposal: &Proposal, program: &Program) -> Result<BTreeMap<String, Vec<PartyId>>, Failure> {
+pub(super) fn receivers(proposal: &Proposal, program: &Program) -> Result<BTreeMap<String, Vec<PartyId>>, Failure> {
     let mut all = BTreeMap::new();
     for output in &program.outputs {
         let mut parties = BTreeSet::new();

@@ -254,8 +254,12 @@ impl Jobs {
         match refused {
             None => Ok(Next::Again),
             Some(failure) => {
-                let failure = failure.to_failure(&job.peer_name()).at_step("negotiating");
-                let ((), job) = self.book.change(id, |job, now| job.end(JobState::Refused, failure, now))?;
+                let ended = failure.to_failure(&job.peer_name()).at_step("negotiating");
+                let ((), job) = self.book.change(id, |job, now| {
+                    // With all of its clauses: the owner's own words, should it ask.
+                    job.told = Some(failure.clone());
+                    job.end(JobState::Refused, ended, now)
+                })?;
                 self.log_end(&job);
                 Ok(Next::Done)
             }

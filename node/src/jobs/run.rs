@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tacit_mpc::channel::Layered;
 use tacit_mpc::channel::noise::{Deadlines, Handshake, NoiseChannel, Role as NoiseRole};
 use tacit_mpc::inputs::{LocalTable, LocalTables};
 use tacit_mpc::plan::Plan;
@@ -21,6 +22,7 @@ use tacit_protocol::{Code, Failure, PartyId};
 use tokio_util::sync::CancellationToken;
 
 use super::negotiate::{self, Derived};
+use super::progress::{Counting, Live};
 use super::record::{Figures, JobRecord, TAKEN, Taken};
 use super::result::StoredResult;
 use super::{Jobs, is_of_the_disk, is_passing};
@@ -59,8 +61,8 @@ impl Jobs {
     /// `STATE_ILLEGAL`, or a fault of the store.
     pub(super) fn begin_run(self: &Arc<Self>, id: &JobId) -> Result<Running, Failure> {
         // Marked first: whoever sees the state looks for the mark.
-        let running = Running { jobs: Arc::clone(self), id: *id, token: self.stop.child_token() };
-        self.running.send_modify(|all| drop(all.insert(*id, running.token.clone())));
+        let running = Running { jobs: Arc::clone(self), id: *id, token: self.stop.child_token(), live: Arc::default() };
+        self.running.send_modify(|all| drop(all.insert(*id, (running.token.clone(), running.live.clone()))));
         self.book.enter(id, JobState::Aligning, "")?;
         Ok(running)
     }
@@ -71,7 +73,7 @@ impl Jobs {
     /// # Errors
     /// What ended the run before the release.
     pub(super) async fn run(self: &Arc<Self>, job: &JobRecord, running: Running) -> Result<(), Failure> {
-        let failure = match self.run_until(job, &running.token).await {
+        let failure = match self.run_until(job, &running).await {
             Ok(()) => return Ok(()),
             Err(failure) => failure,
         };
@@ -93,7 +95,8 @@ impl Jobs {
         self.running.borrow().contains_key(id)
     }
 
-    async fn run_until(self: &Arc<Self>, job: &JobRecord, token: &CancellationToken) -> Result<(), Failure> {
+    async fn run_until(self: &Arc<Self>, job: &JobRecord, running: &Running) -> Result<(), Failure> {
+        let (token, live) = (&running.token, running.live.clone());
         let started = self.book.now();
         let connected = tokio::select! {
             () = token.cancelled() => return Err(interrupted().by_party(&self.context.config.name)),
@@ -101,7 +104,7 @@ impl Jobs {
         };
         let socket = connected.stream.try_clone().map_err(|cause| channel_failure(&cause))?;
         let (jobs, owned) = (Arc::clone(self), job.clone());
-        let thread = tokio::task::spawn_blocking(move || jobs.engine(&owned, connected, started));
+        let thread = tokio::task::spawn_blocking(move || jobs.engine(&owned, connected, started, &live));
         tokio::pin!(thread);
         let ended = tokio::select! {
             ended = &mut thread => ended,
@@ -132,13 +135,14 @@ impl Jobs {
     }
 
     /// The blocking part: handshake, alignment, computation, barrier, opening.
-    fn engine(&self, job: &JobRecord, connection: Session, started: u64) -> Result<(), Failure> {
+    fn engine(&self, job: &JobRecord, connection: Session, started: u64, live: &Live) -> Result<(), Failure> {
         let Session { stream, lease } = connection;
         let socket = stream.try_clone().map_err(|cause| channel_failure(&cause))?;
         let peer = || Some(job.peer_name());
         let contract = job.contract()?;
         let program = prepare(job, &self.context)?;
-        let mut channel = open_channel(&self.context, job, contract, stream).map_err(|e| engine_failure(e, peer()))?;
+        let channel = open_channel(&self.context, job, contract, stream).map_err(|e| engine_failure(e, peer()))?;
+        let mut channel = Layered::over(channel, Counting(live));
         let input = JobInput {
             program: &program.typed,
             release: &contract.terms.release,
@@ -158,6 +162,7 @@ impl Jobs {
             refused
         };
         let mut observer = |progress: Progress| {
+            live.note(progress);
             if let Err(failure) = self.observe(&job.id, progress) {
                 keep(failure);
                 // The engine's next read or write fails.
@@ -179,7 +184,7 @@ impl Jobs {
         // What both sides conclude from the same messages (too few rows, a broken promise) ends in order too, so that
         // the last of those messages arrives and the peer concludes the same.
         if matches!(ran, Ok(_) | Err(tacit_mpc::Error::Refused { .. }))
-            && let Err(error) = channel.finish()
+            && let Err(error) = channel.into_inner().finish()
         {
             tracing::warn!(job = %job.id.short(), "the channel did not end in order: {error}");
         }
@@ -302,6 +307,7 @@ pub(super) struct Running {
     jobs: Arc<Jobs>,
     id: JobId,
     token: CancellationToken,
+    live: Arc<Live>,
 }
 
 impl Drop for Running {
@@ -345,7 +351,7 @@ fn prepare(job: &JobRecord, context: &Context) -> Result<Prepared, Failure> {
 }
 
 /// The columns of a dataset that a program reads, by their names in the dataset.
-fn used_columns(program: &Program, typed: &TypedProgram, dataset: &str) -> BTreeSet<String> {
+pub(super) fn used_columns(program: &Program, typed: &TypedProgram, dataset: &str) -> BTreeSet<String> {
     let mut used = BTreeSet::new();
     for node in &program.nodes {
         let (table, names) = match &node.op {

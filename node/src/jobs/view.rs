@@ -5,12 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tacit_protocol::Failure;
-use tacit_protocol::api::{JobDetail, JobResult, JobSummary, Learned, Phase, PlanRow, RunFigures, Transition};
+use tacit_protocol::api::{
+    ClauseVerdict, JobDataset, JobDetail, JobResult, JobSummary, Learned, OutputRelease, Phase, PlanRow, RefusedClause,
+    RunFigures, RunProgress, Transition,
+};
 use tacit_protocol::job::{JobId, JobState};
+use tacit_protocol::program::release::{GateRule, ReleasedOutput};
 use tacit_protocol::{Code, PartyId};
 
+use super::graph::graph;
+use super::negotiate::Derived;
 use super::record::{JobRecord, Role, TAKEN};
 use super::result::StoredResult;
+use super::verdict::verdicts;
 use super::{Jobs, negotiate, run};
 use crate::context::OutputKind;
 
@@ -30,11 +37,40 @@ impl Jobs {
     /// A job with all that this node may show of it.
     pub fn detail(&self, job: &JobRecord) -> JobDetail {
         let parties = (0_u8..).take(job.proposal.parties.len()).map(PartyId);
-        let (program, plan) = self.program_and_plan(job);
+        let typed = negotiate::typed(&job.proposal).ok();
+        let derived = self.derived(job);
         JobDetail {
             summary: self.summary(job),
+            role: match job.role {
+                Role::Proposer => "proposer".into(),
+                Role::Owner => "owner".into(),
+            },
+            analyst: job.proposal.analyst.clone(),
+            purpose: job.proposal.purpose.clone(),
             parties: parties.map(|party| job.organisation(party)).collect(),
-            program,
+            code: job.proposal.code.digest().to_string(),
+            datasets: job
+                .proposal
+                .datasets
+                .iter()
+                .map(|dataset| JobDataset {
+                    name: dataset.name.clone(),
+                    owner: job.organisation(dataset.owner),
+                    version: dataset.version,
+                    rows: dataset.schema.rows,
+                })
+                .collect(),
+            program: typed
+                .iter()
+                .flat_map(|typed| typed.to_text().lines().map(str::to_owned).collect::<Vec<_>>())
+                .collect(),
+            graph: typed.as_ref().map(|typed| graph(typed.program())).unwrap_or_default(),
+            releases: derived
+                .iter()
+                .flat_map(|derived| &derived.analysis.release.outputs)
+                .map(|output| release(job, output))
+                .collect(),
+            verdicts: self.verdicts(job),
             learned: job
                 .disclosures
                 .iter()
@@ -45,13 +81,18 @@ impl Jobs {
                         .map(|fact| Learned { party: job.organisation(learned.party), what: fact.to_string() })
                 })
                 .collect(),
-            plan,
+            plan: derived.map(|derived| self.plan(job, &derived)).unwrap_or_default(),
             history: job
                 .history
                 .iter()
                 .map(|entry| Transition { state: entry.state.to_string(), at: entry.at, note: entry.note.clone() })
                 .collect(),
-            failure: job.failure.clone(),
+            failure: job.failure.clone().map(|failure| Failure {
+                message: with_names(job, &failure.message),
+                next: with_names(job, &failure.next),
+                ..failure
+            }),
+            refusals: refusals(job),
             rerun: job.rerun.map(|id| id.to_string()),
             run: job.figures.as_ref().map(|figures| RunFigures {
                 rows: figures.rows,
@@ -66,7 +107,24 @@ impl Jobs {
                 rounds: figures.rounds,
                 made_before: self.taken(job),
             }),
+            progress: self.progress(&job.id),
         }
+    }
+
+    /// What this node's policies say of a job that waits for its operator.
+    fn verdicts(&self, job: &JobRecord) -> Vec<ClauseVerdict> {
+        if (job.role, job.state) != (Role::Owner, JobState::AwaitingApproval) {
+            return Vec::new();
+        }
+        // A store that fails says so where the operator decides.
+        let Ok(usage) = self.book.usage() else { return Vec::new() };
+        verdicts(&job.proposal, job.party, &self.context.knowledge(), &usage)
+    }
+
+    /// How far the run of a job is, while it runs in this process.
+    fn progress(&self, id: &JobId) -> Option<RunProgress> {
+        let running = self.running.borrow();
+        running.get(id).and_then(|(_, live)| live.now())
     }
 
     /// What it took of what was made in idle time. A fault of the store leaves it out.
@@ -75,8 +133,8 @@ impl Jobs {
         taken.map(|taken| taken.0.into_iter().collect()).unwrap_or_default()
     }
 
-    /// The program as text, and its plan once the terms are known.
-    fn program_and_plan(&self, job: &JobRecord) -> (Vec<String>, Vec<PlanRow>) {
+    /// What follows from the rules of all owners, once this node knows them and they allow it.
+    fn derived(&self, job: &JobRecord) -> Option<Derived> {
         let parts = match (&job.acceptance, job.role) {
             (Some(acceptance), _) => acceptance.datasets.clone(),
             // The operator that is asked sees what its own policies make of the job.
@@ -84,14 +142,15 @@ impl Jobs {
             (None, Role::Proposer) => Vec::new(),
         };
         let rules = job.proposal.own.iter().chain(&parts).map(|part| (part.name.clone(), part.rules.clone())).collect();
-        let Ok(typed) = negotiate::typed(&job.proposal) else { return (Vec::new(), Vec::new()) };
-        let program = typed.to_text().lines().map(str::to_owned).collect();
-        let Ok(derived) = negotiate::derive(&job.proposal, &rules) else { return (program, Vec::new()) };
+        negotiate::derive(&job.proposal, &rules).ok()
+    }
+
+    fn plan(&self, job: &JobRecord, derived: &Derived) -> Vec<PlanRow> {
         let profiles = job
             .contract
             .as_ref()
             .map_or_else(|| vec![self.context.config.profile()], |contract| contract.profiles.clone());
-        let plan = run::estimate(&derived.typed, &derived).ok().map(|plan| plan.between(&profiles));
+        let plan = run::estimate(&derived.typed, derived).ok().map(|plan| plan.between(&profiles));
         let plan = plan.and_then(|plan| plan.explain().ok()).unwrap_or_default();
         let rows = plan.into_iter().map(|row| PlanRow {
             seconds: row.cost().microseconds(&profiles) as f64 / 1e6,
@@ -106,7 +165,7 @@ impl Jobs {
             rounds: row.rounds,
             error: row.error,
         });
-        (program, rows.collect())
+        rows.collect()
     }
 
     /// The answer of a job, for a receiver.
@@ -156,6 +215,40 @@ impl Jobs {
             }
         }
     }
+}
+
+/// How an output is released: the largest number of rows that its gates demand, and its grid.
+fn release(job: &JobRecord, output: &ReleasedOutput) -> OutputRelease {
+    let rows = output.gates.iter().map(|gate| match gate.rule {
+        GateRule::AtLeast(rows) | GateRule::ZeroOrAtLeast(rows) => rows,
+    });
+    OutputRelease {
+        output: output.name.clone(),
+        node: output.value.0,
+        receivers: output.receivers.iter().map(|party| job.organisation(*party)).collect(),
+        minimum_rows: rows.max().unwrap_or(0),
+        grid: output.grid.map(|grid| grid.to_string()),
+    }
+}
+
+/// The clauses for which a job was refused.
+fn refusals(job: &JobRecord) -> Vec<RefusedClause> {
+    let refusals = job.told.iter().flat_map(|told| &told.refusals);
+    refusals
+        .map(|refusal| RefusedClause {
+            code: refusal.code.to_string(),
+            dataset: refusal.dataset.to_string(),
+            clause: refusal.clause.to_string(),
+            cause: with_names(job, &refusal.cause.to_string()),
+            change: with_names(job, &refusal.change.to_string()),
+        })
+        .collect()
+}
+
+/// Text of an analysis, which speaks of parties by their number, with the names of their organisations.
+fn with_names(job: &JobRecord, text: &str) -> String {
+    let parties = (0_u8..).take(job.proposal.parties.len()).map(PartyId);
+    parties.fold(text.to_owned(), |text, party| text.replace(&party.to_string(), &job.organisation(party)))
 }
 
 /// Who knows a step's value, by name: plans speak of parties.
