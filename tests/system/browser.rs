@@ -56,8 +56,10 @@ fn install() {
         return;
     }
     eprintln!("the tests of the console need Chromium: apt-get install chromium chromium-driver");
+    // Without a network it gives up soon.
     let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
+        let mut command = Command::new("timeout");
+        command.args(["300", "apt-get", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=1"]);
         command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
