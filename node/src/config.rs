@@ -436,7 +436,8 @@ mod tests {
         let inner = written.get("idle").and_then(toml::Value::as_table).expect("a section");
         let mut expected = [keys(&written, ""), keys(inner, "idle.")].concat();
         let mut found: Vec<String> = settings.into_iter().map(|setting| setting.key).collect();
-        (expected.sort(), found.sort());
+        expected.sort();
+        found.sort();
         assert_eq!(found, expected);
     }
 
