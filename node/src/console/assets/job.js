@@ -11,8 +11,12 @@ const ENDED = ["finished", "refused", "failed", "cancelled"];
 const RUNS = ["aligning", "executing", "releasing"];
 
 export async function show(view, id) {
+  // What changes while the page begins is looked at once it has.
+  let changed = false;
+  view.onJob = () => (changed = true);
   let job = await get(`/v1/jobs/${encodeURIComponent(id)}`);
   const full = job.id;
+  let [asked, shown] = [0, 0];
   const said = outcome();
   const parts = {
     commands: live((job) => commandLine(...commands(full, job))),
@@ -21,7 +25,11 @@ export async function show(view, id) {
     program: live(program), receipt: h("div"),
   };
   const refresh = async () => {
-    job = await get(`/v1/jobs/${full}`);
+    const turn = ++asked;
+    const found = await get(`/v1/jobs/${full}`);
+    // An answer that a later one has overtaken is old.
+    if (turn < shown) return;
+    [shown, job] = [turn, found];
     draw();
   };
   const act = async (action) => {
@@ -67,6 +75,7 @@ export async function show(view, id) {
   view.onJob = async (change) => {
     if (!change.job || change.job === full) await refresh();
   };
+  if (changed) await refresh();
   await view.every(1000, async () => {
     if (RUNS.includes(job.state) || job.state === "unknown") await refresh();
   });
