@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import (
+# The modules fill the table of functions when they are imported.
+from . import (  # noqa: F401
     _calculus,
     _choices,
     _counting,
@@ -87,19 +88,3 @@ def supported() -> list[str]:
     return sorted(
         {f"{of.__module__.removeprefix('numpy.').replace('numpy', '')}.{of.__name__}".lstrip(".") for of in FUNCTIONS}
     )
-
-
-#: The modules fill the table when they are imported.
-MODULES = (
-    _calculus,
-    _choices,
-    _counting,
-    _einsum,
-    _joining,
-    _linalg,
-    _products,
-    _reductions,
-    _shapes,
-    _sorting,
-    _tidying,
-)
