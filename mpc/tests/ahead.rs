@@ -36,9 +36,10 @@ fn case() -> Case {
     let [square, cube, less] = [square, cube, less].map(&mut total);
     let mut all = program.push(Op::Binary { function: Binary::Add, left: square, right: cube });
     all = program.push(Op::Binary { function: Binary::Add, left: all, right: less });
-    program.outputs.push(Output { name: "all".into(), value: all, receivers: vec![] });
+    program.outputs.push(Output { name: "all".into(), value: all, receivers: vec![], within: None });
     let receivers = vec![PartyId::ZERO, PartyId::ONE];
-    let output = ReleasedOutput { name: "all".into(), value: all, receivers, gates: Vec::new(), grid: None };
+    let output =
+        ReleasedOutput { name: "all".into(), value: all, receivers, gates: Vec::new(), grid: None, noise: Vec::new() };
     Case::new(
         COLUMNS.datasets(),
         COLUMNS.tables(),

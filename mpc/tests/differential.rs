@@ -94,6 +94,7 @@ fn each_step_errs_by_no_more_than_the_plan_states_for_it() {
             receivers: vec![PartyId::ZERO],
             gates: Vec::new(),
             grid: None,
+            noise: Vec::new(),
         };
         case.release = ReleaseSpec { outputs: values.map(output).collect(), minimum_overlap: Vec::new() };
         let (Ok(trace), Ok((plan, released))) = (case.plain(), case.clear()) else { continue };

@@ -14,8 +14,9 @@ use tacit_mpc::offline::NoSupply;
 use tacit_mpc::plan::Plan;
 use tacit_mpc::released::{Cell, ReleasedValue};
 use tacit_mpc::session::{self, Hooks, JobInput, OutputShares, Phase, Progress};
+use tacit_protocol::privacy::Sigma;
 use tacit_protocol::program::plain::{PlainColumn, PlainData, PlainTable};
-use tacit_protocol::program::release::{Gate, GateRule, Literal, MinimumOverlap, ReleaseSpec, ReleasedOutput};
+use tacit_protocol::program::release::{Gate, GateRule, Literal, MinimumOverlap, Noise, ReleaseSpec, ReleasedOutput};
 use tacit_protocol::program::types::Dataset;
 use tacit_protocol::program::{Alignment, Binary, NodeId, Op, Output, Program, Reduction};
 use tacit_protocol::schema::{ColumnSchema, Element, Range, TableSchema};
@@ -108,7 +109,7 @@ fn program() -> (Program, NodeId, NodeId) {
     let cost = program.push(reduce(Reduction::Sum, chosen, None));
     let average = program.push(reduce(Reduction::Mean, wealth, Some(cond)));
     for (name, value) in [("number", number), ("cost", cost), ("average", average)] {
-        program.outputs.push(Output { name: name.into(), value, receivers: vec![] });
+        program.outputs.push(Output { name: name.into(), value, receivers: vec![], within: None });
     }
     (program, cond, joined)
 }
@@ -225,6 +226,56 @@ fn a_whole_run_passes_the_barrier_before_it_opens() {
     let (shop, bank) = both(true);
     assert_eq!(shop.0.expect_err("refused").code().as_str(), "BUDGET_JOURNAL");
     assert_eq!(bank.0.expect_err("the shop left").code().as_str(), "CHANNEL_CLOSED");
+}
+
+/// CHK-704, attack 49: each owner's noise is in what the peer opens, whatever the peer draws, and in nothing of its own.
+#[test]
+fn noise_is_in_what_the_peer_opens_and_not_in_ones_own() {
+    let mut case = case(300, 100, 11);
+    let exact = expected(&case)[0];
+    let gates = case.release.outputs[0].gates.clone();
+    let sigma = Sigma::from_parts(1_000 << 10).expect("a deviation");
+    case.release.outputs.truncate(1);
+    case.release.outputs[0] = ReleasedOutput {
+        receivers: vec![PartyId::ZERO, PartyId::ONE],
+        gates: Vec::new(),
+        noise: vec![Noise { party: PartyId::ZERO, sigma, charges: Vec::new() }],
+        ..case.release.outputs[0].clone()
+    };
+    let both = case.local(&[PartyId::ZERO, PartyId::ONE]);
+    let aligned = session::align_in_the_clear(&case.typed, &case.release, &both).expect("aligns");
+    let run = |party: PartyId, mut channel: MemoryChannel, seed: u64| {
+        let tables = case.local(&[party]);
+        let (program, release) = (&case.typed, &case.release);
+        let job = JobInput { program, release, party, tables: &tables, profiles: &[], session: [3; 32] };
+        let mut rng = ChaCha20Rng::seed_from_u64(seed + u64::from(party.0));
+        let shares = session::execute(&mut channel, &job, &aligned, &mut rng, &mut |_| ()).expect("computes");
+        let again = OutputShares::from_bytes(&shares.to_bytes()).expect("reads back");
+        assert_eq!(again.outgoing(), shares.outgoing(), "sent again, it is the same noise");
+        scalars(&shares.open(&mut channel).expect("opens"))[0]
+    };
+    let unit = 0.01;
+    let mut off = Vec::new();
+    for seed in [40, 50, 60] {
+        let (zero, one) = pair_with_deadline(Duration::from_secs(60));
+        let (shop, bank) = std::thread::scope(|scope| {
+            let bank = scope.spawn(|| run(PartyId::ONE, one, seed));
+            (run(PartyId::ZERO, zero, seed), bank.join().expect("no panic"))
+        });
+        assert_eq!(shop, exact, "the bank draws none, and the shop's is not in what the shop opens");
+        assert!((bank - exact).abs() <= sigma.tail() as f64 * unit);
+        off.push(bank - exact);
+    }
+    assert!(off.iter().any(|a| *a != 0.0) && off.iter().any(|a| *a != off[0]), "{off:?}");
+
+    // A gate would tell exactly what noise hides.
+    case.release.outputs[0].gates = gates;
+    let error = Plan::lower(&case.typed, &case.release, aligned.sizes()).expect_err("refused");
+    assert_eq!(error.code().as_str(), "RELEASE_SPEC");
+    case.release.outputs[0].gates.clear();
+    // Shares without the noise that is owed are not made.
+    let [shop, _] = case.two_parties(1).released;
+    assert_eq!(shop.expect_err("refused").code().as_str(), "RELEASE_NOISE");
 }
 
 /// CHK-705: what is no possible result is refused; stored shares that were changed are too.

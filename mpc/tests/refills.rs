@@ -92,9 +92,10 @@ fn case() -> Case {
         let term = total(&mut program, *term);
         all = binary(&mut program, Binary::Add, all, term);
     }
-    program.outputs.push(Output { name: "all".into(), value: all, receivers: vec![] });
+    program.outputs.push(Output { name: "all".into(), value: all, receivers: vec![], within: None });
     let receivers = vec![PartyId::ZERO, PartyId::ONE];
-    let output = ReleasedOutput { name: "all".into(), value: all, receivers, gates: Vec::new(), grid: None };
+    let output =
+        ReleasedOutput { name: "all".into(), value: all, receivers, gates: Vec::new(), grid: None, noise: Vec::new() };
     let release = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
     Case::new(COLUMNS.datasets(), COLUMNS.tables(), &program, release)
 }

@@ -93,7 +93,7 @@ impl Regression {
         program.blocks.push(self.body());
         let looped = program.push(Op::Loop { body: BlockId(0), trips: self.trips, carried, captured });
         let value = program.push(Op::Item { of: looped, index: 0 });
-        program.outputs.push(Output { name: "weights".into(), value, receivers: Vec::new() });
+        program.outputs.push(Output { name: "weights".into(), value, receivers: Vec::new(), within: None });
         program
     }
 
@@ -159,6 +159,7 @@ impl Regression {
             receivers: vec![PartyId::ZERO],
             gates: Vec::new(),
             grid: None,
+            noise: Vec::new(),
         };
         let release = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
         Case::new(datasets, tables, &program, release)

@@ -16,9 +16,13 @@ use tacit_protocol::identity::{Identity, PeerId};
 use tacit_protocol::job::JobId;
 use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{CatalogueEntry, PeerText, Request, Response};
+use tacit_protocol::privacy::{BudgetHead, Rho};
+use tacit_protocol::program::release::ReleaseSpec;
+use tacit_protocol::terms::Proposal;
 use tacit_protocol::{Code, Failure, PartyId};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::budget::{self, Budget, Charge};
 use crate::clock::{Clock, system_rng};
 use crate::config::Config;
 use crate::data::Datasets;
@@ -63,6 +67,8 @@ pub struct Context {
     pub pairing: Arc<Pairing>,
     /// The log.
     pub log: Arc<Log>,
+    /// The privacy budgets.
+    pub budget: Arc<Budget>,
     /// What was made with peers in advance; none where the operator has turned that off.
     pub(crate) reserve: Option<Arc<Reserve>>,
     /// Refused messages of peers, counted where they are many.
@@ -107,6 +113,8 @@ pub struct Parts {
     pub pairing: Arc<Pairing>,
     /// The log.
     pub log: Arc<Log>,
+    /// The privacy budgets.
+    pub budget: Arc<Budget>,
     /// Where correlations are kept; none where nothing is made in advance.
     pub correlations: Option<CorrelationStore>,
 }
@@ -114,7 +122,9 @@ pub struct Parts {
 impl Context {
     /// The context of these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log, .. } = parts;
+        let Parts {
+            config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log, budget, ..
+        } = parts;
         let of_store = |kept| Arc::new(Reserve::new(kept, store.clone(), clock.clone(), config.idle.disk));
         let reserve = parts.correlations.map(of_store);
         let (secrets, outputs) = (node_key.sealer("job-secret"), node_key.sealer("job-output"));
@@ -129,6 +139,7 @@ impl Context {
             datasets,
             pairing,
             log,
+            budget,
             reserve,
             rejections,
             secrets,
@@ -249,8 +260,44 @@ impl Context {
             own: Box::new(|name| self.own_dataset(name)),
             name_of: Box::new(|peer| self.name_of(peer)),
             usage,
+            budget: Box::new(|proposal, release, party| {
+                let charges = self.charges(proposal, release, party)?;
+                self.budget.check(proposal.job_id().ok(), &charges)
+            }),
             now: self.clock.unix_seconds(),
         }
+    }
+
+    /// What a release costs this node's datasets, by the accounts of its budgets.
+    ///
+    /// # Errors
+    /// `DATASET_STALE` if a dataset is gone or demands no noise any more, a fault of the store.
+    pub fn charges(&self, proposal: &Proposal, release: &ReleaseSpec, party: PartyId) -> Result<Vec<Charge>, Failure> {
+        let account = |((name, receiver), rho): ((String, PartyId), Rho)| {
+            let stale = || {
+                let message = format!("{name} does not release with noise any more");
+                Failure::new(Code::new("DATASET_STALE"), message, "look at `tacit catalogue` and submit the job again.")
+            };
+            let dataset = proposal.datasets.iter().find(|dataset| dataset.name == name).ok_or_else(stale)?;
+            let organisation = proposal.parties.get(receiver.index()).ok_or_else(stale)?;
+            let record = self.datasets.dataset(&dataset.dataset)?;
+            let clause = record.policy.policy()?.privacy().ok_or_else(stale)?;
+            let account = Charge::account(record.lineage, &record.name, &organisation.organisation, &clause);
+            Ok(Charge { rho, ..account })
+        };
+        budget::charges(release, party).into_iter().map(account).collect()
+    }
+
+    /// Remembers how far this node has seen a peer's budget ledger, to tell it should it forget (CHK-931).
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn witness_budget(&self, peer: &PeerId, head: &BudgetHead) -> Result<(), Failure> {
+        if !head.is_of(peer) {
+            let message = "the head of the peer's budget ledger is not signed by the peer";
+            return Err(Failure::new(Code::new("RECEIPT_FIELD"), message, "ask the peer's operator."));
+        }
+        Ok(budget::witness(&*self.store, peer, head)?)
     }
 
     /// Makes the secrets of a new job, unless it has them.

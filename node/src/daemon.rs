@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::api::auth::{Role, Tokens};
+use crate::budget::Budget;
 use crate::clock::{Clock, SystemClock, system_rng};
 use crate::config::Config;
 use crate::context::{Context, Parts};
@@ -145,7 +146,14 @@ pub async fn open(files: &Files) -> Result<Opened, Failure> {
     let addresses = AddressPolicy { allow_local: config.allow_loopback };
     let keypair = identity.to_libp2p();
     let paired = pairing.clone();
-    let heads = Heads::new(move |peer| paired.organisation_of(peer), log.clone());
+    let budget = Arc::new(Budget::open(&files.budget(), store.clone(), clock.clone())?);
+    let heads = Heads::new(
+        move |peer| paired.organisation_of(peer),
+        log.clone(),
+        store.clone(),
+        budget.clone(),
+        identity.peer(),
+    );
     let epoch = Nonce::random(&mut system_rng());
     let greeter = NodeGreeter::new(config.name.clone(), epoch, clock.clone(), Arc::new(heads));
     let settings = NetworkConfig { addresses, ..NetworkConfig::default() };
@@ -179,6 +187,7 @@ pub async fn open(files: &Files) -> Result<Opened, Failure> {
         datasets,
         pairing,
         log,
+        budget,
         correlations,
     }));
     Ok(Opened { context, requests, tasks: Listening { network: network_task, data: data_task } })

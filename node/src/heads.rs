@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tacit_protocol::messages::LogHead;
+use tacit_protocol::privacy::BudgetHead;
 use tacit_protocol::{Code, PeerId};
 
+use crate::budget::{self, Budget};
 use crate::log::Log;
 use crate::network::hello::HelloBook;
+use crate::store::Store;
 
 /// Says who is paired under a key.
 type NameOf = dyn Fn(&PeerId) -> Option<String> + Send + Sync;
@@ -16,13 +19,22 @@ type NameOf = dyn Fn(&PeerId) -> Option<String> + Send + Sync;
 pub struct Heads {
     organisation_of: Box<NameOf>,
     log: Arc<Log>,
+    store: Arc<dyn Store>,
+    budget: Arc<Budget>,
+    me: PeerId,
     seen: Mutex<BTreeMap<PeerId, LogHead>>,
 }
 
 impl Heads {
     /// Nothing seen yet. `organisation_of` says who is paired under a key.
-    pub fn new(organisation_of: impl Fn(&PeerId) -> Option<String> + Send + Sync + 'static, log: Arc<Log>) -> Self {
-        Self { organisation_of: Box::new(organisation_of), log, seen: Mutex::default() }
+    pub fn new(
+        organisation_of: impl Fn(&PeerId) -> Option<String> + Send + Sync + 'static,
+        log: Arc<Log>,
+        store: Arc<dyn Store>,
+        budget: Arc<Budget>,
+        me: PeerId,
+    ) -> Self {
+        Self { organisation_of: Box::new(organisation_of), log, store, budget, me, seen: Mutex::default() }
     }
 }
 
@@ -46,17 +58,35 @@ impl HelloBook for Heads {
         seen.insert(*peer, *head);
         Ok(())
     }
+
+    fn budget_of(&self, peer: &PeerId) -> Option<BudgetHead> {
+        // A store that cannot be read keeps nothing from being said.
+        budget::seen_of(&*self.store, peer).ok().flatten()
+    }
+
+    fn hear_of_budget(&self, head: &BudgetHead) {
+        // Only what this node has signed itself can be held against it.
+        if head.is_of(&self.me) {
+            self.budget.witnessed(&head.head);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use tacit_protocol::{Digest, Identity};
 
+    use crate::clock::ManualClock;
+    use crate::store::MemoryStore;
+
     use super::*;
 
     #[test]
     fn chk_113_a_peers_log_may_grow_but_not_shrink_or_change() {
-        let heads = Heads::new(|_| None, Arc::new(Log::in_memory()));
+        let me = Identity::from_seed(&[8; 32]).peer();
+        let store: Arc<MemoryStore> = Arc::default();
+        let budget = Budget::in_memory(store.clone(), Arc::new(ManualClock::default())).expect("opens");
+        let heads = Heads::new(|_| None, Arc::new(Log::in_memory()), store, Arc::new(budget), me);
         let peer = Identity::from_seed(&[7; 32]).peer();
         let head = |sequence, byte| LogHead { sequence, digest: Digest::from_bytes([byte; 32]) };
         assert_eq!(heads.check_head(&peer, &head(2, 1)), Ok(()));

@@ -53,7 +53,7 @@ const RECEIPT_WAIT: Duration = Duration::from_secs(20);
 
 /// A running node.
 pub struct Node {
-    context: Arc<Context>,
+    pub(crate) context: Arc<Context>,
     files: Files,
     jobs: Arc<Jobs>,
     measurements: Arc<Measurements>,

@@ -53,6 +53,11 @@ impl Files {
         self.dir.join("peers.journal")
     }
 
+    /// The privacy budgets: what is spent stays spent, whatever is restored. In no backup.
+    pub fn budget(&self) -> PathBuf {
+        self.dir.join("budget.journal")
+    }
+
     /// Correlations made in advance with peers. Never to be restored from a backup.
     pub fn correlations(&self) -> PathBuf {
         self.dir.join("correlations")

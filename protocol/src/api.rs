@@ -492,6 +492,94 @@ pub struct LogCheck {
     pub exported: u64,
 }
 
+/// The privacy budgets of a node's datasets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BudgetReport {
+    /// How many entries the ledger has.
+    pub entries: u64,
+    /// The digest of the last one.
+    pub head: String,
+    /// Why nothing is released under a budget until the operator has confirmed the ledger, if that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
+    /// The accuracy of the counts that are told as remaining work, in 95 of 100 cases.
+    pub within: f64,
+    /// One entry a dataset with noise and organisation.
+    pub accounts: Vec<BudgetAccount>,
+}
+
+/// What one organisation may learn of a person of a dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BudgetAccount {
+    /// The dataset.
+    pub dataset: String,
+    /// The organisation.
+    pub organisation: String,
+    /// The most that it may ever learn, as the policy says.
+    pub epsilon: f64,
+    /// The delta of that.
+    pub delta: f64,
+    /// What operators have added, as rho.
+    pub granted_rho: f64,
+    /// What is put aside for jobs.
+    pub reserved_rho: f64,
+    /// What is spent.
+    pub spent_rho: f64,
+    /// The same as epsilon at that delta: what it has learned so far, at most.
+    pub spent_epsilon: f64,
+    /// What is left.
+    pub left_rho: f64,
+    /// What is left as work: about so many counts.
+    pub counts: u64,
+}
+
+/// A change of a budget.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRequest {
+    /// The dataset.
+    pub dataset: String,
+    /// The organisation.
+    pub organisation: String,
+    /// How much more it may learn, as epsilon at the policy's delta.
+    pub epsilon: f64,
+    /// Why.
+    pub reason: String,
+}
+
+/// That the ledger goes on, though it may lack entries: all that was left counts as spent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmBudgetRequest {
+    /// Why it lacks them.
+    pub reason: String,
+}
+
+/// An entry of the budget ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BudgetEntry {
+    /// Its number.
+    pub seq: u64,
+    /// When.
+    pub at: u64,
+    /// `reserved`, `spent`, `released`, `granted`, `closed` or `confirmed`.
+    pub kind: String,
+    /// The job, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// The dataset.
+    pub dataset: String,
+    /// The organisation.
+    pub organisation: String,
+    /// How much.
+    pub rho: f64,
+    /// The operator's reason, where one was asked for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The digest of the entry, which the next one names.
+    pub digest: String,
+}
+
 /// One value of the configuration that the node runs with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Setting {

@@ -85,7 +85,7 @@ pub(crate) fn program() -> Program {
         op: Op::Reduce { function: Reduction::Sum, value: mask, axes: vec![], keep_dims: false, mask: None },
         name: Some("number".into()),
     });
-    let output = Output { name: "number".into(), value: NodeId(6), receivers: vec![] };
+    let output = Output { name: "number".into(), value: NodeId(6), receivers: vec![], within: None };
     program.outputs.push(output);
     program
 }
@@ -153,6 +153,7 @@ pub(crate) fn terms() -> Terms {
         receivers: vec![receiver],
         gates: vec![gate],
         grid: None,
+        noise: Vec::new(),
     };
     let learned = |party: PartyId| {
         let value = Fact::Value { output: "number".into(), grid: None };
@@ -222,6 +223,7 @@ pub(crate) fn accounts() -> Vec<PartyAccount> {
         ended: NOW + 60 + u64::from(place),
         software: "tacit 0.1.0".into(),
         results: vec![(PartyId(place) == party("Banque")).then(|| opening().commitment())],
+        budget: None,
     };
     vec![account(0), account(1)]
 }

@@ -22,6 +22,7 @@ pub mod name;
 pub mod number;
 pub mod party;
 pub mod policy;
+pub mod privacy;
 pub mod program;
 pub mod receipt;
 pub mod schema;

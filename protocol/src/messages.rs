@@ -17,6 +17,7 @@ use crate::contract::{ChannelOffer, Contract, Profile};
 use crate::identity::{PeerId, Signature};
 use crate::idle::{IdleAnswer, IdleOffer};
 use crate::job::{JobId, JobState};
+use crate::privacy::BudgetHead;
 use crate::program::disclosure::Learned;
 use crate::program::rules::Refusal;
 use crate::receipt::PartyAccount;
@@ -193,6 +194,8 @@ pub struct Hello {
     pub now: u64,
     /// The head of the sender's log.
     pub log: LogHead,
+    /// How far the sender has seen the receiver's budget ledger (CHK-931).
+    pub budget: Option<BudgetHead>,
 }
 
 impl Hello {
@@ -558,6 +561,7 @@ mod tests {
             epoch: Nonce::from_bytes([6; 16]),
             now: NOW,
             log: crate::log::EMPTY,
+            budget: None,
         }
     }
 

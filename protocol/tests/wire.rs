@@ -16,6 +16,7 @@ fn greeting() -> Request {
         epoch: Nonce::from_bytes([0x5c; 16]),
         now: 1_764_028_800,
         log: LogHead { sequence: 3, digest: Digest::from_bytes([0xab; 32]) },
+        budget: None,
     })
 }
 

@@ -122,8 +122,17 @@ impl ProgramBuilder {
     /// Releases a value to the organisations named.
     pub fn release_to(&self, name: &str, value: &Array, receivers: &[&str]) {
         let receivers = receivers.iter().map(ToString::to_string).collect();
-        let output = Output { name: name.into(), value: value.id(), receivers };
+        let output = Output { name: name.into(), value: value.id(), receivers, within: None };
         self.state.borrow_mut().program.outputs.push(output);
+    }
+
+    /// Releases a value to the organisation that submits the job, as exact as it has to be: no further off than `within`
+    /// in 95 of 100 runs, where an owner of the data demands noise. The closer, the more of the privacy budget it takes.
+    pub fn release_within(&self, name: &str, value: &Array, within: Number) {
+        self.release(name, value);
+        if let Some(output) = self.state.borrow_mut().program.outputs.last_mut() {
+            output.within = Some(within);
+        }
     }
 
     /// The program.

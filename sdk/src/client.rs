@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tacit_protocol::api::{
-    AcceptRequest, DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult,
-    JobSummary, LogLine, NodeStatus, Peer, RefuseRequest, Setting, SubmitRequest,
+    AcceptRequest, BudgetEntry, BudgetReport, ConfirmBudgetRequest, DatasetInfo, GrantRequest, ImportRequest,
+    ImportTicket, Invitation, InviteRequest, JobDetail, JobResult, JobSummary, LogLine, NodeStatus, Peer,
+    RefuseRequest, Setting, SubmitRequest,
 };
 use tacit_protocol::bench::{BenchReport, BenchRequest};
 use tacit_protocol::{Code, Failure};
@@ -216,6 +217,26 @@ impl Client {
     /// The node's log from an entry on.
     pub fn log(&self, from: u64) -> Result<Vec<LogLine>, ClientError> {
         self.get(&format!("/v1/log?from={from}"))
+    }
+
+    /// What is left of privacy budgets; remaining work is told in counts of this accuracy.
+    pub fn budget(&self, within: f64) -> Result<BudgetReport, ClientError> {
+        self.get(&format!("/v1/budget?within={within}"))
+    }
+
+    /// The entries of the budget ledger.
+    pub fn budget_ledger(&self) -> Result<Vec<BudgetEntry>, ClientError> {
+        self.get("/v1/budget/ledger")
+    }
+
+    /// Lets an organisation learn more.
+    pub fn grant_budget(&self, request: &GrantRequest) -> Result<BudgetReport, ClientError> {
+        self.post("/v1/budget/grant", request)
+    }
+
+    /// Goes on with a ledger that may lack entries.
+    pub fn confirm_budget(&self, request: &ConfirmBudgetRequest) -> Result<BudgetReport, ClientError> {
+        self.post("/v1/budget/confirm", request)
     }
 
     /// The configuration that the node runs with.

@@ -17,6 +17,7 @@ mod harness;
 mod idle;
 mod levels;
 mod path;
+mod privacy;
 mod refusals;
 mod restart;
 mod rogue;

@@ -239,7 +239,12 @@ pub(super) fn pending(targets: &[Lazy], parties: usize) -> Result<Pending> {
     }
     let targets: Vec<NodeId> = targets.iter().map(|target| places[&target.address()]).collect();
     for (place, target) in targets.iter().enumerate() {
-        program.outputs.push(Output { name: format!("value {place}"), value: *target, receivers: Vec::new() });
+        program.outputs.push(Output {
+            name: format!("value {place}"),
+            value: *target,
+            receivers: Vec::new(),
+            within: None,
+        });
     }
     let mut left = KEPT_BYTES;
     let mut worth = Vec::new();

@@ -17,7 +17,7 @@ use crate::ot::{Expected, Silent};
 use crate::plan::{Plan, PlannedValue};
 use crate::released::ReleasedValue;
 use crate::ring::Ring;
-use crate::session::OutputShares;
+use crate::session::{Draws, OutputShares};
 use crate::two_party::{Means, TwoParty};
 
 /// The channel of a party.
@@ -221,7 +221,7 @@ fn compute<R: Ring>(
         .with_tweak(set_up.tweak)
         .with(Means::at(plan.pace));
     let results = executor::run::<R, _>(plan, &mut backend, inputs, &mut |_| ())?;
-    let outputs = OutputShares::new(plan, &backend, &results);
+    let outputs = OutputShares::new(plan, &backend, &results, &Draws::default())?;
     let kept = plan.kept.iter().map(|kept| {
         let words = if kept.element == tacit_protocol::schema::Element::Bool {
             Words::Bits(results.bits(kept.value).shared(&backend).words)

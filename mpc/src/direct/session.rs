@@ -325,6 +325,7 @@ fn typed(pending: &Pending, receivers: &[PartyId]) -> Result<(tacit_protocol::pr
         receivers: receivers.to_vec(),
         gates: Vec::new(),
         grid: None,
+        noise: Vec::new(),
     };
     let outputs = if receivers.is_empty() { Vec::new() } else { pending.program.outputs.iter().map(output).collect() };
     Ok((typed, ReleaseSpec { outputs, minimum_overlap: Vec::new() }))

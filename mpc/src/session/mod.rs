@@ -9,6 +9,7 @@
 //! *Cost*: see [`Plan::cost`].
 
 mod align;
+mod noise;
 mod opening;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ use crate::plan::Plan;
 use crate::released::ReleasedValue;
 use crate::ring::Ring;
 use crate::two_party::{Means, TwoParty};
+
+pub(crate) use noise::Draws;
 
 pub use align::{Aligned, align, align_in_the_clear};
 pub use opening::OutputShares;
@@ -146,6 +149,7 @@ pub fn run(
     hooks: &mut Hooks<'_>,
 ) -> Result<Outcome> {
     let mut meter = PhaseMeter { clock: hooks.clock, phases: Vec::new() };
+    let noise = Draws::of(job, rng);
     (hooks.observer)(Progress::Phase(Phase::Align));
     let aligned = meter.measure(Phase::Align, channel, |channel| align(channel, job, rng, hooks.observer))?;
     (hooks.observer)(Progress::Phase(Phase::SetUp));
@@ -156,7 +160,7 @@ pub fn run(
     })?;
     (hooks.observer)(Progress::Phase(Phase::Compute));
     let shares = meter.measure(Phase::Compute, channel, |channel| {
-        compute(channel, job, &aligned, &plan, &mut prepared, hooks.observer)
+        compute(channel, job, &aligned, &plan, &mut prepared, &noise, hooks.observer)
     })?;
     (hooks.release_barrier)(&shares)?;
     (hooks.observer)(Progress::Phase(Phase::Open));
@@ -176,11 +180,12 @@ pub fn execute(
     rng: &mut dyn CryptoRng,
     observer: &mut dyn FnMut(Progress),
 ) -> Result<OutputShares> {
+    let noise = Draws::of(job, rng);
     observer(Progress::Phase(Phase::SetUp));
     let (plan, stock) = agree(channel, job, aligned, &mut NoSupply)?;
     let mut prepared = set_up(channel, job, &plan, stock, rng)?;
     observer(Progress::Phase(Phase::Compute));
-    compute(channel, job, aligned, &plan, &mut prepared, observer)
+    compute(channel, job, aligned, &plan, &mut prepared, &noise, observer)
 }
 
 /// What a computation uses up.
@@ -193,10 +198,10 @@ pub struct Prepared<C> {
     pub stock: Stock,
 }
 
-/// The same on what comes from elsewhere; the plan is that of what is in stock.
+/// The same on what comes from elsewhere; the plan is that of what is in stock. No noise is drawn here.
 ///
 /// # Errors
-/// As [`execute`].
+/// As [`execute`]; `RELEASE_NOISE` where this party would have to add noise.
 pub fn execute_with<C: Correlations>(
     channel: &mut dyn Channel,
     job: &JobInput<'_>,
@@ -208,7 +213,7 @@ pub fn execute_with<C: Correlations>(
     let plan = Plan::lower(job.program, job.release, aligned.sizes())?.between(job.profiles);
     let plan = plan.with_ready(Ready::Counted(prepared.stock.counts()));
     same_plan(&plan, &exchange(channel, &plan.hash())?)?;
-    compute(channel, job, aligned, &plan, prepared, observer)
+    compute(channel, job, aligned, &plan, prepared, &Draws::default(), observer)
 }
 
 const STEP_PLAN: &str = "plan";
@@ -303,14 +308,16 @@ fn compute<C: Correlations>(
     aligned: &Aligned,
     plan: &Plan,
     prepared: &mut Prepared<C>,
+    noise: &Draws,
     observer: &mut dyn FnMut(Progress),
 ) -> Result<OutputShares> {
     channel.enter("compute");
+    noise.check(job)?;
     let inputs = Bound::new(job.program, job.tables, aligned.rows());
     let mut steps = |step: StepProgress| observer(Progress::Step(step));
     let mut shares = match plan.word_bits {
-        64 => shares::<u64, _>(plan, engine(channel, job.party, plan, prepared), &inputs, &mut steps),
-        _ => shares::<u128, _>(plan, engine(channel, job.party, plan, prepared), &inputs, &mut steps),
+        64 => shares::<u64, _>(plan, engine(channel, job.party, plan, prepared), &inputs, noise, &mut steps),
+        _ => shares::<u128, _>(plan, engine(channel, job.party, plan, prepared), &inputs, noise, &mut steps),
     }?;
     shares.check_ranges(channel)?;
     Ok(shares)
@@ -332,10 +339,11 @@ fn shares<R: Ring, C: Correlations>(
     plan: &Plan,
     mut backend: TwoParty<'_, R, C>,
     inputs: &Bound<'_>,
+    noise: &Draws,
     observer: &mut dyn FnMut(StepProgress),
 ) -> Result<OutputShares> {
     let results = executor::run::<R, _>(plan, &mut backend, inputs, observer)?;
-    Ok(OutputShares::new(plan, &backend, &results))
+    OutputShares::new(plan, &backend, &results, noise)
 }
 
 /// The ring interpreter: the same plan on the tables of both parties in one process. It is the oracle of tests, and
@@ -352,9 +360,15 @@ pub fn run_clear(
     let plan = Plan::lower(program, release, aligned.sizes())?;
     let inputs = Bound::new(program, tables, aligned.rows());
     let shares = match plan.word_bits {
-        64 => OutputShares::new(&plan, &Clear, &executor::run::<u64, _>(&plan, &mut Clear, &inputs, &mut |_| ())?),
-        _ => OutputShares::new(&plan, &Clear, &executor::run::<u128, _>(&plan, &mut Clear, &inputs, &mut |_| ())?),
-    };
+        64 => {
+            let results = executor::run::<u64, _>(&plan, &mut Clear, &inputs, &mut |_| ())?;
+            OutputShares::new(&plan, &Clear, &results, &Draws::default())
+        }
+        _ => {
+            let results = executor::run::<u128, _>(&plan, &mut Clear, &inputs, &mut |_| ())?;
+            OutputShares::new(&plan, &Clear, &results, &Draws::default())
+        }
+    }?;
     let released = shares.in_the_clear()?;
     Ok((plan, released))
 }

@@ -10,6 +10,7 @@ use tacit_protocol::schema::Element;
 use tacit_protocol::{Number, PartyId};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::noise::Draws;
 use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::executor::Results;
@@ -20,7 +21,7 @@ use crate::share::{Bits, Placement, Seat};
 
 const STEP: &str = "opening";
 /// The version of the stored form.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Bytes of a stored form that are read at most.
 const MAX_BYTES: usize = 1 << 32;
 
@@ -51,6 +52,8 @@ struct OutputShare {
     gated: bool,
     /// Words, or packed bits of bools, as bytes.
     value: Vec<u8>,
+    /// The words with this party's noise, for the peer; none: it adds none.
+    noisy: Option<Vec<u8>>,
     /// Packed bits; none: every cell is released.
     gate: Option<Vec<u8>>,
 }
@@ -60,6 +63,7 @@ impl Zeroize for OutputShares {
         self.in_range.zeroize();
         for output in &mut self.outputs {
             output.value.zeroize();
+            output.noisy.zeroize();
             output.gate.zeroize();
         }
     }
@@ -80,16 +84,20 @@ impl std::fmt::Debug for OutputShares {
 }
 
 impl OutputShares {
-    pub(crate) fn new<R: Ring>(plan: &Plan, seat: &dyn Seat, results: &Results<R>) -> Self {
+    pub(crate) fn new<R: Ring>(plan: &Plan, seat: &dyn Seat, results: &Results<R>, noise: &Draws) -> Result<Self> {
         let in_range = plan.checked.then(|| bit_share(seat, results.bits(0)).first().copied().unwrap_or(0) & 1);
         let outputs = plan.outputs.iter().map(|output| {
-            let value = if output.is_bits() {
-                to_bytes(&bit_share(seat, results.bits(output.value)))
+            let words = |words: &[R]| {
+                words.iter().flat_map(|w| w.to_u128().to_le_bytes()[..bytes_of::<R>()].to_vec()).collect()
+            };
+            let (value, noisy) = if output.is_bits() {
+                (to_bytes(&bit_share(seat, results.bits(output.value))), None)
             } else {
                 let share = results.words(output.value).shared(seat);
-                share.words.iter().flat_map(|word| word.to_u128().to_le_bytes()[..bytes_of::<R>()].to_vec()).collect()
+                let noisy = noise.get(&output.name).map(|samples| with_noise(&share.words, samples, &output.name));
+                (words(&share.words), noisy.transpose()?.as_deref().map(words))
             };
-            OutputShare {
+            Ok(OutputShare {
                 name: output.name.clone(),
                 receivers: output.receivers.clone(),
                 element: output.element.clone(),
@@ -99,18 +107,19 @@ impl OutputShares {
                 hi: output.range.hi,
                 gated: output.gated,
                 value,
+                noisy,
                 gate: output.gate.map(|gate| to_bytes(&bit_share(seat, results.bits(gate)))),
-            }
+            })
         });
         let word_bytes = u8::try_from(bytes_of::<R>()).expect("8 or 16");
-        Self {
+        Ok(Self {
             version: VERSION,
             plan_hash: plan.hash(),
             party: seat.party(),
             word_bytes,
             in_range,
-            outputs: outputs.collect(),
-        }
+            outputs: outputs.collect::<Result<_>>()?,
+        })
     }
 
     /// The hash of the plan that they come from.
@@ -136,7 +145,9 @@ impl OutputShares {
             let packed = cells.div_ceil(64) * 8;
             let words = cells.checked_mul(usize::from(shares.word_bytes))?;
             let value = if output.element == Element::Bool { packed } else { words };
-            (output.value.len() == value && output.gate.as_ref().is_none_or(|gate| gate.len() == packed)).then_some(())
+            let noisy = output.noisy.as_ref().is_none_or(|noisy| noisy.len() == value && output.gate.is_none());
+            (noisy && output.value.len() == value && output.gate.as_ref().is_none_or(|gate| gate.len() == packed))
+                .then_some(())
         };
         let sound = used == bytes.len()
             && shares.version == VERSION
@@ -182,7 +193,8 @@ impl OutputShares {
     pub fn outgoing(&self) -> Vec<u8> {
         let peer = self.party.other();
         let outputs = self.outputs.iter().filter(|output| output.receivers.contains(&peer));
-        outputs.flat_map(|output| [&output.value[..], output.gate.as_deref().unwrap_or_default()].concat()).collect()
+        let shown = |output: &OutputShare| output.noisy.as_ref().unwrap_or(&output.value).clone();
+        outputs.flat_map(|output| [shown(output), output.gate.clone().unwrap_or_default()].concat()).collect()
     }
 
     /// The outputs that this party receives, from its own shares and the peer's [`OutputShares::outgoing`].
@@ -223,6 +235,15 @@ impl OutputShares {
         });
         released.collect()
     }
+}
+
+/// CHK-704: this party's share with its noise, which the plan's range of the output has room for.
+fn with_noise<R: Ring>(share: &[R], samples: &[i128], output: &str) -> Result<Vec<R>> {
+    if share.len() != samples.len() {
+        let cause = format!("`{output}` has {} cells, and noise was drawn for {}", share.len(), samples.len());
+        return Err(Error::refused("RELEASE_NOISE", cause));
+    }
+    Ok(share.iter().zip(samples).map(|(word, sample)| word.add(R::from_i128(*sample))).collect())
 }
 
 fn out_of_range() -> Error {

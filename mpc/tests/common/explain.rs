@@ -503,9 +503,16 @@ fn stated_error(case: &Case, value: NodeId) -> Option<f64> {
         kept = more;
     }
     program.blocks.truncate(kept);
-    program.outputs = vec![Output { name: "it".into(), value, receivers: Vec::new() }];
+    program.outputs = vec![Output { name: "it".into(), value, receivers: Vec::new(), within: None }];
     let typed = infer(&program, &case.datasets).expect("a part of what was typed");
-    let output = ReleasedOutput { name: "it".into(), value, receivers: Vec::new(), gates: Vec::new(), grid: None };
+    let output = ReleasedOutput {
+        name: "it".into(),
+        value,
+        receivers: Vec::new(),
+        gates: Vec::new(),
+        grid: None,
+        noise: Vec::new(),
+    };
     let spec = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
     Plan::lower(&typed, &spec, &case.sizes()).ok()?.error_bound(0)
 }

@@ -780,7 +780,7 @@ fn joined(draw: &mut Draw, kind: Kind) -> (Program, NodeId) {
     }
     // A program releases something at any time; what exactly is chosen at the end.
     let value = NodeId(joined.0 + 1);
-    program.outputs.push(Output { name: "first".into(), value, receivers: Vec::new() });
+    program.outputs.push(Output { name: "first".into(), value, receivers: Vec::new(), within: None });
     (program, joined)
 }
 

@@ -90,7 +90,7 @@ impl Case {
         let nodes = &self.typed.program().nodes;
         let last = nodes.iter().rposition(|node| matches!(node.op, Op::Join { .. })).expect("a join");
         let value = NodeId(last as u32 + 1);
-        let outputs = vec![Output { name: "it".into(), value, receivers: Vec::new() }];
+        let outputs = vec![Output { name: "it".into(), value, receivers: Vec::new(), within: None }];
         let start = Program { nodes: nodes[..=last + 1].to_vec(), outputs, ..Program::new() };
         let typed = infer(&start, &self.datasets).expect("a column follows the last join");
         plain::trace(&typed, &self.tables).expect("tables keep to their schema").rows().clone()

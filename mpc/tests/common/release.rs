@@ -42,8 +42,8 @@ pub fn release(
             .filter(|grid| widths.of_release(value, *grid) <= WORD)
             .collect();
         let grid = draw.of(&grids);
-        program.outputs.push(Output { name: name.clone(), value, receivers: Vec::new() });
-        outputs.push(ReleasedOutput { name, value, receivers, gates, grid });
+        program.outputs.push(Output { name: name.clone(), value, receivers: Vec::new(), within: None });
+        outputs.push(ReleasedOutput { name, value, receivers, gates, grid, noise: Vec::new() });
     }
     ReleaseSpec { outputs, minimum_overlap: Vec::new() }
 }

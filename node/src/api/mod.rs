@@ -3,6 +3,7 @@
 mod answer;
 pub mod auth;
 mod bench;
+mod budget;
 mod datasets;
 mod description;
 mod events;
@@ -58,6 +59,10 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(datasets::remove))
         .routes(routes!(datasets::catalogue))
         .routes(routes!(datasets::announce))
+        .routes(routes!(budget::show))
+        .routes(routes!(budget::ledger))
+        .routes(routes!(budget::grant))
+        .routes(routes!(budget::confirm))
         .routes(routes!(jobs::list, jobs::submit))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::watch))

@@ -174,6 +174,7 @@ impl Case {
             receivers: vec![PartyId::ZERO],
             gates: Vec::new(),
             grid: None,
+            noise: Vec::new(),
         };
         let release = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
         Ok(Self { typed, release, operands, last_input })

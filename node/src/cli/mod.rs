@@ -1,6 +1,7 @@
 //! The command line. Every command but `init`, `node`, `demo`, `bench`, `receipt verify`, `log verify FILE` and
 //! `completions` is a call of the API of the node that runs in the directory.
 
+mod budget;
 mod console;
 mod dataset;
 mod doctor;
@@ -67,6 +68,9 @@ enum Command {
     /// Import tables and set their policies.
     #[command(subcommand)]
     Dataset(dataset::Command),
+    /// Show and change how much organisations may learn of a person, where datasets release with noise.
+    #[command(subcommand)]
+    Budget(budget::Command),
     /// The datasets that this node and its peers offer to this organisation.
     Catalogue,
     /// Submit, watch and decide jobs.
@@ -136,6 +140,7 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Catalogue => output.list(&client()?.catalogue()?, output::dataset_table),
         Command::Job(command) => job::run(&client()?, command, output)?,
         Command::Receipt(command) => receipt::run(&dir, command, output)?,
+        Command::Budget(command) => budget::run(&client()?, command, output)?,
         Command::Log(command) => log::run(&dir, command, output)?,
         Command::Demo(options) => demo::run(&options, arguments.json)?,
         Command::Bench(options) => bench::run(&options, arguments.json, client)?,

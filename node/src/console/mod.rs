@@ -40,13 +40,14 @@ macro_rules! asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-const ASSETS: [Asset; 17] = [
+const ASSETS: [Asset; 18] = [
     Asset { path: "/", media_type: "text/html; charset=utf-8", bytes: include_bytes!("assets/index.html") },
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("api.js", SCRIPT),
     asset!("app.js", SCRIPT),
     asset!("approvals.js", SCRIPT),
+    asset!("budget.js", SCRIPT),
     asset!("datasets.js", SCRIPT),
     asset!("dom.js", SCRIPT),
     asset!("home.js", SCRIPT),

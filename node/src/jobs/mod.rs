@@ -94,9 +94,28 @@ impl Jobs {
             tokio::time::sleep(LAST_WORDS).await;
             jobs.stop.cancel();
         });
+        self.settle_budgets()?;
         for job in self.book.all()? {
             if !job.state.is_final() || settle::is_open(&job) {
                 self.drive(job.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was put aside for jobs that a crash ended is put back, or spent where a share may have left.
+    fn settle_budgets(&self) -> Result<(), Failure> {
+        let budget = &self.context.budget;
+        for id in budget.open_jobs() {
+            let settled = match self.book.get(&id) {
+                Ok(job) if job.state.is_past_release() => budget.settle(id),
+                Ok(job) if !job.state.is_final() => Ok(()),
+                Err(failure) if failure.code.as_str() != "JOB_UNKNOWN" => return Err(failure),
+                _ => budget.release(id),
+            };
+            // A ledger that is in doubt stays as it is until its operator has confirmed it.
+            if let Err(failure) = settled {
+                tracing::error!(job = %id.short(), code = %failure.code, "a budget is not settled: {failure}");
             }
         }
         Ok(())
@@ -216,6 +235,10 @@ impl Jobs {
 
     /// Deletes the secrets of a job that ended without a result. A store that does not is asked again by retention.
     fn forget(&self, job: &JobRecord) {
+        // Nothing left for it: what was put aside is there again. What was spent stays spent.
+        if let Err(fault) = self.context.budget.release(job.id) {
+            tracing::error!(job = %job.id.short(), code = %fault.code, "its budget is not put back yet: {fault}");
+        }
         let forgotten = self.context.forget_secrets(&job.id);
         if let Err(fault) = forgotten.and_then(|()| self.context.forget_output(&job.id, OutputKind::Share)) {
             tracing::error!(job = %job.id.short(), code = %fault.code, "its secrets are not deleted yet: {fault}");

@@ -14,6 +14,7 @@ use tacit_protocol::messages::{Acceptance, PeerFailure};
 use tacit_protocol::policy::{Approval, Policy, Query};
 use tacit_protocol::program::disclosure::{self, Analysis};
 use tacit_protocol::program::infer::{TypedProgram, infer};
+use tacit_protocol::program::release::ReleaseSpec;
 use tacit_protocol::program::rules::{DatasetRules, Refusal};
 use tacit_protocol::program::types::Dataset;
 use tacit_protocol::program::{Alignment, Op, Program};
@@ -59,6 +60,9 @@ pub type OwnOf<'a> = dyn Fn(&str) -> Result<Option<OwnData>, Failure> + 'a;
 /// Says how often a dataset, by its name in programs, is used by a peer, not counting one job.
 pub type UsageOf<'a> = dyn Fn(&str, &PeerId, Option<JobId>) -> Usage + 'a;
 
+/// Says whether what a release costs one party's datasets fits into what is left of their privacy budgets.
+pub type BudgetOf<'a> = dyn Fn(&Proposal, &ReleaseSpec, PartyId) -> Result<(), Failure> + 'a;
+
 /// What this node knows beside the proposal.
 pub struct Knowledge<'a> {
     /// This node.
@@ -69,6 +73,8 @@ pub struct Knowledge<'a> {
     pub name_of: Box<Lookup<'a, PeerId, String>>,
     /// What counts against the limits of policies.
     pub usage: Box<UsageOf<'a>>,
+    /// What is left of privacy budgets.
+    pub budget: Box<BudgetOf<'a>>,
     /// Unix seconds.
     pub now: u64,
 }
@@ -180,6 +186,9 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
     }
     let all_known = proposal.datasets.iter().all(|dataset| known.contains_key(&dataset.name));
     let derived = if all_known { Some(derive(proposal, &known)?) } else { typed(proposal).map(|_| None)? };
+    if let Some(derived) = &derived {
+        (knowledge.budget)(proposal, &derived.analysis.release, me)?;
+    }
     let ask =
         proposal.proposer != me && reviewed.iter().any(|(_, data, _)| data.policy.query().approval == Approval::Ask);
     Ok(Review { derived, own: reviewed, ask })

@@ -206,6 +206,9 @@ impl Jobs {
         let ring_bits = super::run::ring_bits(&derived)?;
         negotiate::check_contract(&contract, &job.proposal, acceptance, job.party, ring_bits, self.book.now())?;
         contract.verify(job.party.other(), &signature).map_err(negotiate::refused_contract)?;
+        // CHK-304: what it costs is put aside on disk before the signature.
+        let charges = self.context.charges(&job.proposal, &contract.terms.release, job.party)?;
+        self.context.budget.reserve(job.id, &charges)?;
         let own = contract.sign(&self.context.identity).map_err(negotiate::refused_contract)?;
         self.context.log_job(&job, LogKind::Contract, "contract signed", None)?;
         // CHK-304: the signature is on disk before it leaves.

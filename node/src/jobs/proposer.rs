@@ -298,6 +298,9 @@ impl Jobs {
         let ring_bits = super::run::ring_bits(&derived)?;
         let own = self.context.contract_part(&job.id, job.party)?;
         let contract = negotiate::contract(&job.proposal, terms, &own, acceptance, ring_bits, self.book.now())?;
+        // CHK-304: what it costs is put aside on disk before the signature.
+        let charges = self.context.charges(&job.proposal, &contract.terms.release, job.party)?;
+        self.context.budget.reserve(job.id, &charges)?;
         let signature = contract.sign(&self.context.identity).map_err(negotiate::refused_contract)?;
         self.context.log_job(job, LogKind::Contract, "contract signed", None)?;
         // CHK-304: the signature is on disk before it leaves.

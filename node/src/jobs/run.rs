@@ -16,6 +16,7 @@ use tacit_protocol::canonical::Salt;
 use tacit_protocol::contract::Contract;
 use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::log::LogKind;
+use tacit_protocol::privacy::BudgetHead;
 use tacit_protocol::program::{Op, Program, TypedProgram};
 use tacit_protocol::receipt::{OutputStatus, PartyAccount, ResultOpening};
 use tacit_protocol::{Code, Failure, PartyId};
@@ -219,9 +220,12 @@ impl Jobs {
         }
     }
 
-    /// CHK-701: before the first byte of an opening leaves, the share is stored and the release is in log and record.
+    /// CHK-701: before the first byte of an opening leaves, the share is stored, what it costs is spent, and the release is in
+    /// log and record.
     fn release_barrier(&self, job: &JobRecord, shares: &OutputShares) -> Result<(), Failure> {
         self.context.store_output(&job.id, OutputKind::Share, &shares.to_bytes())?;
+        let charges = self.context.charges(&job.proposal, &job.contract()?.terms.release, job.party)?;
+        self.context.budget.spend(job.id, &charges)?;
         self.context.log_job(job, LogKind::Release, "shares of the outputs may have left", None)?;
         self.book.enter(&job.id, JobState::Releasing, "").map(drop)
     }
@@ -289,11 +293,21 @@ impl Jobs {
             let names: Vec<&str> = released.iter().map(|value| value.name.as_str()).collect();
             self.context.log_job(job, LogKind::Job, &format!("received the outputs {}", names.join(", ")), None)?;
         }
+        let noisy = job.contract()?.terms.release.outputs.iter().any(|output| !output.noise.is_empty());
+        let budget = noisy.then(|| BudgetHead::new(self.context.budget.head(), &self.context.identity));
         self.book.change(&job.id, |job, now| {
             let (sent, received, rounds) = (figures.sent, figures.received, figures.rounds);
             let software = concat!("tacit ", env!("CARGO_PKG_VERSION")).to_owned();
-            job.account =
-                Some(PartyAccount { sent, received, rounds, started, ended: now.max(started), software, results });
+            job.account = Some(PartyAccount {
+                sent,
+                received,
+                rounds,
+                started,
+                ended: now.max(started),
+                software,
+                results,
+                budget,
+            });
             job.figures = Some(figures);
             // A receiver has what it came for; the receipt is settled behind it.
             if released.is_empty() { Ok(()) } else { job.enter(JobState::Finished, now, "") }

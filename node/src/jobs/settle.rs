@@ -175,6 +175,9 @@ impl Jobs {
     fn take_receipt(&self, job: &JobRecord, mut signed: SignedReceipt, peers: Signature) -> Result<(), Failure> {
         signed.add(job.party.other(), peers).map_err(failure)?;
         signed.add(job.party, signed.receipt.sign(&self.context.identity)).map_err(failure)?;
+        if let Some(head) = signed.receipt.accounts.get(job.party.other().index()).and_then(|account| account.budget) {
+            self.context.witness_budget(&job.peer, &head)?;
+        }
         self.context.log_job(job, LogKind::Receipt, "receipt signed by both parties", None)?;
         self.book.change(&job.id, |job, now| {
             job.receipt = Some(signed);

@@ -7,6 +7,7 @@ use tacit_protocol::{
     canonical::Nonce,
     codec,
     messages::{Hello, LogHead, OLDEST_VERSION, PROTOCOL_VERSION, PeerText, Request},
+    privacy::BudgetHead,
 };
 
 use super::Greeter;
@@ -25,6 +26,12 @@ pub trait HelloBook: Send + Sync + 'static {
     /// # Errors
     /// `LOG_FORK`.
     fn check_head(&self, peer: &PeerId, head: &LogHead) -> Result<(), Code>;
+
+    /// How far this node has seen the peer's budget ledger.
+    fn budget_of(&self, peer: &PeerId) -> Option<BudgetHead>;
+
+    /// Hears how far the peer has seen this node's own (CHK-931).
+    fn hear_of_budget(&self, head: &BudgetHead);
 }
 
 /// Greets as [`Hello`] says, and checks what comes (CHK-111 to CHK-113).
@@ -43,7 +50,7 @@ impl NodeGreeter {
 }
 
 impl Greeter for NodeGreeter {
-    fn greeting(&self, _: PeerId) -> Vec<u8> {
+    fn greeting(&self, to: PeerId) -> Vec<u8> {
         let hello = Hello {
             oldest: OLDEST_VERSION,
             newest: PROTOCOL_VERSION,
@@ -52,6 +59,7 @@ impl Greeter for NodeGreeter {
             epoch: self.epoch,
             now: self.clock.unix_seconds(),
             log: self.book.own_head(),
+            budget: self.book.budget_of(&to),
         };
         codec::encode(&Request::Hello(hello)).expect("a greeting of our own is far below its limit")
     }
@@ -68,6 +76,9 @@ impl Greeter for NodeGreeter {
         // CHK-112.
         hello.check(self.clock.unix_seconds()).map_err(|error| error.code())?;
         self.book.check_head(&from, &hello.log)?;
+        if let Some(seen) = &hello.budget {
+            self.book.hear_of_budget(seen);
+        }
         Ok(hello.epoch)
     }
 }
@@ -96,6 +107,12 @@ mod tests {
         fn check_head(&self, _: &PeerId, head: &LogHead) -> Result<(), Code> {
             if *head == HEAD { Ok(()) } else { Err(Code::new("LOG_FORK")) }
         }
+
+        fn budget_of(&self, _: &PeerId) -> Option<BudgetHead> {
+            None
+        }
+
+        fn hear_of_budget(&self, _: &BudgetHead) {}
     }
 
     fn maison() -> PeerId {

@@ -26,6 +26,16 @@ impl Policy {
             ("release.grid", is_finer(release.grid, next.release.grid)),
             ("release.weighted", next.release.weighted && !release.weighted),
             ("release.positions", next.release.positions && !release.positions),
+            ("privacy", self.privacy.is_some() && next.privacy.is_none()),
+            ("privacy.epsilon", larger(self.privacy.map(|p| p.cap()), next.privacy.map(|p| p.cap()))),
+            (
+                "privacy.epsilon_total",
+                self.privacy.is_some_and(|own| {
+                    own.total().is_some_and(|total| {
+                        next.privacy.is_some_and(|next| next.total().is_none_or(|next| next > total))
+                    })
+                }),
+            ),
             ("release.subset_masks", next.release.subset_masks > release.subset_masks),
         ] {
             if looser {
@@ -50,6 +60,11 @@ impl Policy {
 
 fn adds<T: Ord>(before: &BTreeSet<T>, after: &BTreeSet<T>) -> bool {
     !after.is_subset(before)
+}
+
+/// Whether of two amounts the second is larger.
+fn larger<T: Ord>(before: Option<T>, after: Option<T>) -> bool {
+    before.zip(after).is_some_and(|(before, after)| after > before)
 }
 
 /// Of lists whose absence allows everything.

@@ -8,9 +8,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::near::nearest;
 use super::{
-    Approval, ColumnClause, Day, POLICY_VERSION, Policy, QueryClause, ReleaseClause, RetentionClause, use_name,
+    Approval, ColumnClause, Day, POLICY_VERSION, Policy, PrivacyClause, QueryClause, ReleaseClause, RetentionClause,
+    use_name,
 };
 use crate::canonical::Digest;
+use crate::privacy::Rho;
 use crate::program::Alignment;
 use crate::program::rules::ColumnUse;
 use crate::schema::{Element, TableSchema};
@@ -98,6 +100,11 @@ pub enum PolicyError {
         /// A column of the dataset that may be meant.
         near: Option<String>,
     },
+    /// Noise hides persons, and nothing says what one is (CHK-922).
+    #[error(
+        "privacy: the dataset has no unique key, so that nothing says which rows are of one person; import it with --key"
+    )]
+    Person,
     /// A use that the column's type does not have.
     #[error("columns.{column}.uses: a column of type {element} cannot be used for {column_use}")]
     Use {
@@ -118,7 +125,7 @@ impl PolicyError {
 }
 
 /// The keys of each section. `columns` has sections of its own below it.
-const SECTIONS: [(&str, &[&str]); 4] = [
+const SECTIONS: [(&str, &[&str]); 5] = [
     (
         "query",
         &[
@@ -134,13 +141,13 @@ const SECTIONS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("release", &["receivers", "minimum_rows", "grid", "weighted", "positions", "subset_masks"]),
+    ("privacy", &["epsilon", "delta", "epsilon_total"]),
     ("columns", &[]),
     ("retention", &["results_days"]),
 ];
 const COLUMN_KEYS: &[&str] = &["uses", "sensitive"];
 /// Keys of later versions.
 const LATER: &[&str] = &[
-    "privacy",
     "evidence",
     "query.evidence",
     "query.jurisdictions",
@@ -160,6 +167,7 @@ struct File {
     query: Query,
     #[serde(default)]
     release: Release,
+    privacy: Option<Privacy>,
     #[serde(default)]
     columns: BTreeMap<String, Column>,
     #[serde(default)]
@@ -198,6 +206,13 @@ struct Release {
 }
 
 #[derive(Deserialize)]
+struct Privacy {
+    epsilon: Number,
+    delta: Option<Number>,
+    epsilon_total: Option<Number>,
+}
+
+#[derive(Deserialize)]
 struct Column {
     uses: Vec<ColumnUse>,
     #[serde(default)]
@@ -227,7 +242,8 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
     Ok(Policy {
         version: POLICY_VERSION,
         query: query(file.query, &places)?,
-        release: release(file.release, &places)?,
+        release: release(file.release, file.privacy.is_some(), &places)?,
+        privacy: file.privacy.map(|clause| privacy(&clause, &places)).transpose()?,
         columns: file
             .columns
             .into_iter()
@@ -280,13 +296,19 @@ fn query(query: Query, places: &Places<'_>) -> Result<QueryClause, PolicyError> 
     })
 }
 
-fn release(release: Release, places: &Places<'_>) -> Result<ReleaseClause, PolicyError> {
+fn release(release: Release, noise: bool, places: &Places<'_>) -> Result<ReleaseClause, PolicyError> {
     let receivers = organisations(release.receivers, &["release", "receivers"], places)?;
     let path = ["release", "minimum_rows"];
     let minimum_rows = match release.minimum_rows {
+        Some(1..) if noise => {
+            return Err(places.value(
+                &path,
+                "has no place beside a section `privacy`: noise hides a person, a count of rows would tell",
+            ));
+        }
         Some(rows) if rows <= MAX_MINIMUM_ROWS => rows,
         Some(_) => return Err(places.value(&path, "is at most 2^40")),
-        None if receivers.is_empty() => 0,
+        None if receivers.is_empty() || noise => 0,
         None => return Err(places.value(&path, "must be stated where there are receivers (0: no minimum)")),
     };
     if release.grid.is_some_and(|grid| grid <= Number::ZERO) {
@@ -300,6 +322,26 @@ fn release(release: Release, places: &Places<'_>) -> Result<ReleaseClause, Polic
         positions: release.positions,
         subset_masks: release.subset_masks,
     })
+}
+
+fn privacy(clause: &Privacy, places: &Places<'_>) -> Result<PrivacyClause, PolicyError> {
+    let path = |key| ["privacy", key];
+    let delta = clause.delta.unwrap_or_else(default_delta);
+    let check = |key: &'static str, epsilon: Number| {
+        let budget = Rho::from_epsilon(epsilon.to_f64(), delta.to_f64());
+        budget.map_err(|error| places.value(&path(key), format!("is no budget: {error}")))
+    };
+    let own = check("epsilon", clause.epsilon)?;
+    if let Some(total) = clause.epsilon_total {
+        if check("epsilon_total", total)? < own {
+            return Err(places.value(&path("epsilon_total"), "is less than what one organisation may learn"));
+        }
+    }
+    Ok(PrivacyClause { epsilon: clause.epsilon, delta, epsilon_total: clause.epsilon_total })
+}
+
+fn default_delta() -> Number {
+    Number::new(1, 6).expect("a number of six digits")
 }
 
 fn organisations(names: Vec<String>, path: &[&str], places: &Places<'_>) -> Result<BTreeSet<String>, PolicyError> {
@@ -416,6 +458,9 @@ impl Policy {
                 let element = found.element.name();
                 return Err(PolicyError::Use { column: column.clone(), element, column_use: use_name(*wrong) });
             }
+        }
+        if self.privacy.is_some() && schema.unique_key.is_none() {
+            return Err(PolicyError::Person);
         }
         Ok(())
     }

@@ -18,8 +18,11 @@
 //! | `query.expires` | the first day (UTC) on which the policy is no longer in force | never |
 //! | `query.jobs_per_day` | jobs of one organisation in 24 hours, 1 to 10,000 | 16 |
 //! | `query.concurrent_jobs` | jobs on this dataset at a time, 1 to 64 | 1 |
+//! | `privacy.epsilon` | noise in place of a minimum of rows: the most that one organisation may ever learn of a person | error where there is a section `privacy` |
+//! | `privacy.delta` | the chance at which that bound may fail, above 0 and at most 0.001 | 0.000001 |
+//! | `privacy.epsilon_total` | the most that all organisations together may learn | no bound beside those of each |
 //! | `release.receivers` | who may receive outputs, beside the owner | nobody |
-//! | `release.minimum_rows` | rows behind each released value; 0: no minimum | error where there are receivers |
+//! | `release.minimum_rows` | rows behind each released value; 0: no minimum | error where there are receivers, unless there is a section `privacy`, beside which it has no place |
 //! | `release.grid` | released values are multiples of this | no rounding |
 //! | `release.weighted` | whether a receiver's numbers may weight rows (rule R6) | false |
 //! | `release.positions` | whether rows may be picked by public position (rule R2) | false |
@@ -41,6 +44,7 @@ pub use check::Query;
 pub use file::{PolicyError, Position};
 
 use crate::canonical::{Digest, digest};
+use crate::privacy::Rho;
 use crate::program::Alignment;
 use crate::program::rules::{ColumnRules, ColumnUse, DatasetRules};
 use crate::terms::Venue;
@@ -55,6 +59,8 @@ pub struct Policy {
     version: u16,
     query: QueryClause,
     release: ReleaseClause,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    privacy: Option<PrivacyClause>,
     columns: BTreeMap<String, ColumnClause>,
     retention: RetentionClause,
 }
@@ -97,6 +103,33 @@ pub struct ReleaseClause {
     pub positions: bool,
     /// Subsets that a receiver may choose by secret columns in a job.
     pub subset_masks: u32,
+}
+
+/// What may be learned of one person, in place of a minimum of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PrivacyClause {
+    /// The most that one organisation may ever learn, as the epsilon of differential privacy.
+    pub epsilon: Number,
+    /// The delta of both bounds.
+    pub delta: Number,
+    /// The most that all organisations together may learn; none: each its own part.
+    pub epsilon_total: Option<Number>,
+}
+
+impl PrivacyClause {
+    /// What one organisation may learn, as an amount that adds up.
+    pub fn cap(&self) -> Rho {
+        self.rho(self.epsilon)
+    }
+
+    /// What all organisations together may learn; none: no bound beside their own.
+    pub fn total(&self) -> Option<Rho> {
+        self.epsilon_total.map(|epsilon| self.rho(epsilon))
+    }
+
+    fn rho(&self, epsilon: Number) -> Rho {
+        Rho::from_epsilon(epsilon.to_f64(), self.delta.to_f64()).expect("checked when the policy was read")
+    }
 }
 
 /// What may be done with a column.
@@ -204,6 +237,11 @@ impl Policy {
         &self.release
     }
 
+    /// What may be learned of one person, where noise hides the rest.
+    pub fn privacy(&self) -> Option<PrivacyClause> {
+        self.privacy
+    }
+
     /// What may be done with each column.
     pub fn columns(&self) -> &BTreeMap<String, ColumnClause> {
         &self.columns
@@ -226,6 +264,7 @@ impl Policy {
             weighted: self.release.weighted,
             positions: self.release.positions,
             subset_masks: self.release.subset_masks,
+            noise: self.privacy.is_some(),
             columns: self.columns.iter().map(|(name, clause)| (name.clone(), column(clause))).collect(),
         }
     }
@@ -263,6 +302,12 @@ impl Policy {
         text += &format!("Outputs may go to: {receivers}");
         if release.minimum_rows > 1 {
             text += &format!(", each from at least {} rows", release.minimum_rows);
+        }
+        if let Some(privacy) = self.privacy {
+            text += &format!(
+                ", with noise that hides any one person: epsilon {} for each organisation at a delta of {}",
+                privacy.epsilon, privacy.delta
+            );
         }
         if let Some(grid) = release.grid {
             text += &format!(", rounded to multiples of {grid}");
@@ -399,7 +444,6 @@ mod tests {
             ("[query]", "[query]\nevidence = [\"sev-snp\"]", "query.evidence"),
             ("[query]", "[query]\njurisdictions = [\"CH\"]", "query.jurisdictions"),
             ("[release]", "[release]\nnoise = \"laplace\"", "release.noise"),
-            ("[retention]", "[privacy]\nepsilon = 1\n[retention]", "privacy"),
             ("results_days", "inputs_days = 3\nresults_days", "retention.inputs_days"),
         ] {
             match with(line, key) {
@@ -407,6 +451,42 @@ mod tests {
                 other => panic!("{path}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn noise_has_a_budget_and_no_minimum_of_rows_beside_it() {
+        let noisy = |privacy: &str| {
+            let file = POLICY.replacen("minimum_rows = 100", "", 1);
+            Policy::parse(&file.replacen("[retention]", &format!("[privacy]\n{privacy}\n[retention]"), 1))
+        };
+        let policy = noisy("epsilon = 3").expect("a policy");
+        let privacy = policy.privacy().expect("a section");
+        assert_eq!((privacy.delta.to_string().as_str(), privacy.total()), ("0.000001", None));
+        assert!((privacy.cap().to_f64() - 0.18).abs() < 0.02, "{}", privacy.cap());
+        let rules = policy.rules(|_| None);
+        assert!(rules.noise && rules.minimum_rows == 0);
+        assert!(policy.summary().contains("epsilon 3 for each organisation"), "{}", policy.summary());
+        let both = with("[retention]", "[privacy]\nepsilon = 3\n[retention]").expect_err("refused");
+        assert!(both.to_string().contains("release.minimum_rows has no place beside"), "{both}");
+        for (privacy, words) in [
+            ("", "missing field `epsilon`"),
+            ("epsilon = 0", "privacy.epsilon is no budget"),
+            ("epsilon = \"0.5\"\ndelta = \"0.1\"", "privacy.epsilon is no budget"),
+            ("epsilon = 3\nepsilon_total = 2", "privacy.epsilon_total is less than"),
+            ("epsilon = 3\nepsilom_total = 4", "did you mean privacy.epsilon_total?"),
+        ] {
+            let error = noisy(privacy).expect_err("refused").to_string();
+            assert!(error.contains(words), "{privacy}: {error}");
+        }
+        let keyless = TableSchema { unique_key: None, ..fixtures::schema() };
+        assert_eq!(policy.check_schema(&keyless), Err(PolicyError::Person));
+        let total = noisy("epsilon = 3\nepsilon_total = 5").expect("a policy");
+        assert!(total.privacy().and_then(|p| p.total()) > Some(privacy.cap()));
+        assert_eq!(total.loosened_by(&policy), ["privacy.epsilon_total"]);
+        assert_eq!(policy.loosened_by(&noisy("epsilon = 4").expect("a policy")), ["privacy.epsilon"]);
+        assert_eq!(policy.loosened_by(&noisy("epsilon = 2").expect("a policy")), Vec::<String>::new());
+        let exact = with("= 100", "= 0").expect("a policy");
+        assert_eq!(policy.loosened_by(&exact), ["privacy"]);
     }
 
     #[test]

@@ -139,6 +139,10 @@ pub struct Output {
     /// The organisations that receive it; empty: the one that submits the job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receivers: Vec<String>,
+    /// How far the value may lie from the exact one in 95 of 100 runs, where an owner demands noise; the closer, the more
+    /// of a privacy budget it takes. Where nobody does, values are exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Number>,
 }
 
 /// A dataset as the program names it: the owner's name, a slash, the dataset's name (`maison/customers`).

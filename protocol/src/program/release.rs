@@ -4,6 +4,7 @@
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::privacy::{Rho, Sigma};
 use crate::program::NodeId;
 use crate::{Number, PartyId};
 
@@ -32,6 +33,31 @@ pub struct ReleasedOutput {
     /// The value is rounded to the nearest multiple of this before it is opened (ties up); none: the element's step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grid: Option<Number>,
+    /// The noise that is added after that (rule R14): at most one draw a party.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noise: Vec<Noise>,
+}
+
+/// The noise that one owner adds to its share of an output, for each cell anew, before it sends the share to others.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Noise {
+    /// Who draws it.
+    pub party: PartyId,
+    /// The deviation of the discrete Gaussian, in units of the released integers.
+    pub sigma: Sigma,
+    /// What the release costs each of the owner's datasets, towards every receiver but the owner.
+    pub charges: Vec<Charge>,
+}
+
+/// What an output costs a dataset's privacy budget.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charge {
+    /// The dataset, as the program names it.
+    pub dataset: String,
+    /// The cost.
+    pub rho: Rho,
 }
 
 /// A condition on a secret count of rows.

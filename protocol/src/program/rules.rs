@@ -26,6 +26,9 @@ pub struct DatasetRules {
     pub positions: bool,
     /// How many subsets that a receiver chooses by its own secret columns one job may use (rule R6).
     pub subset_masks: u32,
+    /// Whether what is released has noise in place of a minimum of rows (rule R14).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub noise: bool,
     /// The columns that may be used, and how.
     pub columns: BTreeMap<String, ColumnRules>,
 }

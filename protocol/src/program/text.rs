@@ -35,7 +35,8 @@ impl TypedProgram {
                 [] => "the submitter".into(),
                 named => named.join(", "),
             };
-            let _ = writeln!(text, "release {:?} = {} to {receivers}", output.name, output.value);
+            let within = output.within.map(|within| format!(", within {within}")).unwrap_or_default();
+            let _ = writeln!(text, "release {:?} = {} to {receivers}{within}", output.name, output.value);
         }
         text
     }

@@ -1,6 +1,7 @@
 //! Limits and structure of a program (CHK-201), and its JSON form. What passes here can be walked without fear:
 //! every reference leads backwards, every loop body is used once, nothing is too large.
 
+use crate::Number;
 use crate::program::{
     Block, BlockId, Dim, InputSource, Node, NodeId, Op, Output, PROGRAM_VERSION, Place, Program, ProgramError, Shares,
     limits,
@@ -82,7 +83,7 @@ impl Program {
         if self.outputs.is_empty() {
             return Err(structure(None, "the program releases nothing", "Name at least one output."));
         }
-        for (index, Output { name, value, receivers }) in self.outputs.iter().enumerate() {
+        for (index, Output { name, value, receivers, within }) in self.outputs.iter().enumerate() {
             check_name("output", name)?;
             if self.outputs[..index].iter().any(|other| other.name == *name) {
                 let cause = format!("two outputs are called {name:?}");
@@ -95,6 +96,10 @@ impl Program {
             limit("receivers of one output", receivers.len(), limits::OUTPUTS)?;
             for receiver in receivers {
                 check_name("receiver", receiver)?;
+            }
+            if within.is_some_and(|within| within <= Number::ZERO) {
+                let cause = format!("the output {name:?} is to be exact within a number that is not above 0");
+                return Err(structure(None, cause, "Say how far it may be off because of noise, or leave it out."));
             }
         }
         Ok(())

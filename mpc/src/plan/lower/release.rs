@@ -163,7 +163,17 @@ impl Lowering<'_> {
             let ok = self.broadcast_bits(ok, &[], &value.shape);
             gate = self.build.and(gate, ok);
         }
-        let rounded = self.on_grid(&value, output.grid)?;
+        let mut rounded = self.on_grid(&value, output.grid)?;
+        if let Some(tail) = output.noise.iter().map(|noise| i128::from(noise.sigma.tail())).max() {
+            if !certain || value.is_bool() {
+                let cause = format!("`{}` has noise, and something about it that would be told exactly", output.name);
+                return self.refuse("RELEASE_SPEC", cause);
+            }
+            // The parties add it to their shares at the opening: what is opened fits the words with it.
+            let Interval { lo, hi } = rounded.range;
+            rounded.range = Interval { lo: lo.saturating_sub(tail), hi: hi.saturating_add(tail) };
+            self.width(rounded.range);
+        }
         let opened = match (certain, value.is_bool()) {
             (true, _) => rounded.data,
             (false, true) => self.build.and(gate, rounded.data),

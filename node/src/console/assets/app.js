@@ -3,6 +3,7 @@
 import { follow, get, signIn, token } from "/console/api.js";
 import { announce, failureBox, h, short, words } from "/console/dom.js";
 import * as approvals from "/console/approvals.js";
+import * as budget from "/console/budget.js";
 import * as datasets from "/console/datasets.js";
 import * as home from "/console/home.js";
 import * as job from "/console/job.js";
@@ -18,6 +19,7 @@ const PAGES = [
   { path: "datasets", key: "d", name: "Datasets", page: datasets },
   { path: "jobs", key: "j", name: "Jobs", page: jobs, one: job },
   { path: "approvals", key: "a", name: "Approvals", page: approvals, one: job },
+  { path: "budget", key: "b", name: "Budget", page: budget },
   { path: "log", key: "l", name: "Log", page: log },
   { path: "settings", key: "s", name: "Settings", page: settings },
 ];

@@ -5,6 +5,7 @@ use std::fmt;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::privacy::Rho;
 use crate::{Number, PartyId};
 
 /// All that one party learns from a job whose parties follow the protocol, beside its own data.
@@ -54,6 +55,17 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         grid: Option<Number>,
     },
+    /// That the value of an output has noise, which hides any one person's row of a dataset up to this amount.
+    Noise {
+        /// The output.
+        output: String,
+        /// How far the value may be off in 95 of 100 cases, for a receiver that draws no noise itself.
+        within: Number,
+        /// The dataset.
+        dataset: String,
+        /// What it costs the dataset's privacy budget.
+        rho: Rho,
+    },
     /// Whether an output was suppressed.
     Suppressed {
         /// The output.
@@ -96,6 +108,10 @@ impl fmt::Display for Fact {
             }
             Self::Value { output, grid: Some(grid) } => write!(f, "the value of `{output}`, to the nearest {grid}"),
             Self::Value { output, grid: None } => write!(f, "the value of `{output}`"),
+            Self::Noise { output, within, dataset, rho } => write!(
+                f,
+                "`{output}` with noise, within {within} in 95 of 100 cases: a rho of {rho} of the privacy budget of {dataset}"
+            ),
             Self::Suppressed { output, minimum } => {
                 write!(f, "or only that `{output}` was suppressed, because a group behind it is smaller than {minimum}")
             }

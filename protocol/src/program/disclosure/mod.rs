@@ -2,7 +2,8 @@
 //! CHK-210, CHK-212).
 //!
 //! *Source*: the security note, §3. Labels (`label`, `transfer`), release rules R1 to R9, R12 and R13 (`judge`,
-//! `gates`, `bits`), the linear audit (`audit`), policies of columns (`uses`).
+//! `gates`, `bits`), the linear audit (`audit`), policies of columns (`uses`), noise in place of a minimum of rows (R14:
+//! `sensitivity`, `noise`).
 //!
 //! *What it proves*: under the semi-honest model, for a program that it allows, every value that reaches a coalition
 //! (a receiver and its declared affiliates, whose columns count as known) is a function of sums, means and counts over
@@ -24,11 +25,14 @@ mod audit;
 mod bits;
 mod cells;
 mod formula;
+mod fraction;
 mod gates;
 mod judge;
 mod label;
 mod learned;
+mod noise;
 mod report;
+mod sensitivity;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -41,7 +45,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::program::release::{Gate, GateRule, ReleaseSpec, ReleasedOutput};
+use crate::program::release::{Charge, Gate, GateRule, Noise, ReleaseSpec, ReleasedOutput};
 use crate::program::rules::{DatasetRules, Refusal};
 use crate::program::{DatasetName, TypedProgram};
 use crate::{Code, Number, PartyId};
@@ -98,11 +102,19 @@ pub fn analyse_with_affiliates(
             }
         }
     }
+    let mut noise: BTreeMap<usize, Vec<Noise>> = BTreeMap::new();
+    for judge in &judges {
+        match noise::derive(judge) {
+            Ok(more) => more.into_iter().for_each(|(place, draws)| noise.entry(place).or_default().extend(draws)),
+            Err(more) => refusals.extend(more),
+        }
+    }
     let grids = grids(&judges, &mut refusals);
+    refusals.extend(exact_beside_noise(&labels, &noise, &parts));
     if !refusals.is_empty() {
         return Err(in_order(refusals));
     }
-    let release = spec(&labels, rules, receivers, parts, &grids);
+    let release = spec(&labels, rules, receivers, parts, &grids, noise);
     let learned = report::learned(&labels, &release, receivers, affiliates);
     Ok(Analysis { release, learned })
 }
@@ -144,6 +156,26 @@ fn closure(party: PartyId, affiliates: &BTreeMap<PartyId, BTreeSet<PartyId>>) ->
     members
 }
 
+/// A gate that one owner demands tells exactly what another hides by noise.
+fn exact_beside_noise(
+    labels: &Labels<'_>,
+    noise: &BTreeMap<usize, Vec<Noise>>,
+    parts: &[gates::Gates],
+) -> Vec<Refusal> {
+    let gated = |place: &usize| parts.iter().any(|part| part.get(place).is_some_and(|gates| !gates.is_empty()));
+    let outputs = &labels.typed.program().outputs;
+    let both = noise.iter().filter(|(place, _)| gated(place));
+    let charges =
+        both.flat_map(|(place, draws)| draws.iter().flat_map(move |draw| draw.charges.iter().map(move |c| (place, c))));
+    let refuse = |(place, charge): (&usize, &Charge)| {
+        let cause =
+            format!("`{}` has a minimum of rows of another owner, which would be told exactly", outputs[*place].name);
+        let change = "release it to one receiver, or let both owners demand noise".into();
+        judge::refusal(labels, &charge.dataset, Code::new("DISCLOSURE_SENSITIVITY"), "R14".into(), cause, change)
+    };
+    charges.map(refuse).collect()
+}
+
 /// The grid of each output: the coarsest of those of its coalitions.
 fn grids(judges: &[Judge<'_, '_>], refusals: &mut Vec<Refusal>) -> BTreeMap<usize, Number> {
     let mut grids: BTreeMap<usize, Number> = BTreeMap::new();
@@ -177,6 +209,7 @@ fn spec(
     receivers: &BTreeMap<String, Vec<PartyId>>,
     parts: Vec<gates::Gates>,
     grids: &BTreeMap<usize, Number>,
+    mut noise: BTreeMap<usize, Vec<Noise>>,
 ) -> ReleaseSpec {
     let outputs = labels.typed.program().outputs.iter().enumerate().map(|(place, output)| {
         let mut parties = receivers.get(&output.name).cloned().unwrap_or_default();
@@ -184,7 +217,9 @@ fn spec(
         parties.dedup();
         let gates = parts.iter().filter_map(|part| part.get(&place)).flatten().cloned().collect();
         let (name, value) = (output.name.clone(), output.value);
-        ReleasedOutput { name, value, receivers: parties, gates: strongest(gates), grid: grids.get(&place).copied() }
+        let noise = noise::merged(noise.remove(&place).unwrap_or_default());
+        let grid = grids.get(&place).copied();
+        ReleasedOutput { name, value, receivers: parties, gates: strongest(gates), grid, noise }
     });
     let minimum = |dataset: &str| rules.get(dataset).map_or(0, |rules| rules.minimum_rows);
     ReleaseSpec { outputs: outputs.collect(), minimum_overlap: gates::minimum_overlap(labels, minimum) }

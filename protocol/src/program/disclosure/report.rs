@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::PartyId;
-use crate::program::release::{GateRule, ReleaseSpec, ReleasedOutput};
+use crate::program::release::{Charge, GateRule, ReleaseSpec, ReleasedOutput};
 use crate::program::types::Validity;
 use crate::program::{Alignment, NodeId, Op};
+use crate::{Number, PartyId};
 
 use super::formula::Formulas;
 use super::judge::describe;
@@ -98,6 +98,14 @@ fn matches(labels: &Labels<'_>, release: &ReleaseSpec, party: PartyId) -> Vec<Fa
 fn values(labels: &Labels<'_>, output: &ReleasedOutput) -> Vec<Fact> {
     let name = || output.name.clone();
     let mut facts = vec![Fact::Value { output: name(), grid: output.grid }];
+    let within = labels.typed.program().outputs.iter().find(|o| o.name == output.name).and_then(|o| o.within);
+    let charges = output.noise.iter().flat_map(|noise| &noise.charges);
+    facts.extend(charges.map(|Charge { dataset, rho }| Fact::Noise {
+        output: name(),
+        within: within.unwrap_or(Number::ZERO),
+        dataset: dataset.clone(),
+        rho: *rho,
+    }));
     let least = output.gates.iter().map(|gate| match gate.rule {
         GateRule::AtLeast(least) | GateRule::ZeroOrAtLeast(least) => least,
     });

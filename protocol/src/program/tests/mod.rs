@@ -158,7 +158,7 @@ impl Sketch {
 
     fn release(&mut self, value: NodeId) {
         let name = format!("out{}", self.program.outputs.len());
-        self.program.outputs.push(Output { name, value, receivers: Vec::new() });
+        self.program.outputs.push(Output { name, value, receivers: Vec::new(), within: None });
     }
 
     /// The program that releases the last node.

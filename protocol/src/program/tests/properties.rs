@@ -172,7 +172,7 @@ fn random_program(dice: &mut Dice) -> TypedProgram {
     let mut program = s.program;
     let mut tables = vec![joined];
     let first = program.push(Op::Column { table: joined, column: "frequency".into() });
-    program.outputs.push(Output { name: "out".into(), value: first, receivers: Vec::new() });
+    program.outputs.push(Output { name: "out".into(), value: first, receivers: Vec::new(), within: None });
     let mut typed = infer(&program, &datasets()).expect("well typed");
     let mut tries = 0;
     while program.nodes.len() < STEPS && tries < 40 * STEPS {
@@ -332,7 +332,12 @@ fn hostile_program(dice: &mut Dice) -> Program {
     if program.nodes.iter().any(|node| matches!(node.op, Op::Loop { .. })) {
         program.blocks.push(Block { nodes, results: vec![NodeId(u32::try_from(dice.below(5)).expect("small"))] });
     }
-    program.outputs.push(Output { name: "out".into(), value: node(dice, program.nodes.len()), receivers: Vec::new() });
+    program.outputs.push(Output {
+        name: "out".into(),
+        value: node(dice, program.nodes.len()),
+        receivers: Vec::new(),
+        within: None,
+    });
     program
 }
 
@@ -346,7 +351,7 @@ fn hostile_programs_are_refused_or_typed_and_never_panic() {
         }
         // Also without the checks on the whole, each operation meets the ones before it that were typed.
         let mut grown = Sketch::joined(Alignment::Revealed).0.program;
-        grown.outputs = vec![Output { name: "out".into(), value: NodeId(3), receivers: Vec::new() }];
+        grown.outputs = vec![Output { name: "out".into(), value: NodeId(3), receivers: Vec::new(), within: None }];
         grown.push(Op::Column { table: NodeId(2), column: "frequency".into() });
         for node in program.nodes.into_iter().skip(3).filter(|node| !matches!(node.op, Op::Loop { .. })) {
             grown.nodes.push(node);

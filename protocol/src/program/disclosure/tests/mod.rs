@@ -4,6 +4,7 @@ mod attacks;
 mod functions;
 mod invariance;
 mod job;
+mod noise;
 mod policy;
 
 use std::collections::BTreeMap;
@@ -149,7 +150,7 @@ impl Question {
     }
 
     fn release(&mut self, name: &str, value: NodeId) {
-        self.program.outputs.push(Output { name: name.into(), value, receivers: vec![] });
+        self.program.outputs.push(Output { name: name.into(), value, receivers: vec![], within: None });
     }
 
     fn typed(&self) -> TypedProgram {
