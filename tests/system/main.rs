@@ -17,6 +17,7 @@ mod harness;
 mod idle;
 mod levels;
 mod path;
+mod policies;
 mod refusals;
 mod restart;
 mod rogue;

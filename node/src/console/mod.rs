@@ -40,7 +40,7 @@ macro_rules! asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-const ASSETS: [Asset; 17] = [
+const ASSETS: [Asset; 18] = [
     Asset { path: "/", media_type: "text/html; charset=utf-8", bytes: include_bytes!("assets/index.html") },
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
@@ -52,6 +52,7 @@ const ASSETS: [Asset; 17] = [
     asset!("home.js", SCRIPT),
     asset!("job.js", SCRIPT),
     asset!("jobs.js", SCRIPT),
+    asset!("learned.js", SCRIPT),
     asset!("log.js", SCRIPT),
     asset!("peers.js", SCRIPT),
     asset!("program.js", SCRIPT),

@@ -223,6 +223,8 @@ impl Jobs {
     fn release_barrier(&self, job: &JobRecord, shares: &OutputShares) -> Result<(), Failure> {
         self.context.store_output(&job.id, OutputKind::Share, &shares.to_bytes())?;
         self.context.log_job(job, LogKind::Release, "shares of the outputs may have left", None)?;
+        // CHK-213: on disk with the state that follows.
+        self.context.histories.release(&job.id, &self.lineages(job)?, self.book.now())?;
         self.book.enter(&job.id, JobState::Releasing, "").map(drop)
     }
 

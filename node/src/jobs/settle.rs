@@ -175,7 +175,12 @@ impl Jobs {
     fn take_receipt(&self, job: &JobRecord, mut signed: SignedReceipt, peers: Signature) -> Result<(), Failure> {
         signed.add(job.party.other(), peers).map_err(failure)?;
         signed.add(job.party, signed.receipt.sign(&self.context.identity)).map_err(failure)?;
-        self.context.log_job(job, LogKind::Receipt, "receipt signed by both parties", None)?;
+        self.context.log_job(
+            job,
+            LogKind::Receipt,
+            "receipt signed by both parties; the job's keys and shares are deleted",
+            None,
+        )?;
         self.book.change(&job.id, |job, now| {
             job.receipt = Some(signed);
             if job.state == JobState::Finished { Ok(()) } else { job.enter(JobState::Finished, now, "") }
