@@ -11,7 +11,7 @@ use serde_json::json;
 use tacit_mpc::channel::noise::StaticKey;
 use tacit_protocol::address::MAX_ADDRESSES;
 use tacit_protocol::codec::{decode, encode};
-use tacit_protocol::contract::{ChannelKey, ChannelOffer};
+use tacit_protocol::contract::{ChannelKey, ChannelOffer, Contract};
 use tacit_protocol::identity::{Identity, PeerId};
 use tacit_protocol::job::JobId;
 use tacit_protocol::log::LogKind;
@@ -27,8 +27,9 @@ use crate::clock::{Clock, system_rng};
 use crate::config::Config;
 use crate::data::Datasets;
 use crate::data_plane::DataPlane;
+use crate::jobs::history::{self, Asked, Histories};
 use crate::jobs::is_of_the_disk;
-use crate::jobs::negotiate::{Knowledge, OwnData, Part, Usage, UsageOf};
+use crate::jobs::negotiate::{HistoryOf, Knowledge, OwnData, Part, Remembered, Usage, UsageOf};
 use crate::jobs::record::JobRecord;
 use crate::keys::{NodeKey, Sealer};
 use crate::log::Log;
@@ -69,6 +70,8 @@ pub struct Context {
     pub log: Arc<Log>,
     /// The privacy budgets.
     pub budget: Arc<Budget>,
+    /// What earlier jobs told of the datasets.
+    pub(crate) histories: Histories,
     /// What was made with peers in advance; none where the operator has turned that off.
     pub(crate) reserve: Option<Arc<Reserve>>,
     /// Refused messages of peers, counted where they are many.
@@ -129,6 +132,7 @@ impl Context {
         let reserve = parts.correlations.map(of_store);
         let (secrets, outputs) = (node_key.sealer("job-secret"), node_key.sealer("job-output"));
         let rejections = Rejections::default();
+        let histories = Histories::new(store.clone());
         Self {
             config,
             identity,
@@ -140,6 +144,7 @@ impl Context {
             pairing,
             log,
             budget,
+            histories,
             reserve,
             rejections,
             secrets,
@@ -200,7 +205,7 @@ impl Context {
                     dataset: record.name,
                     version: record.version,
                     schema: record.schema,
-                    policy: PeerText::new(policy.summary()),
+                    policy: PeerText::new(policy.summary_for(organisation)),
                 });
             }
         }
@@ -220,7 +225,13 @@ impl Context {
         let read = || -> Result<OwnData, Failure> {
             let record = self.datasets.dataset(name)?;
             let policy = record.policy.policy()?;
-            Ok(OwnData { version: record.version, schema: record.schema, root: record.root, policy })
+            Ok(OwnData {
+                version: record.version,
+                lineage: record.lineage,
+                schema: record.schema,
+                root: record.root,
+                policy,
+            })
         };
         match read() {
             Ok(data) => Ok(Some(data)),
@@ -264,6 +275,7 @@ impl Context {
                 let charges = self.charges(proposal, release, party)?;
                 self.budget.check(proposal.job_id().ok(), &charges)
             }),
+            history: Box::new(|_, data, proposal| self.remembered(data, proposal)),
             now: self.clock.unix_seconds(),
         }
     }
@@ -298,6 +310,38 @@ impl Context {
             return Err(Failure::new(Code::new("RECEIPT_FIELD"), message, "ask the peer's operator."));
         }
         Ok(budget::witness(&*self.store, peer, head)?)
+    }
+
+    /// The same where a job was judged with its history when it was agreed to: later ones are judged with it, not it
+    /// with them.
+    pub(crate) fn knowledge_as_agreed(&self, contract: &Contract) -> Knowledge<'_> {
+        let agreed: Vec<_> =
+            contract.terms.datasets.iter().map(|d| (d.name.clone(), d.rules.history.clone())).collect();
+        let history: Box<HistoryOf<'_>> = Box::new(move |name, _, _| {
+            let told = agreed.iter().find(|(known, _)| known == name).map(|(_, told)| told.clone());
+            Ok(Remembered { told: told.unwrap_or_default(), ..Remembered::default() })
+        });
+        Knowledge { history, ..self.knowledge() }
+    }
+
+    /// What is remembered of earlier jobs for a dataset of this node and a proposal.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub(crate) fn remembered(&self, data: &OwnData, proposal: &Proposal) -> Result<Remembered, Failure> {
+        let parties = history::parties(proposal);
+        let name_of = |peer: &PeerId| self.name_of(peer);
+        let asked = Asked {
+            lineage: data.lineage,
+            version: data.version,
+            policy: &data.policy,
+            parties: &parties,
+            job: proposal.job_id().ok(),
+            name_of: &name_of,
+            now: self.clock.unix_seconds(),
+        };
+        let told = self.histories.of(&asked)?;
+        Ok(Remembered { told, aligned: self.histories.alignments(&asked, proposal)? })
     }
 
     /// Makes the secrets of a new job, unless it has them.
@@ -442,6 +486,10 @@ impl Context {
         let mut body = json!({ "job": job.id, "peer": job.peer, "organisation": job.peer_name(), "text": what });
         if let Some(code) = code {
             body["code"] = code.into();
+        }
+        // What it is for is part of what was asked, and so of what the log says was asked.
+        if kind == LogKind::Proposal && !job.proposal.purpose.is_empty() {
+            body["purpose"] = job.proposal.purpose.as_str().into();
         }
         self.log(kind, &body)
     }

@@ -28,6 +28,7 @@ pub mod node;
 pub mod offline;
 pub mod pairing;
 pub mod peers;
+mod policies;
 mod rejections;
 pub mod setup;
 pub mod store;

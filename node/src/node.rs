@@ -1,5 +1,7 @@
 //! The node: what its API offers, on the parts that do it.
 
+mod policies;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +11,7 @@ use axum::body::BodyDataStream;
 use futures::StreamExt;
 use rand_core::Rng;
 use serde_json::json;
+use tacit_protocol::api::policies::{ApproveRequest, SubmitOptions};
 use tacit_protocol::api::{
     DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult, JobSummary, LogCheck,
     LogLine, NodeStatus, Peer, Setting, SubmitRequest,
@@ -89,6 +92,7 @@ impl Node {
         // What an interrupted import left behind is no use to anyone.
         drop(std::fs::remove_dir_all(self.files.imports()));
         std::fs::create_dir_all(self.files.imports()).map_err(|cause| import_failure(&cause))?;
+        self.context.keep_policy_versions()?;
         let (pairing, network) = (self.context.pairing.clone(), self.context.network.clone());
         let (addresses, stop) = (self.context.addresses(), self.stop.clone());
         self.tasks.spawn(async move { pairing.ask_again(&network, addresses, CONFIRM_EVERY, stop).await });
@@ -313,6 +317,7 @@ impl Node {
             "policy": record.policy.digest(), "text": "imported",
         });
         self.context.log(LogKind::Dataset, &body)?;
+        self.context.keep_policy_version(record)?;
         tracing::info!(dataset = %record.name, version = record.version, rows = record.schema.rows, "dataset imported");
         self.own_info(record)
     }
@@ -329,9 +334,10 @@ impl Node {
     ///
     /// # Errors
     /// The program is wrong, a dataset unknown, or this node's own policy forbids it.
-    pub async fn submit(&self, request: SubmitRequest) -> Result<JobSummary, Failure> {
-        let job = self.jobs.submit(request, "operator").await?;
-        Ok(self.jobs.summary(&job))
+    pub async fn submit(&self, request: SubmitRequest, options: SubmitOptions) -> Result<JobSummary, Failure> {
+        let submitted = self.jobs.submit(request, options, "operator").await?;
+        let info = submitted.repeated.then(|| "JOB_REPEATED".to_owned());
+        Ok(JobSummary { info, ..self.jobs.summary(&submitted.job) })
     }
 
     /// One job.
@@ -363,12 +369,12 @@ impl Node {
         Ok((self.jobs.book().events(), permit, self.stop.clone()))
     }
 
-    /// Approves a job that waits for the operator.
+    /// Approves a job that waits for the operator, and its terms for further runs.
     ///
     /// # Errors
     /// `APPROVAL_SCOPE`, `JOB_UNKNOWN`.
-    pub async fn approve_job(&self, id: &str) -> Result<JobDetail, Failure> {
-        Ok(self.jobs.detail(&self.jobs.approve(&self.jobs.book().find(id)?.id)?))
+    pub async fn approve_job(&self, id: &str, request: &ApproveRequest) -> Result<JobDetail, Failure> {
+        Ok(self.jobs.detail(&self.jobs.approve(&self.jobs.book().find(id)?.id, request)?))
     }
 
     /// Refuses a job that waits for the operator.

@@ -3,6 +3,8 @@
 //! Times are unix seconds. Lists are complete; what is absent is left out. Every error answer is a [`Failure`] with
 //! an HTTP status of its class.
 
+pub mod policies;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -181,6 +183,9 @@ pub struct JobSummary {
     pub created: u64,
     /// The outputs' names.
     pub outputs: Vec<String>,
+    /// `JOB_REPEATED` where a submission was answered by this job, which had asked the same before (CHK-706).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<String>,
 }
 
 /// A job with all that this node may show of it.
@@ -222,6 +227,9 @@ pub struct JobDetail {
     /// The clauses that forbid it, if it was refused for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<RefusedClause>,
+    /// Its place among the jobs that wait for their turn at this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<policies::QueuePlace>,
     /// The job that repeats this one after an interruption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun: Option<String>,

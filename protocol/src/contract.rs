@@ -399,7 +399,7 @@ mod tests {
     fn the_golden_contract_digest_is_stable() {
         assert_eq!(
             fixtures::contract().digest().to_string(),
-            "2b932843d152775fb546dba1adcf74e73cb82e47585f6488e61dbc3428a7003c"
+            "87bbaa4bd14bb5782ce9089b60a58a95f480ad7be7c9175da787870c69ce124b"
         );
         assert_eq!(
             fixtures::contract().job.to_string(),

@@ -111,6 +111,7 @@ pub(crate) fn proposal() -> Proposal {
         venue: Venue::TwoParty,
         purpose: "marketing study".into(),
         limits: RunLimits { seconds: 3_600, bytes: 1 << 30 },
+        priority: crate::policy::Priority::Normal,
         own: vec![owned("banque/accounts")],
     }
 }

@@ -51,11 +51,13 @@ pub enum JobState {
     Cancelled,
     /// Shares left this node and the receiver has not said whether it has its outputs.
     Unknown,
+    /// It waits for its turn: as many jobs as a policy allows use the dataset.
+    Queued,
 }
 
 impl JobState {
     /// All of them, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Proposed,
         Self::Negotiating,
         Self::AwaitingApproval,
@@ -68,6 +70,7 @@ impl JobState {
         Self::Failed,
         Self::Cancelled,
         Self::Unknown,
+        Self::Queued,
     ];
 
     /// The word for it.
@@ -85,6 +88,7 @@ impl JobState {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",
+            Self::Queued => "queued",
         }
     }
 
@@ -104,8 +108,9 @@ impl JobState {
     pub fn successors(self) -> &'static [Self] {
         use JobState::*;
         match self {
-            Proposed => &[Negotiating, Refused, Failed, Cancelled],
-            Negotiating => &[AwaitingApproval, Contracted, Refused, Failed, Cancelled],
+            Proposed => &[Negotiating, Queued, Refused, Failed, Cancelled],
+            Queued => &[Negotiating, AwaitingApproval, Refused, Failed, Cancelled],
+            Negotiating => &[AwaitingApproval, Queued, Contracted, Refused, Failed, Cancelled],
             AwaitingApproval => &[Negotiating, Contracted, Refused, Failed, Cancelled],
             Contracted => &[Aligning, Executing, Failed, Cancelled],
             Aligning => &[Executing, Failed, Cancelled],
@@ -161,7 +166,7 @@ mod tests {
             assert!(from.step(from).is_err(), "{from} to itself");
             assert_eq!(from.is_final(), from.successors().is_empty(), "{from}");
         }
-        assert_eq!(legal, 4 + 5 + 5 + 4 + 3 + 3 + 3 + 3);
+        assert_eq!(legal, 5 + 5 + 6 + 5 + 4 + 3 + 3 + 3 + 3);
     }
 
     #[test]

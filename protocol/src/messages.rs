@@ -308,6 +308,11 @@ pub enum ProposalAnswer {
     Pending,
     /// No, and this is why.
     Refused(PeerFailure),
+    /// Not yet: as many jobs as its policy allows use the dataset; an [`Request::Answer`] follows.
+    Queued {
+        /// The job's place among those that wait, from 1.
+        place: u32,
+    },
 }
 
 /// An owner's part of terms and contract.
@@ -711,6 +716,7 @@ mod tests {
             clause: clause.into(),
             cause: "cause".into(),
             change: "change".into(),
+            node: None,
         };
         let refusals: Vec<Refusal> = (0..40).map(|n| refusal(&format!("clause {n}"))).collect();
         let failure = PeerFailure::refused(&refusals);

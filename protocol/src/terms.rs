@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::canonical::{Digest, Nonce, digest, hex_bytes};
 use crate::identity::PeerId;
 use crate::job::JobId;
+use crate::policy::Priority;
 use crate::program::Program;
 use crate::program::disclosure::Learned;
 use crate::program::release::ReleaseSpec;
@@ -244,6 +245,8 @@ pub struct Proposal {
     pub purpose: String,
     /// What a run may use.
     pub limits: RunLimits,
+    /// Which of the jobs that wait goes first, as far as owners let it. No part of the terms.
+    pub priority: Priority,
     /// What the proposer's own policies say, and its commitments.
     pub own: Vec<OwnedDataset>,
 }

@@ -1,5 +1,7 @@
 //! The client of a node's API. Blocking; one call, one request.
 
+mod policies;
+
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tacit_protocol::Failure;
+use tacit_protocol::api::policies::SubmitOptions;
 use tacit_protocol::api::{
     AcceptRequest, DatasetInfo, ImportRequest, InviteRequest, JobDetail, JobResult, JobSummary, SubmitRequest,
 };
@@ -164,7 +165,10 @@ impl Organisation {
     /// Submits a program.
     pub(crate) fn submit(&self, program: Program) -> Result<JobSummary, Failure> {
         let request = SubmitRequest { program, purpose: "test".into(), idempotency_key: None };
-        self.client().submit(&request).map_err(Failure::from)
+        // Tests ask the same many times, and each time for a run.
+        self.client()
+            .submit_with(&request, SubmitOptions { again: true, ..SubmitOptions::default() })
+            .map_err(Failure::from)
     }
 
     /// Submits a program and waits for its end: the result, or why there is none.

@@ -18,6 +18,7 @@ mod idle;
 mod levels;
 mod path;
 mod privacy;
+mod policies;
 mod refusals;
 mod restart;
 mod rogue;

@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
+use tacit_protocol::api::policies::{ApproveRequest, SubmitOptions};
 use tacit_protocol::api::{JobDetail, JobResult, JobSummary, RefuseRequest, SubmitRequest};
+use tacit_protocol::policy::Priority;
+use tacit_protocol::{Code, Failure};
 use utoipa::IntoParams;
 
 use super::answer::{ApiFailure, Body};
@@ -20,10 +24,51 @@ pub(super) async fn list(State(node): State<Arc<Node>>) -> Answer<Vec<JobSummary
     Ok(Json(node.jobs()?))
 }
 
-/// Submits a program.
-#[utoipa::path(post, path = "/v1/jobs", request_body = SubmitRequest, responses((status = OK, body = JobSummary)))]
-pub(super) async fn submit(State(node): State<Arc<Node>>, Body(request): Body<SubmitRequest>) -> Answer<JobSummary> {
-    Ok(Json(node.submit(request).await?))
+#[derive(Deserialize, IntoParams)]
+pub(super) struct SubmitQuery {
+    /// Whether it is to run again where the same question has a stored answer.
+    #[serde(default)]
+    again: bool,
+    /// Which of the jobs that wait goes first: `low`, `normal` (the default) or `high`.
+    #[serde(default)]
+    #[param(inline)]
+    priority: Option<WaitingPriority>,
+}
+
+/// Which of the jobs that wait goes first.
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WaitingPriority {
+    Low,
+    Normal,
+    High,
+}
+
+impl From<WaitingPriority> for Priority {
+    fn from(of: WaitingPriority) -> Self {
+        match of {
+            WaitingPriority::Low => Self::Low,
+            WaitingPriority::Normal => Self::Normal,
+            WaitingPriority::High => Self::High,
+        }
+    }
+}
+
+/// Submits a program. A question that this node has the answer of is answered by its job, with `info` `JOB_REPEATED`.
+#[utoipa::path(post, path = "/v1/jobs", params(SubmitQuery), request_body = SubmitRequest,
+    responses((status = OK, body = JobSummary)))]
+pub(super) async fn submit(
+    State(node): State<Arc<Node>>,
+    Query(query): Query<SubmitQuery>,
+    Body(request): Body<SubmitRequest>,
+) -> Answer<JobSummary> {
+    Ok(Json(
+        node.submit(
+            request,
+            SubmitOptions { again: query.again, priority: query.priority.map_or(Priority::Normal, Into::into) },
+        )
+        .await?,
+    ))
 }
 
 /// One job, by its id or any unique start of it.
@@ -50,10 +95,18 @@ pub(super) async fn watch(
     Ok(Json(node.watch_job(&id, &query.known, Duration::from_secs(query.seconds.min(30))).await?))
 }
 
-/// Approves a job that waits for the operator.
-#[utoipa::path(post, path = "/v1/jobs/{id}/approve", responses((status = OK, body = JobDetail)))]
-pub(super) async fn approve(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer<JobDetail> {
-    Ok(Json(node.approve_job(&id).await?))
+/// Approves a job that waits for the operator: once, or its terms for further runs. Without a body: once.
+#[utoipa::path(post, path = "/v1/jobs/{id}/approve", request_body = Option<ApproveRequest>,
+    responses((status = OK, body = JobDetail)))]
+pub(super) async fn approve(State(node): State<Arc<Node>>, Path(id): Path<String>, body: Bytes) -> Answer<JobDetail> {
+    let request: Option<ApproveRequest> = match body.as_ref() {
+        [] => None,
+        json => serde_json::from_slice(json).map_err(|cause| {
+            let message = format!("the body is no request for an approval: {cause}");
+            Failure::new(Code::new("USAGE_REQUEST"), message, "see the API's description at /v1/openapi.json.")
+        })?,
+    };
+    Ok(Json(node.approve_job(&id, &request.unwrap_or_default()).await?))
 }
 
 /// Refuses a job that waits for the operator.

@@ -9,6 +9,7 @@ mod description;
 mod events;
 mod jobs;
 mod peers;
+mod policies;
 mod qr;
 mod system;
 
@@ -58,6 +59,13 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(datasets::list))
         .routes(routes!(datasets::remove))
         .routes(routes!(datasets::catalogue))
+        .routes(routes!(policies::check))
+        .routes(routes!(policies::show, policies::set))
+        .routes(routes!(policies::history))
+        .routes(routes!(policies::diff))
+        .routes(routes!(policies::learned))
+        .routes(routes!(policies::approvals))
+        .routes(routes!(policies::revoke))
         .routes(routes!(datasets::announce))
         .routes(routes!(budget::show))
         .routes(routes!(budget::ledger))

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use tacit_protocol::api::policies::DatasetLearned;
 use tacit_protocol::api::{ColumnOverride, ImportRequest};
 use tacit_protocol::{Code, Failure};
 use tacit_sdk::Client;
@@ -17,6 +18,11 @@ pub(super) enum Command {
     Add(AddOptions),
     /// This node's datasets.
     List,
+    /// What organisations have learned from a dataset so far, and what they were refused.
+    Learned {
+        /// Its name.
+        name: String,
+    },
     /// Remove a dataset from the store and the catalogue.
     Remove {
         /// Its name.
@@ -58,9 +64,43 @@ pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<
             output.one(&client.import(&request(&options)?, file)?, output::dataset);
         }
         Command::List => output.list(&client.datasets()?, output::dataset_table),
+        Command::Learned { name } => output.one(&client.dataset_learned(&name)?, learned),
         Command::Remove { name } => client.remove_dataset(&name)?,
     }
     Ok(())
+}
+
+fn learned(page: &DatasetLearned) -> String {
+    let mut lines = vec![format!("What organisations have learned from {} so far", page.dataset)];
+    if page.organisations.is_empty() {
+        lines.push("Nobody has asked anything of it.".into());
+    }
+    for of in &page.organisations {
+        let (jobs, refused) = (of.jobs.len(), of.refused.len());
+        lines.push(format!("\n{}: {jobs} jobs released, {refused} refused, {} others", of.organisation, of.others));
+        for job in &of.jobs {
+            let policy = job.policy_version.map_or_else(|| job.policy.clone(), |version| format!("version {version}"));
+            let purpose = if job.purpose.is_empty() { "no purpose".into() } else { format!("{:?}", job.purpose) };
+            let (id, at) = (job.id.get(..12).unwrap_or(&job.id), output::time(job.at));
+            lines
+                .push(format!("  {id}  {at}  version {}, policy {policy}, {} for {purpose}", job.version, job.analyst));
+            for one in &job.outputs {
+                let rows = match one.minimum_rows {
+                    0 => "no minimum of rows".to_owned(),
+                    rows => format!("from at least {rows} rows, else suppressed"),
+                };
+                let grid = one.grid.as_ref().map_or_else(String::new, |grid| format!(", to the nearest {grid}"));
+                lines.push(format!("    {} to {}: {rows}{grid}", one.output, one.receivers.join(", ")));
+            }
+            lines.extend(job.facts.iter().map(|fact| format!("    learned {fact}")));
+        }
+        for job in &of.refused {
+            let clause = job.clause.as_ref().map_or_else(String::new, |clause| format!(" by {clause}"));
+            let (id, at) = (job.id.get(..12).unwrap_or(&job.id), output::time(job.at));
+            lines.push(format!("  {id}  {at}  refused: {}{clause}", job.code));
+        }
+    }
+    lines.join("\n")
 }
 
 fn request(options: &AddOptions) -> Result<ImportRequest, Failure> {

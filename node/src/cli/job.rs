@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
+use tacit_protocol::api::policies::{ApproveRequest, SubmitOptions};
 use tacit_protocol::api::{JobDetail, SubmitRequest};
+use tacit_protocol::policy::{Day, Priority};
 use tacit_protocol::program::Program;
 use tacit_protocol::{Code, Failure};
 use tacit_sdk::Client;
@@ -26,6 +28,12 @@ pub(super) enum Command {
         /// The same word again gives the same job instead of a second one.
         #[arg(long, value_name = "WORD")]
         idempotency_key: Option<String>,
+        /// Run it although the same question has a stored answer, which is given otherwise.
+        #[arg(long)]
+        again: bool,
+        /// Which of the jobs that wait for their turn goes first, as far as the owners let it.
+        #[arg(long, value_enum, default_value = "normal")]
+        priority: Waiting,
         /// Wait for the answer and print it.
         #[arg(long)]
         wait: bool,
@@ -37,10 +45,19 @@ pub(super) enum Command {
         /// Its id, or the start of it.
         job: String,
     },
-    /// Approve a job that waits for you.
+    /// Approve a job that waits for you: once, or its terms for further runs.
+    ///
+    /// Further runs are of the same program on the same versions of the same datasets, for the same organisation,
+    /// receivers and purpose, as long as the policies are the same. See `tacit approval list`.
     Approve {
         /// Its id, or the start of it.
         job: String,
+        /// How many runs it is for, this one included, as far as `query.runs` of the policies allows.
+        #[arg(long, value_name = "N")]
+        runs: Option<u32>,
+        /// The first day (UTC, 2027-01-31) on which no further run may begin.
+        #[arg(long, value_name = "DAY")]
+        until: Option<String>,
     },
     /// Refuse a job that waits for you.
     Refuse {
@@ -65,11 +82,32 @@ pub(super) enum Command {
     },
 }
 
+/// A priority, as an option.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum Waiting {
+    Low,
+    Normal,
+    High,
+}
+
+impl From<Waiting> for Priority {
+    fn from(waiting: Waiting) -> Self {
+        match waiting {
+            Waiting::Low => Self::Low,
+            Waiting::Normal => Self::Normal,
+            Waiting::High => Self::High,
+        }
+    }
+}
+
 pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Submit { program, purpose, idempotency_key, wait } => {
+        Command::Submit { program, purpose, idempotency_key, again, priority, wait } => {
             let program = Program::from_json(&super::read_file(&program)?)?;
-            let job = client.submit(&SubmitRequest { program, purpose, idempotency_key })?;
+            let job = client.submit_with(
+                &SubmitRequest { program, purpose, idempotency_key },
+                SubmitOptions { again, priority: priority.into() },
+            )?;
             if wait {
                 finish(client, &job.id)?;
                 output.one(&client.result(&job.id)?, output::result);
@@ -79,7 +117,10 @@ pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<
         }
         Command::List => output.list(&client.jobs()?, output::job_table),
         Command::Show { job } => output.one(&client.job(&job)?, output::job),
-        Command::Approve { job } => output.one(&client.approve(&job)?, output::job),
+        Command::Approve { job, runs, until } => {
+            let until = until.as_deref().map(day).transpose()?;
+            output.one(&client.approve_for(&job, &ApproveRequest { runs, until })?, output::job);
+        }
         Command::Refuse { job, reason } => output.one(&client.refuse(&job, &reason)?, output::job),
         Command::Cancel { job } => output.one(&client.cancel(&job)?, output::job),
         Command::Result { job, wait } => {
@@ -90,6 +131,19 @@ pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<
         }
     }
     Ok(())
+}
+
+/// The first second of a day.
+fn day(text: &str) -> Result<u64, Failure> {
+    let usage = || {
+        let message = format!("{text:?} is no day");
+        Failure::new(Code::new("USAGE_OPTION"), message, "write it as 2027-01-31.")
+    };
+    let mut parts = text.splitn(3, '-').map(str::parse::<u16>);
+    let mut next = || parts.next().and_then(Result::ok).ok_or_else(usage);
+    let (year, month, day) = (next()?, next()?, next()?);
+    let narrow = |part: u16| u8::try_from(part).map_err(|_| usage());
+    Ok(Day::from_date(year, narrow(month)?, narrow(day)?).ok_or_else(usage)?.starts())
 }
 
 /// Waits until a job has ended; its failure, if it failed.

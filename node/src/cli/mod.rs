@@ -1,7 +1,8 @@
-//! The command line. Every command but `init`, `node`, `demo`, `bench`, `receipt verify`, `log verify FILE` and
-//! `completions` is a call of the API of the node that runs in the directory.
+//! The command line. Every command but `init`, `node`, `demo`, `bench`, `receipt verify`, `log verify FILE`,
+//! `policy check --schema` and `completions` is a call of the API of the node that runs in the directory.
 
 mod budget;
+mod approval;
 mod console;
 mod dataset;
 mod doctor;
@@ -9,6 +10,7 @@ mod job;
 mod log;
 mod output;
 mod peer;
+mod policy;
 mod receipt;
 
 use std::path::PathBuf;
@@ -71,11 +73,17 @@ enum Command {
     /// Show and change how much organisations may learn of a person, where datasets release with noise.
     #[command(subcommand)]
     Budget(budget::Command),
+    /// Check programs against policies; show, compare and change policies.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// The datasets that this node and its peers offer to this organisation.
     Catalogue,
     /// Submit, watch and decide jobs.
     #[command(subcommand)]
     Job(job::Command),
+    /// List and revoke approvals for further runs.
+    #[command(subcommand)]
+    Approval(approval::Command),
     /// Export and verify receipts.
     #[command(subcommand)]
     Receipt(receipt::Command),
@@ -137,8 +145,10 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Doctor => doctor::run(&dir, output)?,
         Command::Peer(command) => peer::run(&client()?, command, output)?,
         Command::Dataset(command) => dataset::run(&client()?, command, output)?,
+        Command::Policy(command) => policy::run(&dir, command, output)?,
         Command::Catalogue => output.list(&client()?.catalogue()?, output::dataset_table),
         Command::Job(command) => job::run(&client()?, command, output)?,
+        Command::Approval(command) => approval::run(&client()?, command, output)?,
         Command::Receipt(command) => receipt::run(&dir, command, output)?,
         Command::Budget(command) => budget::run(&client()?, command, output)?,
         Command::Log(command) => log::run(&dir, command, output)?,

@@ -159,7 +159,9 @@ pub(super) fn job_table(jobs: &[JobSummary]) -> String {
 }
 
 pub(super) fn job_summary(job: &JobSummary) -> String {
-    format!("Job {} is {}. Next: `tacit job result {} --wait`.", job.id, words(&job.state), short(&job.id))
+    let asked =
+        if job.info.is_some() { "JOB_REPEATED: the same was asked before. `--again` runs it anew.\n" } else { "" };
+    format!("{asked}Job {} is {}. Next: `tacit job result {} --wait`.", job.id, words(&job.state), short(&job.id))
 }
 
 /// The job as `tacit job show` prints it.

@@ -53,6 +53,7 @@ const ASSETS: [Asset; 18] = [
     asset!("home.js", SCRIPT),
     asset!("job.js", SCRIPT),
     asset!("jobs.js", SCRIPT),
+    asset!("learned.js", SCRIPT),
     asset!("log.js", SCRIPT),
     asset!("peers.js", SCRIPT),
     asset!("program.js", SCRIPT),

@@ -72,6 +72,11 @@ impl PolicyFile {
         Ok(Self { text: text.into(), digest: Policy::parse(text)?.digest() })
     }
 
+    /// The text as the operator wrote it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The digest that contracts bind.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -232,6 +237,14 @@ impl Datasets {
     /// [`DataError::Unknown`], [`DataError::Store`].
     pub fn dataset(&self, name: &str) -> Result<DatasetRecord, DataError> {
         DATASETS.get(self.store.as_ref(), name.as_bytes())?.ok_or_else(|| DataError::Unknown(name.to_owned()))
+    }
+
+    /// The lineage of a name, also of a dataset that was removed; none where there never was one.
+    ///
+    /// # Errors
+    /// [`DataError::Store`].
+    pub fn lineage(&self, name: &str) -> Result<Option<[u8; 16]>, DataError> {
+        Ok(LINEAGES.get(self.store.as_ref(), name.as_bytes())?.map(|known| known.lineage))
     }
 
     /// Gives a dataset another policy. The rows and the version stay.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use tacit_protocol::canonical::Digest;
 use tacit_protocol::identity::PeerId;
 use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::{Code, Failure};
@@ -178,6 +179,22 @@ impl Book {
     /// A fault of the store.
     pub fn open_with(&self, peer: &PeerId) -> Result<Vec<JobId>, Failure> {
         self.indexed(|index| index.open_with(peer))
+    }
+
+    /// The finished jobs of this node's own analysts with a code, whose results have not expired (CHK-706).
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn answers(&self, code: &Digest) -> Result<Vec<JobRecord>, Failure> {
+        self.indexed(|index| index.answers(code))?.iter().map(|id| self.get(id)).collect()
+    }
+
+    /// The place of a job among those that wait for one of the same datasets at this node, and how many they are.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn place(&self, job: &JobRecord) -> Result<Option<(u32, u32)>, Failure> {
+        self.indexed(|index| index.place(job))
     }
 
     /// How many jobs have not ended: with a peer, or with all.

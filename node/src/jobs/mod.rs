@@ -5,14 +5,19 @@
 //! messages change the record under the same rules ([`inbound`]). Decisions are pure ([`negotiate`]); the run itself is
 //! a blocking thread ([`run`]); what follows the release is [`settle`].
 
+mod approvals;
 pub mod book;
+mod check;
 pub mod events;
 mod graph;
+pub mod history;
 mod inbound;
+mod learned;
 pub mod negotiate;
 mod owner;
 mod progress;
 mod proposer;
+mod queue;
 pub mod record;
 mod result;
 mod retention;
@@ -22,12 +27,13 @@ mod verdict;
 mod view;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::log::LogKind;
-use tacit_protocol::messages::{About, JobStatus, PeerFailure, PeerText, Request, Response};
+use tacit_protocol::messages::{self, JobStatus, PeerFailure, PeerText, Request, Response};
+use tacit_protocol::program::disclosure::told;
 use tacit_protocol::{Code, Failure};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +41,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::context::{Context, OutputKind};
 use book::Book;
+use history::{About, Lineage};
 use progress::Live;
 use record::{JobRecord, Role};
 
@@ -54,6 +61,8 @@ pub struct Jobs {
     runs: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Held while a proposal is judged and written down, so that no two are judged without each other.
+    judged: Mutex<()>,
     /// What calls off the run of a job that is under way, and how far it is.
     running: watch::Sender<HashMap<JobId, (CancellationToken, Arc<Live>)>>,
 }
@@ -68,6 +77,7 @@ impl Jobs {
             runs: Arc::new(Semaphore::new(CONCURRENT_RUNS)),
             tasks: TaskTracker::new(),
             stop,
+            judged: Mutex::default(),
             running: watch::Sender::default(),
         })
     }
@@ -233,11 +243,49 @@ impl Jobs {
         self.forget(job);
     }
 
-    /// Deletes the secrets of a job that ended without a result. A store that does not is asked again by retention.
+    fn judging(&self) -> MutexGuard<'_, ()> {
+        // The lock guards no data of its own, so a panic under it leaves nothing half changed.
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what a job may tell of this node's datasets, before it is agreed to (CHK-213).
+    fn remember(&self, job: &JobRecord) -> Result<(), Failure> {
+        let typed = negotiate::typed(&job.proposal)?;
+        let receivers = negotiate::receivers(&job.proposal, typed.program())?;
+        let told = told(&typed, &receivers).map_err(|dataset| {
+            let message = format!("the job tells more of {dataset} than a history can hold");
+            Failure::new(Code::new("DISCLOSURE_HISTORY"), message, "release less in one job.")
+        })?;
+        let mut about = Vec::new();
+        for dataset in job.proposal.datasets.iter().filter(|dataset| dataset.owner == job.party) {
+            let Some(lineage) = self.context.datasets.lineage(&dataset.dataset)? else { continue };
+            let of_dataset = told.iter().filter(|(name, _)| *name == dataset.name).map(|(_, told)| told).collect();
+            about.push(About { lineage, version: dataset.version, told: of_dataset });
+        }
+        self.context.histories.reserve(&job.id, &job.proposal, &about, self.book.now())
+    }
+
+    /// The lineages of this node's datasets in a job.
+    fn lineages(&self, job: &JobRecord) -> Result<Vec<Lineage>, Failure> {
+        let own = job.proposal.datasets.iter().filter(|dataset| dataset.owner == job.party);
+        let found =
+            own.map(|dataset| self.context.datasets.lineage(&dataset.dataset)).collect::<Result<Vec<_>, _>>()?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Deletes the secrets of a job that ended without a result, and what was noted that it might tell. A store that
+    /// does not is asked again by retention.
     fn forget(&self, job: &JobRecord) {
         // Nothing left for it: what was put aside is there again. What was spent stays spent.
         if let Err(fault) = self.context.budget.release(job.id) {
             tracing::error!(job = %job.id.short(), code = %fault.code, "its budget is not put back yet: {fault}");
+        }
+        // Where a share may have left, it may have told all.
+        if !job.history.iter().any(|entered| entered.state.is_past_release()) {
+            let told = self.lineages(job).and_then(|lineages| self.context.histories.forget(&job.id, &lineages));
+            if let Err(fault) = told.and_then(|()| self.return_approval(job)) {
+                tracing::error!(job = %job.id.short(), code = %fault.code, "it counts as told for now: {fault}");
+            }
         }
         let forgotten = self.context.forget_secrets(&job.id);
         if let Err(fault) = forgotten.and_then(|()| self.context.forget_output(&job.id, OutputKind::Share)) {
@@ -314,12 +362,12 @@ impl Jobs {
     }
 
     /// The number of this node's next message about a job.
-    fn about(&self, id: &JobId) -> Result<About, Failure> {
+    fn about(&self, id: &JobId) -> Result<messages::About, Failure> {
         let ((), job) = self.book.change(id, |job, _| {
             job.sequence += 1;
             Ok(())
         })?;
-        Ok(About { job: *id, sequence: job.sequence })
+        Ok(messages::About { job: *id, sequence: job.sequence })
     }
 
     /// Asks the peer of a job, once.
@@ -393,7 +441,7 @@ fn status(job: &JobRecord) -> JobStatus {
 fn unwritten_end(job: &JobRecord, failure: &Failure) -> Request {
     let step = failure.step.clone().unwrap_or_else(|| job.state.to_string());
     let told = PeerFailure::from(&failure.clone().at_step(&step));
-    let about = About { job: job.id, sequence: job.sequence.saturating_add(1) };
+    let about = messages::About { job: job.id, sequence: job.sequence.saturating_add(1) };
     let status = JobStatus { state: JobState::Failed, step: Some(PeerText::new(step)), failure: Some(told) };
     Request::Status { about, status }
 }

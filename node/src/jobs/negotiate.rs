@@ -11,8 +11,10 @@ use tacit_protocol::contract::{CONTRACT_VERSION, ChannelOffer, Contract, Contrac
 use tacit_protocol::identity::PeerId;
 use tacit_protocol::job::JobId;
 use tacit_protocol::messages::{Acceptance, PeerFailure};
+use tacit_protocol::policy::quota::AlignmentUse;
 use tacit_protocol::policy::{Approval, Policy, Query};
 use tacit_protocol::program::disclosure::{self, Analysis};
+use tacit_protocol::program::history::{self, PastJob};
 use tacit_protocol::program::infer::{TypedProgram, infer};
 use tacit_protocol::program::release::ReleaseSpec;
 use tacit_protocol::program::rules::{DatasetRules, Refusal};
@@ -24,6 +26,8 @@ use tacit_protocol::terms::{
 };
 use tacit_protocol::{Code, Failure, PartyId};
 
+use super::history::Lineage;
+
 /// How long after its signing a contract may start, in seconds.
 const START_SECONDS: u64 = 300;
 /// The window of `jobs_per_day`.
@@ -34,6 +38,8 @@ pub(super) const DAY_SECONDS: u64 = 24 * 3600;
 pub struct OwnData {
     /// Its version.
     pub version: u64,
+    /// Its lineage, which histories follow.
+    pub lineage: Lineage,
     /// Its schema.
     pub schema: TableSchema,
     /// The salted commitment to its rows (CHK-506).
@@ -63,6 +69,18 @@ pub type UsageOf<'a> = dyn Fn(&str, &PeerId, Option<JobId>) -> Usage + 'a;
 /// Says whether what a release costs one party's datasets fits into what is left of their privacy budgets.
 pub type BudgetOf<'a> = dyn Fn(&Proposal, &ReleaseSpec, PartyId) -> Result<(), Failure> + 'a;
 
+/// What is remembered of earlier jobs for a dataset of this node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// What they told parties of this job (CHK-213).
+    pub told: Vec<PastJob>,
+    /// How the proposer aligned rows with it (CHK-504).
+    pub aligned: AlignmentUse,
+}
+
+/// Says what is remembered for a dataset of this node and a proposal.
+pub type HistoryOf<'a> = dyn Fn(&str, &OwnData, &Proposal) -> Result<Remembered, Failure> + 'a;
+
 /// What this node knows beside the proposal.
 pub struct Knowledge<'a> {
     /// This node.
@@ -75,6 +93,8 @@ pub struct Knowledge<'a> {
     pub usage: Box<UsageOf<'a>>,
     /// What is left of privacy budgets.
     pub budget: Box<BudgetOf<'a>>,
+    /// What earlier jobs told of its datasets.
+    pub history: Box<HistoryOf<'a>>,
     /// Unix seconds.
     pub now: u64,
 }
@@ -111,6 +131,12 @@ pub struct Review {
 }
 
 impl Rejected {
+    /// Whether all that is in the way are other jobs that use the datasets now.
+    pub fn is_busy(&self) -> bool {
+        let busy = |refusal: &Refusal| refusal.clause == "query.concurrent_jobs";
+        matches!(self, Self::Forbidden(refusals) if !refusals.is_empty() && refusals.iter().all(busy))
+    }
+
     /// As this node's own people see it.
     pub fn to_failure(&self, organisation: impl Fn(PartyId) -> String) -> Failure {
         match self {
@@ -177,20 +203,50 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
             jobs_running: usage.running,
         };
         refusals.extend(data.policy.check_query(&query));
-        let own_rules = rules(&data.policy, proposal);
+        let remembered = (knowledge.history)(&name, &data, proposal)?;
+        if proposal.proposer != me && !alignments(proposal).is_empty() {
+            refusals.extend(data.policy.check_alignments(&name, me, proposer, remembered.aligned));
+        }
+        let own_rules = match remember(rules(&data.policy, proposal), remembered.told) {
+            Ok(rules) => rules,
+            Err(rules) => {
+                refusals.push(too_much_told(&name, me));
+                rules
+            }
+        };
         known.insert(name.clone(), own_rules.clone());
         reviewed.push((name, data, own_rules));
     }
+    let all_known = proposal.datasets.iter().all(|dataset| known.contains_key(&dataset.name));
+    let derived = match all_known {
+        true => derive(proposal, &known).map(Some),
+        false => typed(proposal).map(|_| None).map_err(Rejected::from),
+    };
+    // All that forbids it is told at once; a program that is wrong beside is not.
+    let derived = match derived {
+        Err(Rejected::Forbidden(more)) => {
+            refusals.extend(more.into_iter().filter(|refusal| {
+                refusal.code.as_str() != "POLICY_ALIGNMENT"
+                    || !reviewed.iter().any(|(name, _, _)| *name == refusal.dataset)
+            }));
+            None
+        }
+        Err(failure) if refusals.is_empty() => return Err(failure),
+        Err(_) => None,
+        Ok(derived) => derived,
+    };
     if !refusals.is_empty() {
         return Err(Rejected::Forbidden(refusals));
     }
-    let all_known = proposal.datasets.iter().all(|dataset| known.contains_key(&dataset.name));
-    let derived = if all_known { Some(derive(proposal, &known)?) } else { typed(proposal).map(|_| None)? };
     if let Some(derived) = &derived {
         (knowledge.budget)(proposal, &derived.analysis.release, me)?;
     }
-    let ask =
-        proposal.proposer != me && reviewed.iter().any(|(_, data, _)| data.policy.query().approval == Approval::Ask);
+    let asks = |data: &OwnData| {
+        // R13: a fit of a model is for an operator to decide.
+        let fit = data.policy.release().model && typed(proposal).is_ok_and(|typed| disclosure::releases_model(&typed));
+        data.policy.query().approval == Approval::Ask || fit
+    };
+    let ask = proposal.proposer != me && reviewed.iter().any(|(_, data, _)| asks(data));
     Ok(Review { derived, own: reviewed, ask })
 }
 
@@ -453,6 +509,30 @@ fn own_datasets(
 pub fn unknown_dataset(name: &str) -> Failure {
     let message = format!("there is no dataset {name:?} that this organisation may use");
     Failure::new(Code::new("DATASET_UNKNOWN"), message, "see `tacit catalogue`.")
+}
+
+/// Rules with what earlier jobs told, which all parties have to know to derive the same; the rules alone where that is
+/// more than can be said.
+///
+/// # Errors
+/// The rules without a history.
+pub fn remember(rules: DatasetRules, told: Vec<PastJob>) -> Result<DatasetRules, DatasetRules> {
+    match history::said(told) {
+        Some(history) => Ok(DatasetRules { history, ..rules }),
+        None => Err(rules),
+    }
+}
+
+fn too_much_told(dataset: &str, owner: PartyId) -> Refusal {
+    Refusal {
+        code: Code::new("DISCLOSURE_HISTORY"),
+        owner,
+        dataset: dataset.to_owned(),
+        clause: "query.window_days".into(),
+        cause: "earlier jobs told more of it than one job can be judged with".into(),
+        change: "wait until some of them are older than the policy's query.window_days".into(),
+        node: None,
+    }
 }
 
 /// What a policy says about the parties of a proposal.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tacit_protocol::api::policies::ApproveRequest;
 use tacit_protocol::canonical::Digest;
 use tacit_protocol::contract::Contract;
 use tacit_protocol::identity::{PeerId, Signature};
@@ -47,7 +48,7 @@ impl Jobs {
             return Err(refuse("PROPOSAL_SIGNATURE", "the proposal names another proposer than its sender"));
         }
         match self.book.get(&id) {
-            Ok(known) if known.proposal_digest() == proposal.digest() => return Ok(stored_answer(&known)),
+            Ok(known) if known.proposal_digest() == proposal.digest() => return Ok(self.stored_answer(&known)),
             Ok(_) => return Err(refuse("PROPOSAL_REPLAY", "another proposal has this name")),
             Err(failure) if failure.code.as_str() == "JOB_UNKNOWN" => {}
             Err(failure) => return Err(private(failure)),
@@ -57,6 +58,8 @@ impl Jobs {
             let message = format!("{OPEN_JOBS} jobs of this organisation are under way at the owner");
             return Err(refuse("PEER_RATE", &message));
         }
+        // One proposal at a time: the next one is judged with this one, whether it counts for limits or for what was told.
+        let judging = self.judging();
         let usage = self.book.usage().map_err(private)?;
         let review = negotiate::review(&proposal, &self.context.knowledge_with(Box::new(usage)));
         let me = self.context.identity.peer();
@@ -67,11 +70,16 @@ impl Jobs {
         match review {
             Ok(review) => {
                 job.disclosures = review.derived.map_or_else(Vec::new, |derived| derived.analysis.learned);
-                if review.ask {
+                if review.ask && self.use_approval(&job).map_err(private)?.is_none() {
                     job.enter(JobState::AwaitingApproval, self.book.now(), "a policy says `ask`").map_err(private)?;
                 } else {
                     job.acceptance = Some(self.accept(&job).map_err(private)?);
                 }
+            }
+            // Others are before it: it waits, and is judged again when its turn has come.
+            Err(rejected) if rejected.is_busy() => {
+                let now = self.book.now();
+                self.enqueue(&mut job, now).map_err(private)?;
             }
             Err(rejected) => {
                 let failure = rejected.to_failure(|party| job.organisation(party)).at_step("negotiating");
@@ -90,23 +98,31 @@ impl Jobs {
                     .log_job(&job, LogKind::Proposal, "proposed; the operator is asked", None)
                     .map_err(private)?;
             }
+            (None, JobState::Queued) => {
+                self.context
+                    .log_job(&job, LogKind::Proposal, "proposed; it waits for its turn", None)
+                    .map_err(private)?;
+            }
             (None, _) => {
                 self.context.log_job(&job, LogKind::Proposal, "proposed; accepted by policy", None).map_err(private)?;
             }
         }
         if let Err(known) = self.book.add(&job, None).map_err(private)? {
-            return Ok(stored_answer(&known));
+            return Ok(self.stored_answer(&known));
         }
+        drop(judging);
         tracing::info!(job = %id.short(), peer = %from.short(), state = %job.state, "proposal taken");
         self.drive(id);
-        Ok(stored_answer(&job))
+        Ok(self.stored_answer(&job))
     }
 
     /// This node's part of terms and contract, with fresh salts and a fresh channel key.
-    fn accept(&self, job: &JobRecord) -> Result<Acceptance, Failure> {
+    pub(super) fn accept(&self, job: &JobRecord) -> Result<Acceptance, Failure> {
         let datasets = self.own_parts(&job.proposal, job.party)?;
         let (terms, _) = negotiate::complete(&job.proposal, &datasets)
             .map_err(|rejected: Rejected| rejected.to_failure(|party| job.organisation(party)))?;
+        // CHK-213: what it may tell is on disk before the acceptance leaves.
+        self.remember(job)?;
         self.context.make_secrets(&job.id)?;
         let part = self.context.contract_part(&job.id, job.party)?;
         Ok(Acceptance {
@@ -123,19 +139,24 @@ impl Jobs {
     /// The operator approves a job that waits for it. Nothing else turns waiting into yes (CHK-215).
     ///
     /// # Errors
-    /// `APPROVAL_SCOPE` if it does not wait; the refusal, if policies or data have changed meanwhile.
-    pub fn approve(self: &Arc<Self>, id: &JobId) -> Result<JobRecord, Failure> {
+    /// `APPROVAL_SCOPE` if it does not wait, or the policies allow fewer runs than it shall be approved for; the refusal,
+    /// if policies or data have changed meanwhile.
+    pub fn approve(self: &Arc<Self>, id: &JobId, request: &ApproveRequest) -> Result<JobRecord, Failure> {
+        let judging = self.judging();
         let job = waiting(self.book.get(id)?)?;
         // Policies and datasets may have changed since it came (CHK-206, CHK-306).
         negotiate::review(&job.proposal, &self.context.knowledge())
             .map_err(|rejected| rejected.to_failure(|party| job.organisation(party)))?;
+        let further = self.approve_for(&job, request)?;
         let acceptance = self.accept(&job)?;
         let ((), job) = self.book.change(id, |job, now| {
             waiting_state(job)?;
-            self.context.log_job(job, LogKind::Approval, "approved by the operator", None)?;
+            let text = further.as_deref().unwrap_or("approved by the operator");
+            self.context.log_job(job, LogKind::Approval, text, None)?;
             job.acceptance = Some(acceptance);
             job.enter(JobState::Negotiating, now, "approved by the operator")
         })?;
+        drop(judging);
         self.send_answer(&job);
         Ok(job)
     }
@@ -163,11 +184,11 @@ impl Jobs {
     }
 
     /// Sends the decision to the proposer in the background, until it has arrived.
-    fn send_answer(self: &Arc<Self>, job: &JobRecord) {
+    pub(super) fn send_answer(self: &Arc<Self>, job: &JobRecord) {
         let (jobs, job) = (Arc::clone(self), job.clone());
         self.tasks.spawn(async move {
             let Ok(about) = jobs.about(&job.id) else { return };
-            let request = Request::Answer { about, answer: Box::new(stored_answer(&job)) };
+            let request = Request::Answer { about, answer: Box::new(jobs.stored_answer(&job)) };
             let sent = tokio::select! {
                 () = jobs.stop.cancelled() => return,
                 sent = jobs.ask(&job, "answer", &request, APPROVAL) => sent,
@@ -240,7 +261,7 @@ impl Jobs {
             return Ok(Response::Ready(Readiness::Busy { seconds: 2 }));
         };
         // CHK-306: what was agreed must still hold now.
-        if let Err(superseded) = negotiate::still_allowed(&job.proposal, &self.context.knowledge()) {
+        if let Err(superseded) = negotiate::still_allowed(&job.proposal, &self.context.knowledge_as_agreed(signed)) {
             let (failure, told) = *superseded;
             let ((), job) = self.book.change(id, |job, now| {
                 job.told = Some(told.clone());
@@ -267,6 +288,7 @@ impl Jobs {
         let now = self.book.now();
         let until = |end: u64| Duration::from_secs(end.saturating_sub(now) + 1);
         let (wait, what) = match job.state {
+            JobState::Queued => return self.step_in_queue(job).await,
             JobState::Negotiating => (
                 until(job.acceptance.as_ref().map_or(now, |a| a.valid_until)),
                 "the proposer did not send its contract",
@@ -299,6 +321,18 @@ impl Jobs {
         .by_party(job.peer_name()))
     }
 
+    /// The answer that the record of a proposal stands for.
+    fn stored_answer(&self, job: &JobRecord) -> ProposalAnswer {
+        match (&job.told, &job.acceptance) {
+            (Some(told), _) => ProposalAnswer::Refused(told.clone()),
+            (None, Some(acceptance)) => ProposalAnswer::Accepted(acceptance.clone()),
+            (None, None) if job.state == JobState::Queued => {
+                ProposalAnswer::Queued { place: self.queue_place(job).map_or(1, |queue| queue.place) }
+            }
+            (None, None) => ProposalAnswer::Pending,
+        }
+    }
+
     /// A job that a peer may speak of: it is its other party.
     ///
     /// # Errors
@@ -311,15 +345,6 @@ impl Jobs {
             Err(failure) if failure.code.as_str() == "JOB_UNKNOWN" => Err(unknown()),
             Err(fault) => Err(fault),
         }
-    }
-}
-
-/// The answer that the record of a proposal stands for.
-fn stored_answer(job: &JobRecord) -> ProposalAnswer {
-    match (&job.told, &job.acceptance) {
-        (Some(told), _) => ProposalAnswer::Refused(told.clone()),
-        (None, Some(acceptance)) => ProposalAnswer::Accepted(acceptance.clone()),
-        (None, None) => ProposalAnswer::Pending,
     }
 }
 

@@ -6,21 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tacit_protocol::api::SubmitRequest;
+use tacit_protocol::api::policies::SubmitOptions;
 use tacit_protocol::canonical::Nonce;
 use tacit_protocol::identity::PeerId;
 use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{Acceptance, ProposalAnswer, Readiness, Request, Response};
+use tacit_protocol::policy::Priority;
 use tacit_protocol::program::{Op, Program};
 use tacit_protocol::terms::{
     JobCode, OwnedDataset, Proposal, ProposedDataset, RunLimits, TERMS_VERSION, TermsParty, Venue, in_canonical_order,
+    program_digest,
 };
 use tacit_protocol::{Code, Failure, PartyId};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::negotiate::{self, Rejected};
+use super::negotiate;
 use super::record::{JobRecord, Role};
 use super::{Jobs, Next, RETRY, unexpected};
+use crate::context::OutputKind;
 
 /// How long a run may take.
 const RUN_SECONDS: u32 = 6 * 3600;
@@ -30,6 +34,14 @@ const RUN_BYTES: u64 = 1 << 40;
 const VERDICT_TRIES: u32 = 4;
 /// How long an operator may think about a job that waits for approval.
 const APPROVAL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What a submission led to.
+pub struct Submitted {
+    /// The job.
+    pub job: JobRecord,
+    /// Whether it had asked the same before and has its answer already.
+    pub repeated: bool,
+}
 
 /// The datasets of a program by owner.
 struct Resolved {
@@ -43,11 +55,29 @@ impl Jobs {
     ///
     /// # Errors
     /// The program is wrong, a dataset unknown, or this node's own policy forbids it.
-    pub async fn submit(self: &Arc<Self>, request: SubmitRequest, analyst: &str) -> Result<JobRecord, Failure> {
+    pub async fn submit(
+        self: &Arc<Self>,
+        request: SubmitRequest,
+        options: SubmitOptions,
+        analyst: &str,
+    ) -> Result<Submitted, Failure> {
         request.program.validate()?;
         let resolved = self.resolve(&request.program).await?;
-        let job = self.propose(resolved, request.program, &request.purpose, analyst)?;
-        match self.book.add(&job, request.idempotency_key.as_deref())? {
+        // A word of the caller's own is for a job of its own.
+        if !options.again
+            && request.idempotency_key.is_none()
+            && let Some(answered) = self.answered(&resolved, &request, analyst)?
+        {
+            return Ok(Submitted { job: answered, repeated: true });
+        }
+        let (job, added) = {
+            let _judging = self.judging();
+            let job = self.propose(resolved, request.program, &request.purpose, analyst, options.priority)?;
+            let added = self.book.add(&job, request.idempotency_key.as_deref());
+            let added = added.inspect_err(|_| self.forget(&job))?;
+            (job, added)
+        };
+        match added {
             Ok(()) => {
                 if let Err(fault) = self.context.log_job(&job, LogKind::Proposal, "submitted here", None) {
                     // CHK-811: what is not in the log does not leave.
@@ -56,10 +86,42 @@ impl Jobs {
                 }
                 tracing::info!(job = %job.id.short(), peer = %job.peer_name(), "job submitted");
                 self.drive(job.id);
-                Ok(job)
+                Ok(Submitted { job, repeated: false })
             }
-            Err(known) => Ok(known),
+            Err(known) => {
+                // The word of an earlier call: this job does not come to be, and tells nothing.
+                if known.id != job.id {
+                    self.forget(&job);
+                }
+                Ok(Submitted { job: known, repeated: false })
+            }
         }
+    }
+
+    /// The job that asked the same before and whose answer this node still has (CHK-706): same program, versions,
+    /// receivers, purpose and analyst. The catalogue has just said that the datasets are still offered.
+    fn answered(
+        &self,
+        resolved: &Resolved,
+        request: &SubmitRequest,
+        analyst: &str,
+    ) -> Result<Option<JobRecord>, Failure> {
+        let same = |job: &JobRecord| {
+            let proposal = &job.proposal;
+            proposal.parties == resolved.parties
+                && proposal.datasets == resolved.datasets
+                && (proposal.purpose.as_str(), proposal.analyst.as_str()) == (request.purpose.as_str(), analyst)
+        };
+        let Some(job) = self.book.answers(&program_digest(&request.program))?.into_iter().rev().find(same) else {
+            return Ok(None);
+        };
+        if self.context.output(&job.id, OutputKind::Result)?.is_none() {
+            return Ok(None);
+        }
+        let text = "asked again: the stored answer is given, nothing runs";
+        self.context.log_job(&job, LogKind::Job, text, Some("JOB_REPEATED"))?;
+        tracing::info!(job = %job.id.short(), code = "JOB_REPEATED", "the stored answer is given");
+        Ok(Some(job))
     }
 
     /// One step of a job at its home node.
@@ -73,16 +135,17 @@ impl Jobs {
                 None => self.send_proposal(&job).await,
                 Some(acceptance) => self.sign(&job, acceptance).await,
             },
-            JobState::AwaitingApproval => {
+            JobState::Queued if job.waits_here() => self.step_in_queue(job).await,
+            JobState::AwaitingApproval | JobState::Queued => {
                 let asked = job.history.last().map_or(0, |entry| entry.at);
                 if self.book.now().saturating_sub(asked) > APPROVAL.as_secs() {
-                    let message = "the owner's operator did not decide in time";
+                    let message = "the owner did not decide in time";
                     let next = "ask the owner and submit again.";
                     let failure = Failure::new(Code::new("APPROVAL_MISSING"), message, next);
                     return Err(failure.by_party(job.peer_name()));
                 }
                 let left = self.book.leave(&job.id, job.state.name(), self.patience()).await?;
-                if left.state != JobState::AwaitingApproval {
+                if left.state != job.state {
                     return Ok(Next::Again);
                 }
                 // The owner's node may have stopped between its operator's decision and telling it: asked again, it
@@ -149,13 +212,14 @@ impl Jobs {
         Ok(Resolved { parties, datasets })
     }
 
-    /// The proposal of a program, judged by this node's own policies first.
+    /// The proposal of a program, judged by this node's own policies first, under [`Jobs::judging`].
     fn propose(
         &self,
         resolved: Resolved,
         program: Program,
         purpose: &str,
         analyst: &str,
+        priority: Priority,
     ) -> Result<JobRecord, Failure> {
         let me = self.context.identity.peer();
         let Resolved { parties, datasets } = resolved;
@@ -174,14 +238,23 @@ impl Jobs {
             venue: Venue::TwoParty,
             purpose: purpose.to_owned(),
             limits: RunLimits { seconds: RUN_SECONDS, bytes: RUN_BYTES },
+            priority,
             own: Vec::new(),
         };
         proposal.own = self.own_parts(&proposal, party)?;
         let name = |party: PartyId| proposal.parties[party.index()].organisation.clone();
-        negotiate::review(&proposal, &self.context.knowledge_with(Box::new(self.book.usage()?)))
-            .map_err(|rejected: Rejected| rejected.to_failure(name))?;
+        let review = negotiate::review(&proposal, &self.context.knowledge_with(Box::new(self.book.usage()?)));
+        let busy = match review {
+            Err(rejected) if rejected.is_busy() => true,
+            Err(rejected) => return Err(rejected.to_failure(name)),
+            Ok(_) => false,
+        };
         let id = proposal.job_id().map_err(|error| Failure::new(error.code(), error.to_string(), ""))?;
-        let job = JobRecord::new(id, Role::Proposer, party, peer, proposal, self.book.now());
+        let mut job = JobRecord::new(id, Role::Proposer, party, peer, proposal, self.book.now());
+        if busy {
+            self.enqueue(&mut job, self.book.now())?;
+        }
+        self.remember(&job)?;
         self.context.make_secrets(&id)?;
         Ok(job)
     }
@@ -192,12 +265,12 @@ impl Jobs {
         own.map(|dataset| {
             let data = self.context.own_dataset(&dataset.dataset)?;
             let data = data.ok_or_else(|| negotiate::unknown_dataset(&dataset.name))?;
-            Ok(OwnedDataset {
-                name: dataset.name.clone(),
-                input: data.root,
-                policy: data.policy.digest(),
-                rules: negotiate::rules(&data.policy, proposal),
-            })
+            let rules = negotiate::rules(&data.policy, proposal);
+            let told = self.context.remembered(&data, proposal)?.told;
+            // More than can be said is refused by the review.
+            let rules = negotiate::remember(rules, told).unwrap_or_else(|rules| rules);
+            let (name, policy) = (dataset.name.clone(), data.policy.digest());
+            Ok(OwnedDataset { name, input: data.root, policy, rules })
         })
         .collect()
     }
@@ -229,20 +302,28 @@ impl Jobs {
     /// Takes the owner's answer to the proposal: at once, or after its operator decided.
     pub(super) fn take_answer(self: &Arc<Self>, id: &JobId, answer: ProposalAnswer) -> Result<Next, Failure> {
         let (refused, job) = self.book.change(id, |job, now| {
-            let waits = matches!(job.state, JobState::Negotiating | JobState::AwaitingApproval);
+            let waits = matches!(job.state, JobState::Negotiating | JobState::AwaitingApproval | JobState::Queued);
             if !waits || job.acceptance.is_some() {
                 return Ok(None);
             }
             match answer {
                 ProposalAnswer::Accepted(acceptance) => {
                     check_acceptance(job, &acceptance)?;
-                    if job.state == JobState::AwaitingApproval {
-                        job.enter(JobState::Negotiating, now, "approved")?;
+                    match job.state {
+                        JobState::AwaitingApproval => job.enter(JobState::Negotiating, now, "approved")?,
+                        JobState::Queued => job.enter(JobState::Negotiating, now, "its turn has come")?,
+                        _ => {}
                     }
                     job.acceptance = Some(acceptance);
                     Ok(None)
                 }
-                ProposalAnswer::Pending if job.state == JobState::Negotiating => {
+                ProposalAnswer::Queued { place } if job.state == JobState::Negotiating => {
+                    let note = format!("waits for its turn at {}, place {place}", job.peer_name());
+                    job.enter(JobState::Queued, now, note)?;
+                    Ok(None)
+                }
+                ProposalAnswer::Queued { .. } => Ok(None),
+                ProposalAnswer::Pending if matches!(job.state, JobState::Negotiating | JobState::Queued) => {
                     let note = format!("{}'s operator is asked", job.peer_name());
                     job.enter(JobState::AwaitingApproval, now, note)?;
                     Ok(None)
@@ -386,9 +467,15 @@ impl Jobs {
         if ended.rerun_of.is_some() {
             return Ok(Next::Done);
         }
-        let mut again = self.propose(resolved, program, &job.proposal.purpose, &job.proposal.analyst)?;
-        again.rerun_of = Some(job.id);
-        if self.book.add(&again, None)?.is_ok() {
+        let (again, added) = {
+            let _judging = self.judging();
+            let (purpose, analyst) = (&job.proposal.purpose, &job.proposal.analyst);
+            let mut again = self.propose(resolved, program, purpose, analyst, job.proposal.priority)?;
+            again.rerun_of = Some(job.id);
+            let added = self.book.add(&again, None).inspect_err(|_| self.forget(&again))?;
+            (again, added)
+        };
+        if added.is_ok() {
             self.book.change(&job.id, |job, _| {
                 job.rerun = Some(again.id);
                 Ok(())

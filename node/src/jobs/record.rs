@@ -6,6 +6,7 @@ use tacit_protocol::contract::{Contract, SignedContract};
 use tacit_protocol::identity::{PeerId, Signature};
 use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::messages::{Acceptance, PeerFailure};
+use tacit_protocol::policy::Priority;
 use tacit_protocol::program::disclosure::Learned;
 use tacit_protocol::receipt::{PartyAccount, SignedReceipt};
 use tacit_protocol::terms::Proposal;
@@ -67,6 +68,8 @@ pub struct JobRecord {
     pub expired: bool,
     /// The number of this node's last message about it.
     pub sequence: u32,
+    /// Which of the jobs that wait goes first, as far as this node's policies let it.
+    pub priority: Priority,
 }
 
 impl Record for JobRecord {
@@ -121,6 +124,7 @@ impl JobRecord {
             Role::Proposer => JobState::Proposed,
             Role::Owner => JobState::Negotiating,
         };
+        let priority = proposal.priority;
         Self {
             id,
             role,
@@ -143,6 +147,7 @@ impl JobRecord {
             rerun: None,
             expired: false,
             sequence: 0,
+            priority,
         }
     }
 
@@ -157,6 +162,12 @@ impl JobRecord {
         })?;
         self.history.push(Entered { state, at: now, note: note.into() });
         Ok(())
+    }
+
+    /// Whether it waits for its turn at this node, not at the peer: no peer has it, or the peer is its proposer.
+    pub fn waits_here(&self) -> bool {
+        let sent = self.history.iter().any(|entered| entered.state == JobState::Negotiating);
+        self.state == JobState::Queued && (self.role == Role::Owner || !sent)
     }
 
     /// Ends the job with a failure, if its state still allows it.

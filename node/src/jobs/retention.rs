@@ -1,4 +1,4 @@
-//! How long this node keeps results: as long as the strictest policy of its own datasets in the job says.
+//! How long this node keeps results: as long as the strictest policy of its own datasets in the job says (CHK-707).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use tacit_protocol::job::JobState;
 use tacit_protocol::log::LogKind;
 
 use super::Jobs;
+use super::history::Lineage;
 use super::record::JobRecord;
 use crate::context::OutputKind;
 
@@ -34,6 +35,11 @@ impl Jobs {
 
     fn expire_results(&self) -> Result<(), Failure> {
         let now = self.book.now();
+        for record in self.context.datasets.list()? {
+            let window = record.policy.policy()?.query().window_days;
+            self.forget_orphans(&record.lineage)?;
+            self.context.histories.prune(&record.lineage, window, now)?;
+        }
         for job in self.book.all()? {
             if job.state.is_final() && job.state != JobState::Finished {
                 self.forget(&job);
@@ -48,6 +54,19 @@ impl Jobs {
                     job.expired = true;
                     Ok(())
                 })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Jobs {
+    /// A crash between a job's judgement and its record leaves what it might have told.
+    fn forget_orphans(&self, lineage: &Lineage) -> Result<(), Failure> {
+        let _judging = self.judging();
+        for job in self.context.histories.pending(lineage)? {
+            if self.book.get(&job).is_err_and(|failure| failure.code.as_str() == "JOB_UNKNOWN") {
+                self.context.histories.forget(&job, &[*lineage])?;
             }
         }
         Ok(())

@@ -227,6 +227,8 @@ impl Jobs {
         let charges = self.context.charges(&job.proposal, &job.contract()?.terms.release, job.party)?;
         self.context.budget.spend(job.id, &charges)?;
         self.context.log_job(job, LogKind::Release, "shares of the outputs may have left", None)?;
+        // CHK-213: on disk with the state that follows.
+        self.context.histories.release(&job.id, &self.lineages(job)?, self.book.now())?;
         self.book.enter(&job.id, JobState::Releasing, "").map(drop)
     }
 

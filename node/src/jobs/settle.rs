@@ -178,7 +178,12 @@ impl Jobs {
         if let Some(head) = signed.receipt.accounts.get(job.party.other().index()).and_then(|account| account.budget) {
             self.context.witness_budget(&job.peer, &head)?;
         }
-        self.context.log_job(job, LogKind::Receipt, "receipt signed by both parties", None)?;
+        self.context.log_job(
+            job,
+            LogKind::Receipt,
+            "receipt signed by both parties; the job's keys and shares are deleted",
+            None,
+        )?;
         self.book.change(&job.id, |job, now| {
             job.receipt = Some(signed);
             if job.state == JobState::Finished { Ok(()) } else { job.enter(JobState::Finished, now, "") }

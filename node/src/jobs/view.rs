@@ -31,6 +31,7 @@ impl Jobs {
             proposer: job.organisation(job.proposal.proposer),
             created: job.history.first().map_or(0, |entry| entry.at),
             outputs: outputs.into_iter().flatten().map(|output| output.name.clone()).collect(),
+            info: None,
         }
     }
 
@@ -93,6 +94,7 @@ impl Jobs {
                 ..failure
             }),
             refusals: refusals(job),
+            queue: self.queue_place(job),
             rerun: job.rerun.map(|id| id.to_string()),
             run: job.figures.as_ref().map(|figures| RunFigures {
                 rows: figures.rows,
@@ -218,7 +220,7 @@ impl Jobs {
 }
 
 /// How an output is released: the largest number of rows that its gates demand, and its grid.
-fn release(job: &JobRecord, output: &ReleasedOutput) -> OutputRelease {
+pub(super) fn release(job: &JobRecord, output: &ReleasedOutput) -> OutputRelease {
     let rows = output.gates.iter().map(|gate| match gate.rule {
         GateRule::AtLeast(rows) | GateRule::ZeroOrAtLeast(rows) => rows,
     });
@@ -246,7 +248,7 @@ fn refusals(job: &JobRecord) -> Vec<RefusedClause> {
 }
 
 /// Text of an analysis, which speaks of parties by their number, with the names of their organisations.
-fn with_names(job: &JobRecord, text: &str) -> String {
+pub(super) fn with_names(job: &JobRecord, text: &str) -> String {
     let parties = (0_u8..).take(job.proposal.parties.len()).map(PartyId);
     parties.fold(text.to_owned(), |text, party| text.replace(&party.to_string(), &job.organisation(party)))
 }

@@ -21,6 +21,12 @@ impl Policy {
             ("query.expires", query.expires.is_some_and(|day| next.query.expires.is_none_or(|later| later > day))),
             ("query.jobs_per_day", next.query.jobs_per_day > query.jobs_per_day),
             ("query.concurrent_jobs", next.query.concurrent_jobs > query.concurrent_jobs),
+            ("query.affiliates", !query.affiliates.iter().all(|group| within_one(group, &next.query.affiliates))),
+            ("query.runs", next.query.runs > query.runs),
+            ("query.window_days", next.query.window_days < query.window_days),
+            ("query.alignments", raises(query.alignments, next.query.alignments)),
+            ("query.reimports", next.query.reimports > query.reimports),
+            ("query.priority", next.query.priority > query.priority),
             ("release.receivers", adds(&release.receivers, &next.release.receivers)),
             ("release.minimum_rows", next.release.minimum_rows < release.minimum_rows),
             ("release.grid", is_finer(release.grid, next.release.grid)),
@@ -37,6 +43,8 @@ impl Policy {
                 }),
             ),
             ("release.subset_masks", next.release.subset_masks > release.subset_masks),
+            ("release.thresholds", next.release.thresholds > release.thresholds),
+            ("release.model", next.release.model && !release.model),
         ] {
             if looser {
                 clauses.push(clause.to_owned());
@@ -65,6 +73,16 @@ fn adds<T: Ord>(before: &BTreeSet<T>, after: &BTreeSet<T>) -> bool {
 /// Whether of two amounts the second is larger.
 fn larger<T: Ord>(before: Option<T>, after: Option<T>) -> bool {
     before.zip(after).is_some_and(|(before, after)| after > before)
+}
+
+/// Whether one of the groups has all of these.
+fn within_one(group: &BTreeSet<String>, groups: &BTreeSet<BTreeSet<String>>) -> bool {
+    groups.iter().any(|other| group.is_subset(other))
+}
+
+/// Of limits whose absence allows everything.
+fn raises(before: Option<u32>, after: Option<u32>) -> bool {
+    before.is_some_and(|before| after.is_none_or(|after| after > before))
 }
 
 /// Of lists whose absence allows everything.

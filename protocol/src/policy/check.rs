@@ -60,6 +60,7 @@ impl Policy {
                 clause: clause.to_owned(),
                 cause,
                 change,
+                node: None,
             });
         };
         let clause = &self.query;

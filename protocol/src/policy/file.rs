@@ -8,7 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::near::nearest;
 use super::{
-    Approval, ColumnClause, Day, POLICY_VERSION, Policy, PrivacyClause, QueryClause, ReleaseClause, RetentionClause,
+    Approval, ColumnClause, Day, POLICY_VERSION, Policy, Priority, PrivacyClause, QueryClause, ReleaseClause,
+    RetentionClause,
     use_name,
 };
 use crate::canonical::Digest;
@@ -138,10 +139,16 @@ const SECTIONS: [(&str, &[&str]); 5] = [
             "expires",
             "jobs_per_day",
             "concurrent_jobs",
+            "affiliates",
+            "runs",
+            "window_days",
+            "alignments",
+            "reimports",
+            "priority",
         ],
     ),
-    ("release", &["receivers", "minimum_rows", "grid", "weighted", "positions", "subset_masks"]),
     ("privacy", &["epsilon", "delta", "epsilon_total"]),
+    ("release", &["receivers", "minimum_rows", "grid", "weighted", "positions", "subset_masks", "thresholds", "model"]),
     ("columns", &[]),
     ("retention", &["results_days"]),
 ];
@@ -151,12 +158,8 @@ const LATER: &[&str] = &[
     "evidence",
     "query.evidence",
     "query.jurisdictions",
-    "query.affiliates",
-    "query.runs",
     "release.noise",
     "release.dominance",
-    "release.model",
-    "release.history",
     "retention.inputs_days",
 ];
 
@@ -189,6 +192,14 @@ struct Query {
     expires: Option<toml::value::Datetime>,
     jobs_per_day: Option<u32>,
     concurrent_jobs: Option<u32>,
+    #[serde(default)]
+    affiliates: Vec<Vec<String>>,
+    runs: Option<u32>,
+    window_days: Option<u32>,
+    alignments: Option<u32>,
+    reimports: Option<u32>,
+    #[serde(default)]
+    priority: Priority,
 }
 
 #[derive(Default, Deserialize)]
@@ -203,6 +214,10 @@ struct Release {
     positions: bool,
     #[serde(default)]
     subset_masks: u32,
+    #[serde(default)]
+    thresholds: u32,
+    #[serde(default)]
+    model: bool,
 }
 
 #[derive(Deserialize)]
@@ -293,6 +308,15 @@ fn query(query: Query, places: &Places<'_>) -> Result<QueryClause, PolicyError> 
         expires,
         jobs_per_day: within(query.jobs_per_day, 16, 10_000, &["query", "jobs_per_day"], places)?,
         concurrent_jobs: within(query.concurrent_jobs, 1, 64, &["query", "concurrent_jobs"], places)?,
+        affiliates: affiliates(query.affiliates, places)?,
+        runs: within(query.runs, 100, 10_000, &["query", "runs"], places)?,
+        window_days: within(query.window_days, 30, 3_650, &["query", "window_days"], places)?,
+        alignments: query
+            .alignments
+            .map(|most| within(Some(most), 1, 1_000_000, &["query", "alignments"], places))
+            .transpose()?,
+        reimports: within(query.reimports, 8, 10_000, &["query", "reimports"], places)?,
+        priority: query.priority,
     })
 }
 
@@ -314,7 +338,13 @@ fn release(release: Release, noise: bool, places: &Places<'_>) -> Result<Release
     if release.grid.is_some_and(|grid| grid <= Number::ZERO) {
         return Err(places.value(&["release", "grid"], "is larger than 0"));
     }
+    if release.thresholds > 1 {
+        // R12: at most one for each aggregate.
+        return Err(places.value(&["release", "thresholds"], "is 0 or 1"));
+    }
     Ok(ReleaseClause {
+        thresholds: release.thresholds,
+        model: release.model,
         receivers,
         minimum_rows,
         grid: release.grid,
@@ -342,6 +372,21 @@ fn privacy(clause: &Privacy, places: &Places<'_>) -> Result<PrivacyClause, Polic
 
 fn default_delta() -> Number {
     Number::new(1, 6).expect("a number of six digits")
+}
+
+/// Groups of organisations that share what they learn. Each has at least two, and no organisation is in two groups.
+fn affiliates(groups: Vec<Vec<String>>, places: &Places<'_>) -> Result<BTreeSet<BTreeSet<String>>, PolicyError> {
+    let path = ["query", "affiliates"];
+    let groups: Vec<BTreeSet<String>> =
+        groups.into_iter().map(|group| organisations(group, &path, places)).collect::<Result<_, _>>()?;
+    if groups.iter().any(|group| group.len() < 2) {
+        return Err(places.value(&path, "has groups of at least two organisations"));
+    }
+    let all: usize = groups.iter().map(BTreeSet::len).sum();
+    if groups.iter().flatten().collect::<BTreeSet<_>>().len() < all {
+        return Err(places.value(&path, "has no organisation in two groups"));
+    }
+    set(groups, &path, places)
 }
 
 fn organisations(names: Vec<String>, path: &[&str], places: &Places<'_>) -> Result<BTreeSet<String>, PolicyError> {

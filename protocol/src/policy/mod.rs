@@ -21,20 +21,30 @@
 //! | `privacy.epsilon` | noise in place of a minimum of rows: the most that one organisation may ever learn of a person | error where there is a section `privacy` |
 //! | `privacy.delta` | the chance at which that bound may fail, above 0 and at most 0.001 | 0.000001 |
 //! | `privacy.epsilon_total` | the most that all organisations together may learn | no bound beside those of each |
+//! | `query.affiliates` | groups of organisations that share what they learn; each receiver stands for its group | none |
+//! | `query.runs` | the most runs that one approval may be for, 1 to 10,000 | 100 |
+//! | `query.window_days` | how long jobs are judged together with later ones, 1 to 3,650 | 30 |
+//! | `query.alignments` | jobs of one organisation that align rows with the dataset's, within the window | as many as `jobs_per_day` lets through |
+//! | `query.reimports` | versions of one organisation's datasets that are joined with this one within the window, 1 to 10,000 | 8 |
+//! | `query.priority` | the highest priority that others' jobs may have: `low`, `normal`, `high` | `high` |
 //! | `release.receivers` | who may receive outputs, beside the owner | nobody |
 //! | `release.minimum_rows` | rows behind each released value; 0: no minimum | error where there are receivers, unless there is a section `privacy`, beside which it has no place |
 //! | `release.grid` | released values are multiples of this | no rounding |
 //! | `release.weighted` | whether a receiver's numbers may weight rows (rule R6) | false |
 //! | `release.positions` | whether rows may be picked by public position (rule R2) | false |
-//! | `release.subset_masks` | subsets that a receiver may choose by secret columns in a job (rule R6) | 0 |
+//! | `release.subset_masks` | subsets that a receiver may choose by secret columns within the window (rule R6) | 0 |
+//! | `release.thresholds` | comparisons of one aggregate within the window, 0 or 1 (rule R12) | 0 |
+//! | `release.model` | whether a loop may carry what depends on rows, as a model's weights do; the operator is asked (rule R13) | false |
 //! | `columns.NAME.uses` | `join`, `filter`, `arithmetic`, `sum`, `mean`, `count`, `order` | none: the column may not be used |
 //! | `columns.NAME.sensitive` | whether "all" and "none" are hidden too (rule R5) | false |
 //! | `retention.results_days` | how long this node keeps results of jobs, 1 to 3,650 | 30 |
 
 mod change;
 mod check;
+pub mod dry_run;
 mod file;
 mod near;
+pub mod quota;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,6 +96,18 @@ pub struct QueryClause {
     pub jobs_per_day: u32,
     /// Jobs on the dataset at a time.
     pub concurrent_jobs: u32,
+    /// Groups of organisations that share what they learn.
+    pub affiliates: BTreeSet<BTreeSet<String>>,
+    /// The most runs that one approval may be for.
+    pub runs: u32,
+    /// How long jobs are judged together with later ones.
+    pub window_days: u32,
+    /// Jobs of one organisation within the window that align rows with the dataset's.
+    pub alignments: Option<u32>,
+    /// Versions of one organisation's datasets that are joined with this one within the window.
+    pub reimports: u32,
+    /// The highest priority that others' jobs may have.
+    pub priority: Priority,
 }
 
 /// What may be released.
@@ -101,8 +123,12 @@ pub struct ReleaseClause {
     pub weighted: bool,
     /// Whether rows may be picked by public position.
     pub positions: bool,
-    /// Subsets that a receiver may choose by secret columns in a job.
+    /// Subsets that a receiver may choose by secret columns within the window.
     pub subset_masks: u32,
+    /// Comparisons of one aggregate within the window.
+    pub thresholds: u32,
+    /// Whether a loop may carry what depends on rows.
+    pub model: bool,
 }
 
 /// What may be learned of one person, in place of a minimum of rows.
@@ -157,6 +183,43 @@ pub enum Approval {
     /// The owner's operator.
     #[default]
     Ask,
+}
+
+/// Which of the jobs that wait for a place runs first.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    bincode::Encode,
+    bincode::Decode,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// After all others.
+    Low,
+    /// In the order in which they came.
+    Normal,
+    /// Before all others. A policy without a word lets others' jobs have it.
+    #[default]
+    High,
+}
+
+impl Priority {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
 }
 
 /// A day, as days since 1970-01-01 (UTC); in JSON and on screen `2027-01-31`.
@@ -256,8 +319,9 @@ impl Policy {
     /// party are left out, so a job carries nothing of whom else the owner deals with.
     pub fn rules(&self, resolve: impl Fn(&str) -> Option<PartyId>) -> DatasetRules {
         let column = |clause: &ColumnClause| ColumnRules { uses: clause.uses.clone(), sensitive: clause.sensitive };
+        let named = self.release.receivers.iter().filter(|name| self.may_receive(name));
         DatasetRules {
-            receivers: self.release.receivers.iter().filter_map(|name| resolve(name)).collect(),
+            receivers: named.filter_map(|name| resolve(name)).collect(),
             alignments: self.query.alignment.clone(),
             minimum_rows: self.release.minimum_rows,
             grid: self.release.grid,
@@ -265,8 +329,23 @@ impl Policy {
             positions: self.release.positions,
             subset_masks: self.release.subset_masks,
             noise: self.privacy.is_some(),
+            thresholds: self.release.thresholds,
+            model: self.release.model,
             columns: self.columns.iter().map(|(name, clause)| (name.clone(), column(clause))).collect(),
+            history: Vec::new(),
         }
+    }
+
+    /// An organisation and those that share what they learn with it, as this policy declares them (CHK-210).
+    pub fn affiliates_of<'a>(&'a self, organisation: &'a str) -> BTreeSet<&'a str> {
+        let group = self.query.affiliates.iter().find(|group| group.contains(organisation));
+        let others = group.into_iter().flatten().map(String::as_str);
+        others.chain([organisation]).collect()
+    }
+
+    /// Whether an organisation may receive: it and all that it shares with are named.
+    pub fn may_receive(&self, organisation: &str) -> bool {
+        self.affiliates_of(organisation).into_iter().all(|name| self.release.receivers.contains(name))
     }
 
     /// The policy in a paragraph, for its owner.

@@ -17,6 +17,7 @@ mod dim;
 pub mod disclosure;
 pub mod error;
 pub mod functions;
+pub mod history;
 pub mod infer;
 mod input;
 pub mod plain;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::program::Alignment;
+use crate::program::history::PastJob;
+use crate::program::{Alignment, NodeId};
 use crate::{Code, Number, PartyId};
 
 /// What the policy of one dataset says about programs on it. Empty means deny.
@@ -24,13 +25,21 @@ pub struct DatasetRules {
     pub weighted: bool,
     /// Whether rows may be picked by public position (rule R2), for tables whose order is public, such as time.
     pub positions: bool,
-    /// How many subsets that a receiver chooses by its own secret columns one job may use (rule R6).
+    /// How many subsets a receiver may choose by its own secret columns, in this job and those of `history` (rule R6).
     pub subset_masks: u32,
     /// Whether what is released has noise in place of a minimum of rows (rule R14).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub noise: bool,
+    /// How many comparisons of one aggregate with public numbers may be released, with those of `history` (rule R12).
+    pub thresholds: u32,
+    /// Whether values may go round a loop that depend on its rows, as a model's weights do (rule R13).
+    pub model: bool,
     /// The columns that may be used, and how.
     pub columns: BTreeMap<String, ColumnRules>,
+    /// What earlier jobs told parties of this one about the dataset, within the policy's window (CHK-213). The owner
+    /// says it with its rules, so that all parties judge the job together with the same history.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastJob>,
 }
 
 /// What the policy says about one column.
@@ -78,4 +87,14 @@ pub struct Refusal {
     pub cause: String,
     /// The smallest change that would allow it.
     pub change: String,
+    /// The node of the main block at which it happens, where one can be named.
+    pub node: Option<NodeId>,
+}
+
+impl Refusal {
+    /// The same, at a node.
+    #[must_use]
+    pub fn at(self, node: NodeId) -> Self {
+        Self { node: Some(node), ..self }
+    }
 }

@@ -8,6 +8,7 @@ import * as datasets from "/console/datasets.js";
 import * as home from "/console/home.js";
 import * as job from "/console/job.js";
 import * as jobs from "/console/jobs.js";
+import * as learned from "/console/learned.js";
 import * as log from "/console/log.js";
 import * as peers from "/console/peers.js";
 import * as settings from "/console/settings.js";
@@ -16,7 +17,7 @@ import * as settings from "/console/settings.js";
 const PAGES = [
   { path: "", key: "h", name: "Home", page: home },
   { path: "peers", key: "p", name: "Peers", page: peers },
-  { path: "datasets", key: "d", name: "Datasets", page: datasets },
+  { path: "datasets", key: "d", name: "Datasets", page: datasets, one: learned },
   { path: "jobs", key: "j", name: "Jobs", page: jobs, one: job },
   { path: "approvals", key: "a", name: "Approvals", page: approvals, one: job },
   { path: "budget", key: "b", name: "Budget", page: budget },

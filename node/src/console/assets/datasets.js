@@ -59,7 +59,7 @@ function card(dataset, remove) {
     h("h3", {}, dataset.name), h("p", { class: "note" }, `version ${dataset.version}, ${count(dataset.rows)} rows`),
     h("p", {}, dataset.policy),
     h("details", { data: { key: dataset.name } }, h("summary", { data: { key: `${dataset.name}-summary` } }, `${dataset.columns.length} columns`), table(`Columns of ${dataset.name}`, ["Column", "Type", "Range", ""], rows)),
-    remove ? h("p", { class: "actions" }, button("Remove", remove, { class: "quiet small danger-text", "aria-label": `Remove ${dataset.name}` })) : null));
+    remove ? h("p", { class: "actions" }, h("a", { class: "button quiet small", href: `#/datasets/${encodeURIComponent(dataset.name.split("/").slice(1).join("/"))}`, data: { key: `${dataset.name}-learned` }, "aria-label": `What was learned from ${dataset.name}` }, "What was learned"), button("Remove", remove, { class: "quiet small danger-text", "aria-label": `Remove ${dataset.name}` })) : null));
 }
 
 const type = (column) => (column.scale === undefined ? column.type : `${column.type}(${column.scale})`);

@@ -92,7 +92,7 @@ function once(place, wanted, make) {
 function commands(id, job) {
   const one = short(id);
   const decide = job.state === "awaiting_approval" && job.role === "owner"
-    ? [`tacit job approve ${one}`, `tacit job refuse ${one} --reason TEXT`] : [];
+    ? [`tacit job approve ${one} --runs N --until DAY`, `tacit job refuse ${one} --reason TEXT`] : [];
   const end = job.state === "finished" ? [`tacit job result ${one}`, `tacit receipt export ${one}`] : [];
   return [`tacit job show ${one}`, ...decide, ...end];
 }
@@ -140,14 +140,18 @@ function decision({ id, proposer, releases, plan }, act) {
       announce("Refused");
     });
   });
+  const runs = h("input", { id: "runs", type: "number", min: 1, max: 10000, value: 1 });
+  const until = h("input", { id: "until", type: "date" });
   const approve = button("Approve this job", () => act(async () => {
-    await post(`/v1/jobs/${id}/approve`);
+    const limits = { runs: Number(runs.value) || 1 };
+    if (until.value) limits.until = Date.parse(`${until.value}T00:00:00Z`) / 1000;
+    await post(`/v1/jobs/${id}/approve`, limits);
     announce("Approved");
   }), { class: "primary", id: "approve" });
   return h("section", { class: "decision", "aria-labelledby": "decision-title" }, h("h2", { id: "decision-title" }, "Your decision"),
     h("p", {}, h("strong", {}, `${proposer} asks for one run. `), [...Map.groupBy(releases, (one) => `${one.receivers.join(" and ")} would receive `)].map(([who, outputs]) => `${who}${outputs.map(promise).join(", ")}. `),
       plan.length > 0 ? `It costs about ${bytes(plan.reduce((sum, row) => sum + row.bytes, 0))} and ${duration(plan.reduce((sum, row) => sum + row.seconds, 0))}.` : null),
-    h("div", { class: "columns" }, h("div", {}, h("h3", {}, "Approve"), h("p", {}, "It holds for this program on these versions of the datasets, once. Below is what each party learns, and all else that was checked."), h("p", { class: "actions" }, approve)),
+    h("div", { class: "columns" }, h("div", {}, h("h3", {}, "Approve"), h("p", {}, "It holds for this program on these versions of the datasets, for this organisation, purpose and receivers, as long as your policies stay the same. Below is what each party learns, and all else that was checked."), field("Runs", runs, "More than one: the next ones run without asking you."), field("No further run from", until, "Empty: without end."), h("p", { class: "actions" }, approve)),
       h("div", {}, h("h3", {}, "Refuse"), refusal)));
 }
 

@@ -3,12 +3,12 @@
 import { bytes, count, duration, facts, h, marked, section, state, table, time, words } from "/console/dom.js";
 
 const ENDED = ["finished", "refused", "failed", "cancelled"];
-const STEPS = ["proposed", "negotiating", "awaiting_approval", "contracted", "aligning", "executing", "releasing", "finished"];
+const STEPS = ["proposed", "queued", "negotiating", "awaiting_approval", "contracted", "aligning", "executing", "releasing", "finished"];
 
 /** The states it went through, and inside the run its phases with time and bytes. */
 export function progress({ history, run, progress: now, state: current, plan }) {
   const ended = ENDED.includes(current);
-  const ahead = ended ? [] : STEPS.slice(STEPS.indexOf(current) + 1).filter((name) => name !== "awaiting_approval" && current !== "unknown");
+  const ahead = ended ? [] : STEPS.slice(STEPS.indexOf(current) + 1).filter((name) => !["awaiting_approval", "queued"].includes(name) && current !== "unknown");
   const row = (step, place) => {
     const until = history[place + 1]?.at;
     return h("li", { class: `${until === undefined && !ended ? "now" : "past"} ${step.state}`, "aria-current": until === undefined && !ended ? "step" : false },

@@ -4,10 +4,13 @@
 //! It lives in memory and follows from the records: a hundred bytes or so for each job that is open, that began within
 //! a day, or that was refused here; nothing for any other.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use tacit_protocol::canonical::Digest;
 use tacit_protocol::identity::PeerId;
 use tacit_protocol::job::{JobId, JobState};
+use tacit_protocol::policy::Priority;
 
 use super::super::negotiate::{DAY_SECONDS, Usage};
 use super::super::record::{JobRecord, Role};
@@ -32,7 +35,14 @@ pub(super) struct Index {
     refused: BTreeSet<Refusal>,
     refused_of: BTreeMap<PeerId, BTreeSet<Refusal>>,
     peer_of_refused: BTreeMap<JobId, PeerId>,
+    /// Finished jobs of this node's own analysts by their code, for questions that are asked again (CHK-706).
+    answers: BTreeMap<Digest, BTreeSet<JobId>>,
+    /// Jobs that wait for their turn here, in the order in which they go, with the datasets that they wait for.
+    queue: BTreeMap<Rank, BTreeSet<String>>,
 }
+
+/// The order of jobs that wait: the higher priority first, then the earlier one.
+type Rank = (Reverse<Priority>, u64, JobId);
 
 /// The jobs that count against the limits of a dataset's policy.
 #[derive(Default)]
@@ -63,11 +73,19 @@ impl Index {
             self.refused_of.entry(job.peer).or_default().insert(refusal);
             self.peer_of_refused.insert(job.id, job.peer);
         }
+        if is_answer(job) {
+            self.answers.entry(job.proposal.code.digest()).or_default().insert(job.id);
+        }
         let begun = began(job);
         let counts = job.state != JobState::Refused && is_of_the_day(begun, now);
+        if is_queued(job) {
+            let own = job.proposal.datasets.iter().filter(|dataset| dataset.owner == job.party);
+            self.queue.insert(rank(job), own.map(|dataset| dataset.name.clone()).collect());
+        }
         for dataset in job.proposal.datasets.iter().filter(|_| open || counts) {
             let uses = self.datasets.entry(dataset.name.clone()).or_default();
-            if open {
+            // One that waits uses nothing yet.
+            if open && job.state != JobState::Queued {
                 uses.open.insert(job.id);
             }
             if counts {
@@ -88,6 +106,10 @@ impl Index {
             remove_from(&mut self.refused_of, &job.peer, &refusal);
             self.peer_of_refused.remove(&job.id);
         }
+        self.queue.remove(&rank(job));
+        if is_answer(job) {
+            remove_from(&mut self.answers, &job.proposal.code.digest(), &job.id);
+        }
         for dataset in &job.proposal.datasets {
             if let Some(uses) = self.datasets.get_mut(&dataset.name) {
                 uses.open.remove(&job.id);
@@ -97,6 +119,19 @@ impl Index {
                 }
             }
         }
+    }
+
+    /// The place of a job among those that wait for one of the same datasets, and how many they are.
+    pub(super) fn place(&self, job: &JobRecord) -> Option<(u32, u32)> {
+        let own = self.queue.get(&rank(job))?;
+        let same: Vec<&Rank> = self.queue.iter().filter(|(_, of)| !of.is_disjoint(own)).map(|(rank, _)| rank).collect();
+        let place = same.iter().position(|other| **other == rank(job))?;
+        Some((u32::try_from(place).ok()? + 1, u32::try_from(same.len()).ok()?))
+    }
+
+    /// The finished jobs of this node's analysts with a code, whose results have not expired.
+    pub(super) fn answers(&self, code: &Digest) -> Vec<JobId> {
+        self.answers.get(code).into_iter().flatten().copied().collect()
     }
 
     /// The jobs with a peer that have not ended.
@@ -138,6 +173,21 @@ impl Index {
         let excess = (self.refused.len() + 1).saturating_sub(REFUSED_IN_ALL);
         self.refused.iter().take(excess).map(|(_, id)| *id).collect()
     }
+}
+
+fn rank(job: &JobRecord) -> Rank {
+    let entered = job.history.iter().rev().find(|entered| entered.state == JobState::Queued);
+    (Reverse(job.priority), entered.map_or(0, |entered| entered.at), job.id)
+}
+
+/// Whether a job waits for its turn here: an owner's, or one of an own analyst that no peer has yet.
+fn is_queued(job: &JobRecord) -> bool {
+    job.waits_here()
+}
+
+/// Whether a job may have an answer that its node keeps.
+fn is_answer(job: &JobRecord) -> bool {
+    (job.role, job.state) == (Role::Proposer, JobState::Finished) && job.failure.is_none() && !job.expired
 }
 
 /// When a job was refused, if it is a proposal that this node refused.

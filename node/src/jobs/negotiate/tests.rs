@@ -58,7 +58,13 @@ fn schema(column: &str) -> TableSchema {
 
 fn data(policy: &str, column: &str) -> OwnData {
     let root = digest_bytes("test", column.as_bytes());
-    OwnData { version: 3, schema: schema(column), root, policy: Policy::parse(policy).expect("a policy") }
+    OwnData {
+        version: 3,
+        lineage: [1; 16],
+        schema: schema(column),
+        root,
+        policy: Policy::parse(policy).expect("a policy"),
+    }
 }
 
 /// What a node knows: its own dataset, under its name.
@@ -71,6 +77,7 @@ fn knowledge<'a>(me: &str, own: &'a BTreeMap<&str, OwnData>) -> Knowledge<'a> {
         }),
         usage: Box::new(|_, _, _| Usage::default()),
         budget: Box::new(|_, _, _| Ok(())),
+        history: Box::new(|_, _, _| Ok(Remembered::default())),
         now: NOW,
     }
 }
@@ -117,6 +124,7 @@ pub(in crate::jobs) fn proposal() -> Proposal {
         venue: Venue::TwoParty,
         purpose: String::new(),
         limits: RunLimits { seconds: 600, bytes: 1 << 30 },
+        priority: tacit_protocol::policy::Priority::Normal,
         own: Vec::new(),
     };
     proposal.own = vec![part(&proposal, "banque/accounts", &bank()["accounts"])];
@@ -164,6 +172,7 @@ fn a_job_takes_no_array_that_is_handed_in() {
     assert_eq!(code(&proposal, &shop()), "PROGRAM_INPUT");
 }
 
+/// Attack 33 of the security note.
 #[test]
 fn chk_205_a_forbidden_dataset_is_answered_like_one_that_is_not_there() {
     let hidden = SHOP.replace(r#"["banque"]"#, "[]");

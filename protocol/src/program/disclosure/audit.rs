@@ -7,6 +7,8 @@
 //!
 //! [`Releases`] is a value of its own so that a node can carry it from job to job; nothing here stores it.
 
+use std::collections::BTreeSet;
+
 use num_bigint::BigInt;
 use num_traits::{One, Signed, Zero};
 
@@ -60,6 +62,23 @@ impl Releases {
     /// The cells where a vector is not 0.
     pub(super) fn support(&self, place: usize) -> CellSet {
         support(&self.vectors[place])
+    }
+
+    /// Whether none of them follows from the others.
+    pub(super) fn is_independent(&self) -> bool {
+        self.rank(&BTreeSet::new()) == self.vectors.len()
+    }
+
+    /// Whether one follows from the others without some of them.
+    pub(super) fn follows(&self, place: usize, without: &BTreeSet<usize>) -> bool {
+        let mut others = without.clone();
+        others.insert(place);
+        self.rank(&others) == self.rank(without)
+    }
+
+    fn rank(&self, without: &BTreeSet<usize>) -> usize {
+        let kept = self.vectors.iter().enumerate().filter(|(at, _)| !without.contains(at));
+        echelon(kept.map(|(_, cells)| Row { cells: cells.clone(), from: Vec::new() }).collect()).len()
     }
 
     /// What is derived from them, whatever order they were added in.
@@ -174,6 +193,15 @@ mod tests {
     #[test]
     fn a_combination_of_three_scaled_sums_is_derived() {
         assert!(isolates(&releases(&[&[2, 2, 0, 1], &[3, 0, 3, 0], &[0, 5, -5, 0]]), &[3], 4));
+    }
+
+    #[test]
+    fn a_part_follows_from_the_total_and_the_other_parts() {
+        let all = releases(&[&[1, 1, 1], &[1, 0, 0], &[0, 1, 0], &[0, 0, 1]]);
+        assert!(!all.is_independent());
+        assert!(all.follows(1, &BTreeSet::new()));
+        assert!(!all.follows(1, &BTreeSet::from([0])), "not without the total");
+        assert!(releases(&[&[1, 1, 1], &[1, 0, 0], &[0, 1, 0]]).is_independent());
     }
 
     #[test]

@@ -34,8 +34,9 @@ pub(super) struct VariableInfo {
     pub(super) wide: bool,
 }
 
+/// How a formula is put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Form {
+pub(super) enum Form {
     True,
     False,
     Is(Variable),
@@ -72,6 +73,11 @@ impl Formulas {
             self.variables.push(VariableInfo { fact, sources, wide });
         }
         self.intern(Form::Is(variable))
+    }
+
+    /// How a formula is put together.
+    pub(super) fn form(&self, formula: Formula) -> Form {
+        self.forms[formula.0 as usize]
     }
 
     pub(super) fn info(&self, variable: Variable) -> &VariableInfo {
@@ -176,7 +182,7 @@ impl Formulas {
     }
 
     /// The formula and its parts, parts first. Parts are made before what they are part of, so ids are in order.
-    fn reachable(&self, formula: Formula) -> BTreeSet<Formula> {
+    pub(super) fn reachable(&self, formula: Formula) -> BTreeSet<Formula> {
         let (mut open, mut seen) = (vec![formula], BTreeSet::new());
         while let Some(next) = open.pop() {
             if !seen.insert(next) {

@@ -16,6 +16,7 @@ use super::audit::{MAX_VECTORS, Releases};
 use super::bits;
 use super::cells::{Atom, CellSet, Literals, Universe};
 use super::formula::{Formula, Formulas};
+use super::history::Past;
 use super::judge::{Judge, describe};
 use super::label::{AggregateId, Fun, Source, Term};
 use super::transfer::Axis;
@@ -40,6 +41,10 @@ struct Group {
     table: NodeId,
     sources: BTreeSet<Source>,
     sums: Vec<(AggregateId, Fun, Vec<Term>)>,
+    /// Those of earlier jobs (CHK-213).
+    past: Vec<(Fun, Vec<Term>)>,
+    /// Whether an earlier job added up the same columns over another table.
+    elsewhere: bool,
 }
 
 /// The gates that the rules demand.
@@ -47,7 +52,9 @@ struct Group {
 /// # Errors
 /// The refusals where no gate would do.
 pub(super) fn derive(judge: &Judge<'_, '_>) -> Result<Gates, Vec<Refusal>> {
-    let mut work = Work { judge, released: released(judge), gates: Gates::new(), refusals: Vec::new() };
+    let past = judge.history.told(judge).collect();
+    let mut work = Work { judge, past, released: released(judge), gates: Gates::new(), refusals: Vec::new() };
+    work.readable();
     work.one_table();
     work.subsets();
     work.equations();
@@ -117,8 +124,20 @@ fn released(judge: &Judge<'_, '_>) -> Released {
     released
 }
 
+/// The vectors of a group over the cells of its masks.
+struct Audited<'a, 'f> {
+    universe: &'a Universe<'f>,
+    literals: &'a Literals,
+    releases: &'a Releases,
+    full: &'a CellSet,
+    /// How many of the vectors earlier jobs told.
+    known: usize,
+}
+
 struct Work<'a, 'j, 'p> {
     judge: &'a Judge<'j, 'p>,
+    /// What earlier jobs told the coalition.
+    past: Vec<&'a Past>,
     released: Released,
     gates: Gates,
     refusals: Vec<Refusal>,
@@ -127,9 +146,28 @@ struct Work<'a, 'j, 'p> {
 impl Work<'_, '_, '_> {
     fn refuse(&mut self, ids: &[AggregateId], code: &'static str, clause: &str, cause: &str, change: &str) {
         let datasets: BTreeSet<String> = ids.iter().flat_map(|id| self.judge.demanding(*id).0).collect();
+        let node = ids.iter().map(|id| self.judge.aggregate(*id).node).min();
         for dataset in datasets {
-            self.refusals.push(self.judge.refuse(&dataset, code, clause, cause.into(), change.into()));
+            let refusal = self.judge.refuse(&dataset, code, clause, cause.into(), change.into());
+            self.refusals.push(node.map_or_else(|| refusal.clone(), |node| refusal.clone().at(node)));
         }
+    }
+
+    /// A history that does not read, or is longer than may be judged, forbids what it might have forbidden.
+    fn readable(&mut self) {
+        let demanding = self.released.keys().flat_map(|id| self.judge.demanding(*id).0);
+        let unread: BTreeSet<String> = demanding.filter(|d| self.judge.history.unread.contains(d)).collect();
+        for dataset in unread {
+            let cause = "earlier jobs told more of it than one job can be judged with".to_owned();
+            let change = "wait until some of them are older than the policy's `query.window_days`".into();
+            self.refusals.push(self.judge.refuse(&dataset, "DISCLOSURE_HISTORY", "query.window_days", cause, change));
+        }
+    }
+
+    /// The earlier sums that belong to datasets which demand a minimum of these aggregates.
+    fn past_of(&self, ids: &[AggregateId]) -> Vec<&'_ Past> {
+        let datasets: BTreeSet<String> = ids.iter().flat_map(|id| self.judge.demanding(*id).0).collect();
+        self.past.iter().filter(|past| datasets.contains(&past.dataset)).copied().collect()
     }
 
     fn names(&self, ids: &[AggregateId]) -> String {
@@ -155,7 +193,9 @@ impl Work<'_, '_, '_> {
             let names: Vec<String> = tables.keys().map(|table| describe(self.judge.labels, *table)).collect();
             let cause = format!("its rows are added up in {}, whose differences no gate counts", names.join(" and "));
             let change = "add up the rows of one table only in one job".into();
-            self.refusals.push(self.judge.refuse(&dataset, "DISCLOSURE_LINEAR", "R7", cause, change));
+            let at = tables.keys().next().copied();
+            let refusal = self.judge.refuse(&dataset, "DISCLOSURE_LINEAR", "R7", cause, change);
+            self.refusals.push(at.map_or_else(|| refusal.clone(), |at| refusal.clone().at(at)));
         }
     }
 
@@ -171,13 +211,24 @@ impl Work<'_, '_, '_> {
         }
         for (dataset, masks) in chosen {
             let quota = self.judge.rules.get(&dataset).map_or(0, |rules| rules.subset_masks);
-            if masks.len() > quota as usize {
-                let count = masks.len();
-                let cause =
-                    format!("{count} subsets are chosen with the receiver's own columns; the policy allows {quota}");
+            let earlier = self.past.iter().filter(|past| past.dataset == dataset).flat_map(|past| &past.terms);
+            let earlier: BTreeSet<Formula> =
+                earlier.map(|term| term.mask).filter(|mask| self.has_own(*mask) && !masks.contains(mask)).collect();
+            if !masks.is_empty() && masks.len() + earlier.len() > quota as usize {
+                let count = masks.len() + earlier.len();
+                let before = match earlier.len() {
+                    0 => String::new(),
+                    earlier => format!(", {earlier} of them by earlier jobs"),
+                };
+                let cause = format!(
+                    "{count} subsets are chosen with the receiver's own columns{before}; the policy allows {quota}"
+                );
                 let change = format!("use at most {quota} such conditions, or ask the owner for {count} subset masks");
                 let clause = "release.subset_masks";
-                self.refusals.push(self.judge.refuse(&dataset, "DISCLOSURE_SUBSET", clause, cause, change));
+                let at = self.released.keys().find(|id| self.terms(**id).iter().any(|t| masks.contains(&t.mask)));
+                let at = at.map(|id| self.judge.aggregate(*id).node);
+                let refusal = self.judge.refuse(&dataset, "DISCLOSURE_SUBSET", clause, cause, change);
+                self.refusals.push(at.map_or_else(|| refusal.clone(), |at| refusal.clone().at(at)));
             }
         }
     }
@@ -195,14 +246,25 @@ impl Work<'_, '_, '_> {
                 funs.insert((term.fun.clone(), cells), *id);
             }
         }
-        for funs in over.into_values() {
+        for ((table, mask), funs) in over {
             let ids: Vec<AggregateId> = funs.values().copied().collect();
             let minimum = ids.iter().map(|id| self.judge.demanding(*id).1).max().unwrap_or(0);
-            let count = funs.keys().fold(0_u64, |n, (_, cells)| n.saturating_add(*cells));
+            let known = self.past_of(&ids).into_iter().filter(|past| past.table == table);
+            let known = known.flat_map(|past| past.terms.iter().map(|term| (past.cells, term)));
+            let same = |term: &&Term| term.mask == mask;
+            let wide = self.judge.labels.formulas.is_wide(mask);
+            let known: BTreeSet<(Fun, u64)> = known
+                .filter(|(_, term)| same(term))
+                .map(|(cells, term)| (term.fun.clone(), if wide { 1 } else { cells }))
+                .filter(|fun| !funs.contains_key(fun))
+                .collect();
+            let count = funs.keys().chain(&known).fold(0_u64, |n, (_, cells)| n.saturating_add(*cells));
             if count > minimum / 2 {
                 let names = self.names(&ids);
                 let most = minimum / 2;
-                let cause = format!("{names} give {count} equations about one group of as few as {minimum} rows");
+                let before = if known.is_empty() { "" } else { ", with those of earlier jobs," };
+                let cause =
+                    format!("{names} give{before} {count} equations about one group of as few as {minimum} rows");
                 let change = format!("release at most {most} different sums, means and counts of one group");
                 self.refuse(&ids, "DISCLOSURE_EQUATIONS", "R8", &cause, &change);
             }
@@ -306,7 +368,9 @@ impl Work<'_, '_, '_> {
                 parts.entry(term.fun.clone()).or_default().push(term.clone());
             }
             for (fun, terms) in parts {
-                let mut merged = Group { table, sources: fun.sources.clone(), sums: vec![(*id, fun, terms)] };
+                let (past, elsewhere) = (Vec::new(), false);
+                let sources = fun.sources.clone();
+                let mut merged = Group { table, sources, sums: vec![(*id, fun, terms)], past, elsewhere };
                 let (same, other): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(|group| {
                     let both_count = group.sources.is_empty() && merged.sources.is_empty();
                     group.table == table && (both_count || !group.sources.is_disjoint(&merged.sources))
@@ -319,32 +383,82 @@ impl Work<'_, '_, '_> {
                 groups.push(merged);
             }
         }
+        groups.iter_mut().for_each(|group| self.remember(group));
         groups
+    }
+
+    /// Puts the sums of earlier jobs to a group of this one: those that have a column in common, directly or through
+    /// one another.
+    fn remember(&self, group: &mut Group) {
+        let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _, _)| *id).collect();
+        let counts = group.sources.is_empty();
+        let mut open: Vec<(Option<NodeId>, Fun, Vec<Term>)> = Vec::new();
+        for past in self.past_of(&ids) {
+            let mut parts: BTreeMap<Fun, Vec<Term>> = BTreeMap::new();
+            past.terms.iter().for_each(|term| parts.entry(term.fun.clone()).or_default().push(term.clone()));
+            open.extend(parts.into_iter().map(|(fun, terms)| (past.table, fun, terms)));
+        }
+        loop {
+            let (near, far): (Vec<_>, Vec<_>) = open.into_iter().partition(|(_, fun, _)| {
+                if counts { fun.sources.is_empty() } else { !fun.sources.is_disjoint(&group.sources) }
+            });
+            if near.is_empty() {
+                return;
+            }
+            for (table, fun, terms) in near {
+                group.sources.extend(fun.sources.iter().cloned());
+                if table == Some(group.table) {
+                    group.past.push((fun, terms));
+                } else {
+                    group.elsewhere = true;
+                }
+            }
+            open = far;
+        }
     }
 
     /// R5 and R7 for the sums of one group.
     fn group(&mut self, group: &Group) {
         let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _, _)| *id).collect();
         let minimum = ids.iter().map(|id| self.judge.demanding(*id).1).max().unwrap_or(0);
-        let masks: BTreeSet<Formula> =
-            group.sums.iter().flat_map(|(_, _, terms)| terms.iter().map(|t| t.mask)).collect();
+        let own: BTreeSet<Formula> = group.sums.iter().flat_map(|(_, _, terms)| terms.iter().map(|t| t.mask)).collect();
+        let earlier = group.past.iter().flat_map(|(_, terms)| terms.iter().map(|term| term.mask));
+        let masks: BTreeSet<Formula> = own.iter().copied().chain(earlier).collect();
         let formulas = &self.judge.labels.formulas;
+        if group.elsewhere {
+            let cause = format!(
+                "{} and sums of earlier jobs are over different tables, whose differences no gate counts",
+                self.names(&ids)
+            );
+            let change = "add up the rows of the same table, or wait until the earlier jobs have left the window";
+            return self.refuse(&ids, "DISCLOSURE_HISTORY", "R7", &cause, change);
+        }
         if masks.iter().any(|mask| formulas.is_wide(*mask)) {
-            return self.wide(group, &masks, minimum);
+            return self.wide(group, &own, minimum);
         }
         let Some(universe) = Universe::new(formulas, &masks) else {
             let cause = format!("{} stand on too many conditions to audit their differences", self.names(&ids));
-            return self.refuse(&ids, "DISCLOSURE_LINEAR", "R7", &cause, "use fewer or simpler conditions in one job");
+            let code = if group.past.is_empty() { "DISCLOSURE_LINEAR" } else { "DISCLOSURE_HISTORY" };
+            return self.refuse(&ids, code, "R7", &cause, "use fewer or simpler conditions in one job");
         };
         let literals = universe.literals(&self.atoms(group.table, &masks));
         let mut releases = Releases::default();
         let full = universe.select(Formulas::TRUE).expect("true is decided in every cell");
+        // What was told before is known; only what is told now can be withheld.
+        for (_, terms) in &group.past {
+            if let Some(vector) = vector(&universe, terms) {
+                releases.add(vector);
+            }
+        }
+        let known = releases.len();
+        let mut carriers: BTreeMap<usize, BTreeSet<AggregateId>> = BTreeMap::new();
         for (id, fun, terms) in &group.sums {
             let Some(vector) = vector(&universe, terms) else {
                 return self.not_nameable(&[*id]);
             };
             self.weights(*id, terms, &vector, fun);
             let at = releases.add(vector);
+            carriers.entry(at).or_default().insert(*id);
             let support = releases.support(at);
             if support.is_empty() || support == full {
                 continue;
@@ -358,42 +472,109 @@ impl Work<'_, '_, '_> {
                 }
             }
         }
-        self.audit(group, &ids, minimum, (&universe, &literals, &releases, &full));
+        let audited = Audited { universe: &universe, literals: &literals, releases: &releases, full: &full, known };
+        self.audit(group, &ids, minimum, &audited);
+        self.residuals(group, &ids, minimum, &audited, &carriers);
     }
 
     /// R7.
-    fn audit(
-        &mut self,
-        group: &Group,
-        ids: &[AggregateId],
-        minimum: u64,
-        (universe, literals, releases, full): (&Universe<'_>, &Literals, &Releases, &CellSet),
-    ) {
+    fn audit(&mut self, group: &Group, ids: &[AggregateId], minimum: u64, audited: &Audited<'_, '_>) {
+        let Audited { universe, literals, releases, full, known } = audited;
+        let repeats = releases.len() == *known;
+        if repeats {
+            return;
+        }
+        let earlier = !group.past.is_empty();
+        let code = if earlier { "DISCLOSURE_HISTORY" } else { "DISCLOSURE_LINEAR" };
         if releases.len() > MAX_VECTORS {
-            let cause = format!("{} are more than {MAX_VECTORS} sums of the same columns", self.names(ids));
-            return self.refuse(ids, "DISCLOSURE_LINEAR", "R7", &cause, "release fewer groups in one job");
+            let cause = format!(
+                "{} are{} more than {MAX_VECTORS} sums of the same columns",
+                self.names(ids),
+                if earlier { ", with those of earlier jobs," } else { "" }
+            );
+            return self.refuse(ids, code, "R7", &cause, "release fewer groups");
         }
         let mut gated = BTreeSet::new();
         for derived in releases.derived() {
             let behind = |place: &usize| releases.support(*place).is_subset(&derived.support);
-            if derived.support == *full || derived.from.iter().any(behind) || gated.contains(&derived.support) {
+            let told = derived.from.iter().all(|place| place < known);
+            let fine = told || derived.support == **full || derived.from.iter().any(behind);
+            if fine || gated.contains(&derived.support) {
                 continue;
             }
             match universe.name(&derived.support, literals).filter(|_| gated.len() < MAX_DIFFERENCES) {
                 Some(names) => self.gate(ids, group.table, names, GateRule::ZeroOrAtLeast(minimum)),
+                None if earlier => {
+                    let cause = format!(
+                        "{} and what earlier jobs released give a difference that no gate of this program counts",
+                        self.names(ids)
+                    );
+                    let change = "compute the earlier jobs' conditions in this program too, so that the difference can \
+                                  be counted, or wait until they have left the policy's window";
+                    return self.refuse(ids, code, "R7", &cause, change);
+                }
                 None => {
                     let cause = format!("{} give a difference that no gate of the program counts", self.names(ids));
                     let change = "release one of these outputs only, or give the difference a condition of its own";
-                    return self.refuse(ids, "DISCLOSURE_LINEAR", "R7", &cause, change);
+                    return self.refuse(ids, code, "R7", &cause, change);
                 }
             }
             gated.insert(derived.support);
         }
     }
 
+    /// R11: what a gate withholds must not follow from what is released beside it, as a group does from the total and
+    /// all other groups. The larger of them are then withheld too, unless the group is empty.
+    fn residuals(
+        &mut self,
+        group: &Group,
+        ids: &[AggregateId],
+        minimum: u64,
+        audited: &Audited<'_, '_>,
+        carriers: &BTreeMap<usize, BTreeSet<AggregateId>>,
+    ) {
+        let Audited { universe, literals, releases, full, .. } = audited;
+        if releases.len() > MAX_VECTORS || releases.is_independent() {
+            return;
+        }
+        for withheld in 0..releases.len() {
+            let support = releases.support(withheld);
+            if support == **full || support.is_empty() || !releases.follows(withheld, &BTreeSet::new()) {
+                continue;
+            }
+            let larger = |at: &usize| {
+                let other = releases.support(*at);
+                *at != withheld && support.is_subset(&other) && other != support && carriers.contains_key(at)
+            };
+            let larger: BTreeSet<usize> = (0..releases.len()).filter(larger).collect();
+            let without_larger = larger.is_empty() || releases.follows(withheld, &larger);
+            let carrying: Vec<AggregateId> = if without_larger {
+                ids.to_vec()
+            } else {
+                larger.iter().flat_map(|at| carriers[at].iter().copied()).collect()
+            };
+            match universe.name(&support, literals) {
+                Some(names) => self.gate(&carrying, group.table, names, GateRule::ZeroOrAtLeast(minimum)),
+                None => {
+                    let cause = format!("{} give away a group that a gate may withhold", self.names(ids));
+                    let change = "release the groups or their total, not both";
+                    let code = if group.past.is_empty() { "DISCLOSURE_LINEAR" } else { "DISCLOSURE_HISTORY" };
+                    return self.refuse(ids, code, "R11", &cause, change);
+                }
+            }
+        }
+    }
+
     /// A mask with several cells a row stands for as many groups, of which nothing more is known.
     fn wide(&mut self, group: &Group, masks: &BTreeSet<Formula>, minimum: u64) {
         let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _, _)| *id).collect();
+        let same = |(_, terms): &(Fun, Vec<Term>)| terms.iter().all(|term| masks.contains(&term.mask));
+        if !group.past.iter().all(same) {
+            let cause =
+                format!("{} and sums of earlier jobs are groups and other sums of the same columns", self.names(&ids));
+            let change = "write each group as a condition of its own, `[rows]`, or wait until the earlier jobs have left the window";
+            return self.refuse(&ids, "DISCLOSURE_HISTORY", "R7", &cause, change);
+        }
         if masks.len() > 1 || group.sums.iter().any(|(_, _, terms)| terms.len() > 1) {
             let cause = format!("{} release groups and other sums of the same columns", self.names(&ids));
             let change = "write each group as a condition of its own, `[rows]`";

@@ -1,4 +1,4 @@
-//! The release rules that look at one value at a time (security note §3.3): R1 to R3, R5, R6, R12 and R13, and the
+//! The release rules that look at one value at a time (security note §3.3): R1 to R6 and R12, and the
 //! receivers of CHK-210. Rules over several values are in [`super::gates`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,8 @@ use crate::program::{Alignment, NodeId, Op};
 use crate::{Code, PartyId};
 
 use super::formula::Formulas;
-use super::label::{Aggregate, AggregateId, Label, Position, Source};
+use super::history::{History, Past};
+use super::label::{Aggregate, AggregateId, Digest, Label, Position, Source, Term};
 use super::transfer::Labels;
 
 /// A receiver and those with whom it shares what it learns. Their columns are known constants to it.
@@ -24,6 +25,8 @@ pub(super) struct Judge<'a, 'p> {
     pub(super) labels: &'a Labels<'p>,
     pub(super) rules: &'a BTreeMap<String, DatasetRules>,
     pub(super) coalition: &'a Coalition,
+    /// What the owners say of earlier jobs.
+    pub(super) history: &'a History,
 }
 
 /// How pressing a refusal is: of several about one output and dataset, the first is told.
@@ -44,7 +47,7 @@ impl Judge<'_, '_> {
                 }
             }
             refusals.extend(found.into_values().map(|(_, refusal)| refusal));
-            refusals.extend(self.receivers(label, &output.name));
+            refusals.extend(self.receivers(label, output.value, &output.name));
         }
         refusals.extend(self.checks());
         refusals
@@ -108,18 +111,22 @@ impl Judge<'_, '_> {
     }
 
     /// CHK-210.
-    fn receivers(&self, label: &Label, output: &str) -> Vec<Refusal> {
+    fn receivers(&self, label: &Label, value: NodeId, output: &str) -> Vec<Refusal> {
         let mut refusals = Vec::new();
         for dataset in self.all_foreign(label) {
             let allowed = |member: &PartyId| self.rules.get(&dataset).is_some_and(|r| r.receivers.contains(member));
             for member in self.coalition.members.iter().filter(|member| !allowed(member)) {
-                refusals.push(self.refuse(
+                let refusal = self.refuse(
                     &dataset,
                     "POLICY_RECEIVER",
                     "receivers",
-                    format!("`{output}` would go to {member}, which the policy does not name"),
+                    format!(
+                        "`{output}` would go to {member}, which the policy does not name, or which shares with others \
+                         that it does not name"
+                    ),
                     format!("name other receivers of `{output}`, or ask the owner to add {member} to `receivers`"),
-                ));
+                );
+                refusals.push(refusal.at(value));
             }
         }
         refusals
@@ -134,28 +141,82 @@ impl Judge<'_, '_> {
 
     fn output(&self, label: &Label, value: NodeId, name: &str) -> Vec<(Rank, Refusal)> {
         let mut found = Vec::new();
-        if let Some(at) = label.model {
-            found.extend(self.all_foreign(label).iter().map(|dataset| (0, self.model(dataset, at))));
+        let fit = label.model;
+        if let Some(at) = fit {
+            found.extend(self.all_foreign(label).iter().filter_map(|dataset| {
+                let refusal = self.model(dataset, at).or_else(|| self.computed_from_fit(dataset, value, name));
+                Some((0, refusal?))
+            }));
         }
-        for dataset in self.foreign(&label.row_sources(), &label.tables) {
+        let of_rows = if fit.is_some() { BTreeSet::new() } else { self.foreign(&label.row_sources(), &label.tables) };
+        for dataset in of_rows {
             let place = describe(self.labels, value);
+            if self.is_key_of_groups(label) {
+                let cause = format!("`{name}` ({place}) would release keys of groups that only the rows tell");
+                let change = "group by a list of keys that the program states, such as a column's categories".into();
+                found.push((1, self.refuse(&dataset, "DISCLOSURE_KEY", "R4", cause, change).at(value)));
+                continue;
+            }
             let cause = format!("`{name}` ({place}) would release values of single rows");
             let change = format!("release a sum, mean or count over its rows instead of `{name}`");
-            found.push((1, self.refuse(&dataset, "DISCLOSURE_ROW", "R1", cause, change)));
+            found.push((1, self.refuse(&dataset, "DISCLOSURE_ROW", "R1", cause, change).at(value)));
         }
         for id in &label.aggregates {
             found.extend(self.aggregate_rules(*id, name));
         }
         for (at, compared) in &label.thresholds {
             for dataset in compared.iter().flat_map(|id| self.demanding(*id).0).collect::<BTreeSet<_>>() {
-                let place = describe(self.labels, *at);
-                let cause =
-                    format!("`{name}` tells how an aggregate compares ({place}), from which it can be searched");
-                let change = "release the aggregate itself and compare it afterwards".into();
-                found.push((5, self.refuse(&dataset, "DISCLOSURE_THRESHOLD", "R12", cause, change)));
+                found.extend(self.threshold(&dataset, name, *at, compared).map(|refusal| (5, refusal)));
             }
         }
         found
+    }
+
+    /// R4: the keys of groups that were found by sorting rows, beside sums or counts of those groups.
+    fn is_key_of_groups(&self, label: &Label) -> bool {
+        let sorted = |at: NodeId| matches!(self.labels.typed.program().nodes[at.index()].op, Op::SortRows { .. });
+        label.position.is_some_and(|position| sorted(position.node))
+    }
+
+    /// R12: a comparison of an aggregate tells a part of it, and many tell all of it.
+    fn threshold(&self, dataset: &str, name: &str, at: NodeId, compared: &BTreeSet<AggregateId>) -> Option<Refusal> {
+        let allowed = self.rules.get(dataset).map_or(0, |rules| rules.thresholds) as usize;
+        // Compared with every row, an aggregate is placed among as many thresholds.
+        let once = !self.labels.of(at).per_row();
+        let most = compared.iter().map(|id| self.thresholds_of(*id).len()).max().unwrap_or(0);
+        if once && most <= allowed {
+            return None;
+        }
+        let place = describe(self.labels, at);
+        let cause = format!("`{name}` tells how an aggregate compares ({place}), from which it can be searched");
+        let (cause, change) = match (once, allowed) {
+            (_, 0) => (cause, "release the aggregate itself and compare it afterwards".to_owned()),
+            (false, _) => (cause, "compare the aggregate with one public number".to_owned()),
+            (true, _) => (
+                format!("{cause}: {most} comparisons of it in the policy's window, of which {allowed} are allowed"),
+                "release the aggregate itself and compare it afterwards".to_owned(),
+            ),
+        };
+        Some(self.refuse(dataset, "DISCLOSURE_THRESHOLD", "R12", cause, change).at(at))
+    }
+
+    /// The comparisons of an aggregate that the coalition gets or got.
+    fn thresholds_of(&self, id: AggregateId) -> BTreeSet<Digest> {
+        let outputs = &self.labels.typed.program().outputs;
+        let labels = self.coalition.outputs.iter().map(|place| self.labels.of(outputs[*place].value));
+        let now = labels.flat_map(|label| &label.thresholds).filter(|(_, compared)| compared.contains(&id));
+        let mut all: BTreeSet<Digest> = now.map(|(at, _)| self.labels.of(*at).digest).collect();
+        let told = self.history.told(self).filter(|past| self.is_sum(id, past));
+        all.extend(told.flat_map(|past| past.thresholds.iter().copied()));
+        all
+    }
+
+    /// Whether an earlier sum is this one.
+    fn is_sum(&self, id: AggregateId, past: &Past) -> bool {
+        let aggregate = self.aggregate(id);
+        let sorted = |terms: &[Term]| terms.iter().cloned().collect::<BTreeSet<_>>();
+        let same = aggregate.terms.as_deref().is_some_and(|terms| sorted(terms) == sorted(&past.terms));
+        aggregate.table.is_some() && aggregate.table == past.table && aggregate.cells == past.cells && same
     }
 
     fn aggregate_rules(&self, id: AggregateId, name: &str) -> Vec<(Rank, Refusal)> {
@@ -164,11 +225,11 @@ impl Judge<'_, '_> {
         let mut found = Vec::new();
         for dataset in self.foreign_in(id) {
             let rules = self.rules.get(&dataset);
-            if let Some(at) = aggregate.order {
-                let at = describe(self.labels, at);
+            if let Some(order) = aggregate.order {
+                let at = describe(self.labels, order);
                 let cause = format!("`{name}` would release an order statistic ({at}), which is one person's value");
                 let change = "count rows on a declared grid of thresholds instead".into();
-                found.push((2, self.refuse(&dataset, "DISCLOSURE_ORDER", "R3", cause, change)));
+                found.push((2, self.refuse(&dataset, "DISCLOSURE_ORDER", "R3", cause, change).at(order)));
             }
             if let Some(Position { moves, node }) = aggregate.position
                 && (moves || !rules.is_some_and(|rules| rules.positions))
@@ -181,7 +242,7 @@ impl Judge<'_, '_> {
                 } else {
                     "pick rows by their columns, or ask the owner to grant `release.positions`".to_owned()
                 };
-                found.push((3, self.refuse(&dataset, "DISCLOSURE_POSITION", "R2", cause, change)));
+                found.push((3, self.refuse(&dataset, "DISCLOSURE_POSITION", "R2", cause, change).at(node)));
             }
         }
         for dataset in self.demanding(id).0 {
@@ -197,10 +258,10 @@ impl Judge<'_, '_> {
     }
 
     pub(super) fn weight(&self, dataset: &str, name: &str, at: NodeId) -> Refusal {
-        let at = describe(self.labels, at);
-        let cause = format!("`{name}` depends on {at}, which weights rows with the receiver's own numbers");
+        let place = describe(self.labels, at);
+        let cause = format!("`{name}` depends on {place}, which weights rows with the receiver's own numbers");
         let change = "weight by a condition (0 or 1), or ask the owner to grant `release.weighted`".into();
-        self.refuse(dataset, "DISCLOSURE_WEIGHT", "R6", cause, change)
+        self.refuse(dataset, "DISCLOSURE_WEIGHT", "R6", cause, change).at(at)
     }
 
     /// Whether the persons behind an aggregate can be counted (R5).
@@ -208,7 +269,8 @@ impl Judge<'_, '_> {
         let clause = "release.minimum_rows";
         let least = self.minimum(dataset);
         let place = describe(self.labels, aggregate.node);
-        let refuse = |cause, change| Some(self.refuse(dataset, "DISCLOSURE_MIN_ROWS", clause, cause, change));
+        let refuse =
+            |cause, change| Some(self.refuse(dataset, "DISCLOSURE_MIN_ROWS", clause, cause, change).at(aggregate.node));
         let (Some(table), Some(terms)) = (aggregate.table, &aggregate.terms) else {
             let cause = format!("`{name}` depends on {place}, behind which no number of rows can be derived");
             return refuse(cause, "sum or count rows of one table under a mask of conditions on its columns".into());
@@ -242,7 +304,7 @@ impl Judge<'_, '_> {
                     let label = self.labels.of(id);
                     let carried = label.model.is_some();
                     let datasets = if carried { self.loop_datasets(id) } else { BTreeSet::new() };
-                    refusals.extend(datasets.iter().map(|dataset| self.model(dataset, id)));
+                    refusals.extend(datasets.iter().filter_map(|dataset| self.model(dataset, id)));
                 }
                 Op::Assume { value, .. } if self.labels.narrows(id, *value) => {
                     for dataset in self.all_foreign(self.labels.of(*value)) {
@@ -250,7 +312,7 @@ impl Judge<'_, '_> {
                             let place = describe(self.labels, id);
                             let cause = format!("{place} promises a range, and whether it holds is told: a comparison");
                             let change = "leave the `assume` out: ranges come from the owner's schema".into();
-                            refusals.push(self.refuse(&dataset, "DISCLOSURE_THRESHOLD", "R12", cause, change));
+                            refusals.push(self.refuse(&dataset, "DISCLOSURE_THRESHOLD", "R12", cause, change).at(id));
                         }
                     }
                 }
@@ -262,14 +324,6 @@ impl Judge<'_, '_> {
 
     fn loop_datasets(&self, id: NodeId) -> BTreeSet<String> {
         self.labels.carried(id).iter().flat_map(|item| self.all_foreign(item)).collect()
-    }
-
-    /// R13, in the form of this version: nothing of a foreign dataset goes round a loop.
-    fn model(&self, dataset: &str, at: NodeId) -> Refusal {
-        let place = describe(self.labels, at);
-        let cause = format!("{place} carries values round a loop that depend on its rows, as a model's weights do");
-        let change = "write the steps out without a loop; policies cannot grant models yet".into();
-        self.refuse(dataset, "DISCLOSURE_MODEL", "R13", cause, change)
     }
 }
 
@@ -291,5 +345,5 @@ pub(super) fn refusal(
     change: String,
 ) -> Refusal {
     let owner = labels.typed.datasets().get(dataset).map_or(PartyId::ZERO, |dataset| dataset.owner);
-    Refusal { code, owner, dataset: dataset.into(), clause, cause, change }
+    Refusal { code, owner, dataset: dataset.into(), clause, cause, change, node: None }
 }

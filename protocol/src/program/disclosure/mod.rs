@@ -1,9 +1,9 @@
 //! The static disclosure analysis: what a program would tell whom, and whether the owners' policies allow it (CHK-209,
 //! CHK-210, CHK-212).
 //!
-//! *Source*: the security note, §3. Labels (`label`, `transfer`), release rules R1 to R9, R12 and R13 (`judge`,
-//! `gates`, `bits`), the linear audit (`audit`), policies of columns (`uses`), noise in place of a minimum of rows (R14:
-//! `sensitivity`, `noise`).
+//! *Source*: the security note, §3. Labels (`label`, `transfer`), release rules R1 to R9 and R11 to R13 (`judge`,
+//! `gates`, `bits`, `models`), the linear audit (`audit`), policies of columns (`uses`), noise in place of a minimum of
+//! rows (R14: `sensitivity`, `noise`).
 //!
 //! *What it proves*: under the semi-honest model, for a program that it allows, every value that reaches a coalition
 //! (a receiver and its declared affiliates, whose columns count as known) is a function of sums, means and counts over
@@ -15,22 +15,25 @@
 //! *What it does not prove*: R7, R8 and R9 are heuristics with stated margins (note §7); bounds, integrality and
 //! background knowledge escape them. Arithmetic of a row can hide a condition (a polynomial that is 0 but for one
 //! value). Aggregates with no gate can be sparse: a gate counts the rows that a mask selects, not those whose value
-//! differs from 0. Earlier jobs are not looked at here: `audit::Releases` is a value that a node can carry. Only
-//! noise bounds what adaptive questions tell.
+//! differs from 0. Earlier jobs count as far as the owners say them with their rules (`history`, CHK-213). Only noise
+//! bounds what adaptive questions tell.
 //!
-//! *Refused for now*: values of a foreign dataset that go round a loop (R13), comparisons of aggregates (R12), and
-//! sums over several tables of one dataset.
+//! *Refused for now*: sums over several tables of one dataset, and promised ranges of foreign values (R12). Values of a
+//! foreign dataset go round a loop (R13), and aggregates are compared (R12), only where a policy grants it.
 
 mod audit;
+mod binding;
 mod bits;
 mod cells;
 mod formula;
 mod fraction;
 mod gates;
+mod history;
 mod judge;
 mod label;
 mod learned;
 mod noise;
+mod models;
 mod report;
 mod sensitivity;
 #[cfg(test)]
@@ -38,7 +41,10 @@ mod tests;
 mod transfer;
 mod uses;
 
+pub use binding::{Binding, binding};
+pub use history::told;
 pub use learned::{Fact, Learned};
+pub use models::releases_model;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +56,7 @@ use crate::program::rules::{DatasetRules, Refusal};
 use crate::program::{DatasetName, TypedProgram};
 use crate::{Code, Number, PartyId};
 
+use history::History;
 use judge::{Coalition, Judge};
 use transfer::Labels;
 
@@ -87,14 +94,19 @@ pub fn analyse_with_affiliates(
     receivers: &BTreeMap<String, Vec<PartyId>>,
     affiliates: &BTreeMap<PartyId, BTreeSet<PartyId>>,
 ) -> Result<Analysis, Vec<Refusal>> {
-    let labels = transfer::labels(typed);
+    let mut labels = transfer::labels(typed);
+    let history = History::read(&mut labels, rules);
     let mut refusals = uses::check(&labels, rules);
     refusals.extend(handed_in(&labels));
     let coalitions = coalitions(typed, receivers, affiliates);
-    let judges = coalitions.iter().map(|coalition| Judge { labels: &labels, rules, coalition }).collect::<Vec<_>>();
+    let judges = coalitions
+        .iter()
+        .map(|coalition| Judge { labels: &labels, rules, coalition, history: &history })
+        .collect::<Vec<_>>();
     refusals.extend(judges.iter().flat_map(Judge::single));
     let mut parts = Vec::new();
-    if refusals.is_empty() {
+    // What the policies say of columns and receivers hides nothing of what the rules say of gates.
+    if refusals.iter().all(|refusal| refusal.code.as_str().starts_with("POLICY_")) {
         for judge in &judges {
             match gates::derive(judge) {
                 Ok(gates) => parts.push(gates),
@@ -114,7 +126,8 @@ pub fn analyse_with_affiliates(
     if !refusals.is_empty() {
         return Err(in_order(refusals));
     }
-    let release = spec(&labels, rules, receivers, parts, &grids, noise);
+    let mut release = spec(&labels, rules, receivers, parts, &grids, noise);
+    models::raise_overlaps(&judges, &mut release);
     let learned = report::learned(&labels, &release, receivers, affiliates);
     Ok(Analysis { release, learned })
 }

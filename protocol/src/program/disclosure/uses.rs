@@ -22,26 +22,30 @@ pub(super) fn check(labels: &Labels<'_>, rules: &BTreeMap<String, DatasetRules>)
         let place = describe(labels, node);
         let column = &source.column;
         match (rules_of(&source.dataset).columns.get(column), usage) {
-            (None, _) if told.insert((source.clone(), None)) => refusals.push(refusal(
-                labels,
-                &source.dataset,
-                Code::new("POLICY_COLUMN"),
-                format!("columns.{column}"),
-                format!("{place} uses the column {column:?}, which the policy does not offer"),
-                format!("leave {column:?} out, or ask the owner to list it under `columns`"),
-            )),
+            (None, _) if told.insert((source.clone(), None)) => {
+                let refusal = refusal(
+                    labels,
+                    &source.dataset,
+                    Code::new("POLICY_COLUMN"),
+                    format!("columns.{column}"),
+                    format!("{place} uses the column {column:?}, which the policy does not offer"),
+                    format!("leave {column:?} out, or ask the owner to list it under `columns`"),
+                );
+                refusals.push(refusal.at(node));
+            }
             (Some(allowed), Some(usage))
                 if !allowed.uses.contains(&usage) && told.insert((source.clone(), Some(usage))) =>
             {
                 let word = word(usage);
-                refusals.push(refusal(
+                let refusal = refusal(
                     labels,
                     &source.dataset,
                     Code::new("POLICY_OPERATION"),
                     format!("columns.{column}.uses"),
                     format!("{place} uses {column:?} for `{word}`, which the policy does not allow"),
                     format!("leave that step out, or ask the owner to add `{word}` to the uses of {column:?}"),
-                ));
+                );
+                refusals.push(refusal.at(node));
             }
             _ => {}
         }
@@ -57,14 +61,15 @@ fn alignments(labels: &Labels<'_>, rules: &BTreeMap<String, DatasetRules>) -> Ve
         let word = if *alignment == Alignment::Revealed { "revealed" } else { "private" };
         for dataset in labels.datasets_of(node) {
             if rules.get(&dataset).is_none_or(|rules| !rules.alignments.contains(alignment)) {
-                refusals.push(refusal(
+                let refusal = refusal(
                     labels,
                     &dataset,
                     Code::new("POLICY_ALIGNMENT"),
                     "alignment".into(),
                     format!("{} joins with {word} alignment, which the policy does not allow", describe(labels, node)),
                     format!("join with another alignment, or ask the owner to add `{word}` to `alignment`"),
-                ));
+                );
+                refusals.push(refusal.at(node));
             }
         }
     }

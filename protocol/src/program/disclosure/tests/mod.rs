@@ -1,10 +1,13 @@
 //! The analysis on the main job, on the attacks of the security note (§6), on policies, and its invariances.
 
 mod attacks;
+mod coalitions;
 mod functions;
+mod history;
 mod invariance;
 mod job;
 mod noise;
+mod models;
 mod policy;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,125 @@
+//! What policies would say of a program, without a job: `tacit policy check`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tacit_protocol::api::policies::{PolicyCheck, PolicyCheckRequest};
+use tacit_protocol::identity::PeerId;
+use tacit_protocol::policy::dry_run::{AskedDataset, Question, dry_run};
+use tacit_protocol::program::Op;
+use tacit_protocol::program::history::PastJob;
+use tacit_protocol::schema::TableSchema;
+use tacit_protocol::terms::Venue;
+use tacit_protocol::{Failure, Policy};
+
+use super::Jobs;
+use super::history::Asked;
+use super::negotiate::{self, OwnData};
+
+/// A dataset of a program, before it is asked about.
+struct Found {
+    owner: String,
+    schema: TableSchema,
+    own: Option<OwnData>,
+}
+
+impl Jobs {
+    /// What this node's policies say of a program, and what any policy would say of peers' datasets in it.
+    ///
+    /// # Errors
+    /// The program is wrong, a dataset unknown, a policy draft does not parse, or a peer whose dataset it reads is away.
+    pub async fn policy_check(self: &Arc<Self>, request: &PolicyCheckRequest) -> Result<PolicyCheck, Failure> {
+        request.program.validate()?;
+        let found = self.found(request).await?;
+        let organisation = request.organisation.clone().unwrap_or_else(|| self.context.config.name.clone());
+        let asker = self.peer_of(&organisation).unwrap_or_else(|| self.context.identity.peer());
+        let usage = self.book.usage()?;
+        let mut datasets = BTreeMap::new();
+        for (name, Found { owner, schema, own }) in found {
+            let usage = usage(&name, &asker, None);
+            let policy = own.as_ref().map(|data| data.policy.clone());
+            let history =
+                move |parties: &[String]| own.as_ref().map(|data| self.told_to(data, parties)).unwrap_or_default();
+            let asked = AskedDataset {
+                owner,
+                schema,
+                policy,
+                history: Box::new(history),
+                jobs_today: usage.today,
+                // A job beyond those waits for its turn.
+                jobs_running: 0,
+            };
+            datasets.insert(name, asked);
+        }
+        let question = Question {
+            program: &request.program,
+            organisation: &organisation,
+            purpose: &request.purpose,
+            venue: Venue::TwoParty,
+            now: self.book.now(),
+            datasets,
+        };
+        Ok(dry_run(&question)?)
+    }
+
+    async fn found(&self, request: &PolicyCheckRequest) -> Result<BTreeMap<String, Found>, Failure> {
+        let me = &self.context.config.name;
+        let names: BTreeSet<&String> = request
+            .program
+            .nodes
+            .iter()
+            .filter_map(|node| match &node.op {
+                Op::Load { dataset } => Some(dataset),
+                _ => None,
+            })
+            .collect();
+        let mut found = BTreeMap::new();
+        for name in names {
+            let unknown = || negotiate::unknown_dataset(name);
+            let (owner, dataset) = name.split_once('/').ok_or_else(unknown)?;
+            let one = if owner == me {
+                let mut data = self.context.own_dataset(dataset)?.ok_or_else(unknown)?;
+                if let Some(draft) = request.policies.get(dataset) {
+                    data.policy = draft_of(draft, &data.schema)?;
+                }
+                Found { owner: owner.to_owned(), schema: data.schema.clone(), own: Some(data) }
+            } else {
+                let peer = self.context.peer_named(owner).ok_or_else(unknown)?;
+                let catalogue = self.context.catalogue_of(&peer, owner).await?;
+                let entry = catalogue.into_iter().find(|entry| entry.dataset == dataset).ok_or_else(unknown)?;
+                Found { owner: owner.to_owned(), schema: entry.schema, own: None }
+            };
+            found.insert(name.clone(), one);
+        }
+        Ok(found)
+    }
+
+    /// What earlier jobs told these organisations of a dataset. A fault of the store hides none of it from a negotiation.
+    fn told_to(&self, data: &OwnData, parties: &[String]) -> Vec<PastJob> {
+        let parties: Vec<_> = parties.iter().map(|name| (self.peer_of(name), name.clone())).collect();
+        let name_of = |peer: &PeerId| self.context.name_of(peer);
+        let asked = Asked {
+            lineage: data.lineage,
+            version: data.version,
+            policy: &data.policy,
+            parties: &parties,
+            job: None,
+            name_of: &name_of,
+            now: self.book.now(),
+        };
+        self.context.histories.of(&asked).unwrap_or_default()
+    }
+
+    fn peer_of(&self, organisation: &str) -> Option<PeerId> {
+        if organisation == self.context.config.name {
+            return Some(self.context.identity.peer());
+        }
+        self.context.peer_named(organisation)
+    }
+}
+
+fn draft_of(text: &str, schema: &TableSchema) -> Result<Policy, Failure> {
+    let policy = Policy::parse(text).map_err(crate::data::DataError::from)?;
+    policy.check_schema(schema).map_err(crate::data::DataError::from)?;
+    Ok(policy)
+}
