@@ -3,6 +3,10 @@
 //! Times are unix seconds. Lists are complete; what is absent is left out. Every error answer is a [`Failure`] with
 //! an HTTP status of its class.
 
+mod formats;
+mod health;
+mod tokens;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +15,10 @@ use utoipa::ToSchema;
 use crate::Failure;
 use crate::program::Program;
 use crate::schema::ColumnSchema;
+
+pub use formats::ResultFormat;
+pub use health::{LogLevels, NotReady, Readiness};
+pub use tokens::{IssuedToken, RotateRequest, Rotation, TokenInfo, TokenRequest, TokenRole, WhoAmI};
 
 /// What a node says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
