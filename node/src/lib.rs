@@ -28,5 +28,6 @@ pub mod offline;
 pub mod pairing;
 pub mod peers;
 mod rejections;
+pub mod results;
 pub mod setup;
 pub mod store;
