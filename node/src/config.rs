@@ -2,9 +2,9 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use tacit_protocol::api::Setting;
@@ -14,6 +14,8 @@ use tacit_protocol::{Code, Failure, address};
 /// The file's name.
 pub const FILE: &str = "node.toml";
 
+/// Calls a second of one token.
+const API_CALLS: RangeInclusive<u32> = 1..=100_000;
 /// How long a measurement with a peer may take, in seconds: the default is the most.
 const BENCH_SECONDS: RangeInclusive<u32> = 1..=480;
 /// How much memory the process of a measurement with a peer may use, in MiB: the default is the most.
@@ -48,8 +50,28 @@ pub struct Config {
     /// behind a gateway. An example: `/dns/data.maison.example/tcp/7701`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_announce: Option<String>,
-    /// Where the API listens, on the loopback interface.
+    /// Where the API listens: on the loopback interface, or, over TLS, anywhere.
     pub api_listen: SocketAddr,
+    /// The certificate of the API and its chain, a PEM file; a path that is not absolute starts at the node's directory.
+    /// With it and its key the API speaks TLS; the command line on this machine goes on by a port of its own on the
+    /// loopback interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_tls_certificate: Option<PathBuf>,
+    /// The key of that certificate, a PEM file that only the node's user may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_tls_key: Option<PathBuf>,
+    /// Names by which the API is called over TLS, besides those of the loopback interface and the address that it listens
+    /// on: `node.maison.example`, with a port where it is not that of `api_listen`. Calls by other names are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub api_hosts: Vec<String>,
+    /// How many calls a second one token may make on average: 1 to 100000, 500 by default. An address may make four times
+    /// as many, and twice as many of either may come at once.
+    #[serde(default = "default_api_calls", skip_serializing_if = "is_default_api_calls")]
+    pub api_calls_per_second: u32,
+    /// The form of the process's log on standard error: `text`, the default, or `json`. `TACIT_LOG_FORMAT` in the
+    /// environment goes before it.
+    #[serde(default, skip_serializing_if = "LogFormat::is_default")]
+    pub log_format: LogFormat,
     /// Whether peers on loopback addresses may be dialled: only for trying things out on one machine.
     #[serde(default)]
     pub allow_loopback: bool,
@@ -77,6 +99,32 @@ pub struct Config {
     /// The section `[idle]`: what the node does with its peers while no job runs.
     #[serde(default, skip_serializing_if = "Idle::is_default")]
     pub idle: Idle,
+}
+
+/// The form of the process's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a node does while no job runs: it makes correlations with its peers in advance, so that jobs take less time. An
@@ -109,6 +157,15 @@ impl Idle {
 
 fn default_peer_timeout() -> u64 {
     60
+}
+
+fn default_api_calls() -> u32 {
+    500
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default_api_calls(calls: &u32) -> bool {
+    *calls == default_api_calls()
 }
 
 fn default_link_mbit() -> u32 {
@@ -186,6 +243,11 @@ impl Config {
             data_listen: SocketAddr::new(host, data),
             data_announce: None,
             api_listen: SocketAddr::from(([127, 0, 0, 1], api)),
+            api_tls_certificate: None,
+            api_tls_key: None,
+            api_hosts: Vec::new(),
+            api_calls_per_second: default_api_calls(),
+            log_format: LogFormat::default(),
             allow_loopback: options.allow_loopback,
             peer_timeout_seconds: default_peer_timeout(),
             link_mbit: default_link_mbit(),
@@ -226,6 +288,7 @@ impl Config {
             return Err(wrong(&format_args!("`idle.disk` is {least} to {most} bytes, not {}", config.idle.disk)));
         }
         for (key, value, allowed) in [
+            ("api_calls_per_second", config.api_calls_per_second, API_CALLS),
             ("idle.threads", config.idle.threads, IDLE_THREADS),
             ("idle.mbit", config.idle.mbit.unwrap_or(*IDLE_MBIT.end()), IDLE_MBIT),
             ("link_mbit", config.link_mbit, LINK_MBIT),
@@ -253,6 +316,7 @@ impl Config {
             default,
         };
         let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(" ") };
+        let path = |file: Option<&PathBuf>| file.map_or("none".to_owned(), |file| file.display().to_string());
         let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
         let idle = Idle::default();
         vec![
@@ -262,6 +326,11 @@ impl Config {
             set("data_listen", &self.data_listen, false),
             set("data_announce", &or_none(self.data_announce.clone()), self.data_announce.is_none()),
             set("api_listen", &self.api_listen, false),
+            set("api_tls_certificate", &path(self.api_tls_certificate.as_ref()), self.api_tls_certificate.is_none()),
+            set("api_tls_key", &path(self.api_tls_key.as_ref()), self.api_tls_key.is_none()),
+            set("api_hosts", &list(&self.api_hosts), self.api_hosts.is_empty()),
+            set("api_calls_per_second", &self.api_calls_per_second, is_default_api_calls(&self.api_calls_per_second)),
+            set("log_format", &self.log_format.name(), self.log_format.is_default()),
             set("allow_loopback", &self.allow_loopback, !self.allow_loopback),
             set(
                 "peer_timeout_seconds",
@@ -424,6 +493,9 @@ mod tests {
         (config.bench_seconds, config.bench_memory_mib) = (1, 64);
         config.idle = Idle { enabled: false, disk: 1 << 20, threads: 2, mbit: Some(100) };
         config.announce = vec!["/ip4/203.0.113.7/tcp/7700".into()];
+        (config.api_tls_certificate, config.api_tls_key) = (Some("api.pem".into()), Some("api.key".into()));
+        config.api_hosts = vec!["node.maison.example".into()];
+        (config.api_calls_per_second, config.log_format) = (50, LogFormat::Json);
         let settings = config.settings();
         assert!(
             settings.iter().all(|setting| !setting.default || setting.key == "peer_timeout_seconds"),

@@ -80,6 +80,8 @@ pub struct Context {
     secrets: Sealer,
     /// Seals the outputs of jobs.
     outputs: Sealer,
+    /// Seals the keys of tokens.
+    pub(crate) token_keys: Sealer,
 }
 
 /// The secrets of a job, kept sealed and deleted when it ends.
@@ -131,6 +133,7 @@ impl Context {
         let of_store = |kept| Arc::new(Reserve::new(kept, store.clone(), clock.clone(), config.idle.disk));
         let reserve = parts.correlations.map(of_store);
         let (secrets, outputs) = (node_key.sealer("job-secret"), node_key.sealer("job-output"));
+        let token_keys = node_key.sealer("api-key");
         let rejections = Rejections::default();
         let histories = Histories::new(store.clone());
         Self {
@@ -149,6 +152,7 @@ impl Context {
             rejections,
             secrets,
             outputs,
+            token_keys,
         }
     }
 

@@ -1,11 +1,9 @@
 //! `tacit node`: the daemon, from an opened directory to a graceful stop.
 
-use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use libp2p::identity::ed25519;
 use tacit_protocol::canonical::Nonce;
 use tacit_protocol::identity::Identity;
 use tacit_protocol::{Code, Failure};
@@ -13,9 +11,7 @@ use tacit_sdk::client::{ADDRESS_FILE, TOKEN_FILE};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
-use crate::api::auth::{Role, Tokens};
 use crate::budget::Budget;
 use crate::clock::{Clock, SystemClock, system_rng};
 use crate::config::Config;
@@ -30,9 +26,11 @@ use crate::network::{self, AddressPolicy, InboundRequest, NetworkConfig, transpo
 use crate::node::Node;
 use crate::offline::{CorrelationStore, Limits, OfflineError};
 use crate::pairing::Pairing;
+use crate::private_file;
 use crate::setup::Files;
 use crate::store::{Journal, SledStore, Store};
-use crate::{api, crypto};
+use crate::tokens::{self, Tokens};
+use crate::{api, crypto, telemetry};
 
 /// How long a graceful stop may take before the process ends anyway.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
@@ -42,10 +40,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// # Errors
 /// What kept it from starting.
 pub fn run(dir: &Path) -> Result<(), Failure> {
-    let filter = EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    // An error means that the process logs already.
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    drop(tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).try_init());
+    // What is wrong with the configuration is told when the directory is opened.
+    let configured = Config::read(dir).map(|config| config.log_format).unwrap_or_default();
+    telemetry::begin(telemetry::format(configured)?);
     crypto::install();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|cause| {
         Failure::new(Code::new("NODE_START"), format!("no threads: {cause}"), "check the limits of the system.")
@@ -59,21 +56,25 @@ async fn serve(dir: &Path) -> Result<(), Failure> {
     let files = Files::of(dir);
     let Opened { context, requests, tasks } = open(&files).await?;
     let stop = CancellationToken::new();
+    let tokens = Arc::new(open_tokens(&context, &files)?);
     let node = Node::new(context.clone(), files, stop.clone());
     node.start(requests).await?;
 
-    let listener = api::listen(context.config.api_listen).await?;
-    let address = listener.local_addr().map_err(|cause| file_failure(dir, &cause))?;
-    let tokens =
-        Arc::new(Tokens::new(&ed25519::Keypair::generate(), context.identity.peer().to_string(), address.port()));
-    write_private(&dir.join(TOKEN_FILE), &tokens.issue("operator", Role::Operator, context.clock.unix_seconds())?)?;
-    write_private(&dir.join(ADDRESS_FILE), &address.to_string())?;
+    let listening = api::listen(&context.config, dir).await?;
+    let address = listening.local_address;
+    tokens.issue_local()?;
+    private_file::replace(&dir.join(ADDRESS_FILE), &address.to_string())?;
     tracing::info!(
         instructions = tacit_simd::Level::detect().name(), api = %address, data = %context.data_plane.local_address(), "node of {} ready", context.config.name
     );
 
-    let api = tokio::spawn(api::serve(listener, node.clone(), tokens.clone(), stop.clone()));
-    let renewal = tokio::spawn(renew_token(dir.join(TOKEN_FILE), tokens, context.clone(), stop.clone()));
+    let served = {
+        let (context, node, tokens, stop) = (context.clone(), node.clone(), tokens.clone(), stop.clone());
+        let started = context.clock.unix_seconds();
+        async move { api::serve(listening, node, tokens, &context.config, started, stop).await }
+    };
+    let api = tokio::spawn(served);
+    let renewal = tokio::spawn(renew_token(tokens, stop.clone()));
     tokio::select! {
         () = stop.cancelled() => {}
         () = signalled() => stop.cancel(),
@@ -213,16 +214,27 @@ fn open_correlations(
     opened.inspect_err(told).ok()
 }
 
+fn open_tokens(context: &Context, files: &Files) -> Result<Tokens, Failure> {
+    let parts = tokens::Parts {
+        store: context.store.clone(),
+        clock: context.clock.clone(),
+        log: context.log.clone(),
+        sealer: context.token_keys.clone(),
+        node: context.identity.peer().to_string(),
+        local_file: files.dir.join(TOKEN_FILE),
+    };
+    Tokens::open(parts, &files.tokens())
+}
+
 /// Writes a fresh token before the old one ends.
-async fn renew_token(path: std::path::PathBuf, tokens: Arc<Tokens>, context: Arc<Context>, stop: CancellationToken) {
-    const EVERY: Duration = Duration::from_secs(12 * 3600);
+async fn renew_token(tokens: Arc<Tokens>, stop: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(tokens::OPERATOR_SECONDS / 2);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        let token = tokens.issue("operator", Role::Operator, context.clock.unix_seconds());
-        if let Err(failure) = token.and_then(|token| write_private(&path, &token)) {
+        if let Err(failure) = tokens.issue_local() {
             tracing::error!(code = %failure.code, "the API token was not renewed: {failure}");
         }
     }
@@ -239,23 +251,4 @@ async fn signalled() {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-}
-
-/// Writes a file that only the node's user may read, all at once.
-fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let fresh = path.with_extension("new");
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)
-        .and_then(|mut file| file.write_all(format!("{text}\n").as_bytes()))
-        .and_then(|()| std::fs::rename(&fresh, path));
-    written.map_err(|cause| file_failure(path, &cause))
-}
-
-fn file_failure(path: &Path, cause: &std::io::Error) -> Failure {
-    Failure::new(Code::new("NODE_START"), format!("{}: {cause}", path.display()), "check the directory's permissions.")
 }

@@ -1,4 +1,4 @@
-//! The files of `docs/spec` that are written from the code: they must be what the code says.
+//! The files of `docs` that are written from the code: they must be what the code says.
 //!
 //! `TACIT_RENEW=1 cargo test --profile ci -p tacit-node --lib golden` writes them anew.
 
@@ -9,20 +9,25 @@ use clap_complete::Shell;
 
 /// Compares a file with what it must be, or writes it where `TACIT_RENEW` is set.
 fn check(name: &str, expected: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/spec").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     if std::env::var_os("TACIT_RENEW").is_some() {
         std::fs::write(&path, expected).expect("the file is written");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     let line = found.lines().zip(expected.lines()).position(|(a, b)| a != b);
     let renew = "run `TACIT_RENEW=1 cargo test --profile ci -p tacit-node --lib golden` and review the difference";
-    assert!(found == expected, "docs/spec/{name} differs from the code at line {:?}: {renew}", line.map(|at| at + 1));
+    assert!(found == expected, "{name} differs from the code at line {:?}: {renew}", line.map(|at| at + 1));
 }
 
 #[test]
 fn the_description_of_the_api_is_that_of_the_code() {
     let api = crate::api::description();
-    check("openapi.json", &(api.to_pretty_json().expect("JSON") + "\n"));
+    check("docs/spec/openapi.json", &(api.to_pretty_json().expect("JSON") + "\n"));
+}
+
+#[test]
+fn the_page_of_the_metrics_is_that_of_the_code() {
+    check("docs/book/metrics.md", &crate::metrics::definitions::page());
 }
 
 /// Every operation has a result, the failures with their form, and a parameter for each part of its path.
@@ -40,7 +45,7 @@ fn every_call_of_the_api_is_described_with_its_failures() {
             let what = format!("{method} {path}");
             assert!(!of("/responses/200/description").is_null(), "{what}");
             assert!(of("/summary").as_str().is_some_and(|text| !text.is_empty()), "{what} has no summary");
-            for status in [400, 401, 403, 404, 409, 413, 500, 502, 504] {
+            for status in [400, 401, 403, 404, 409, 413, 429, 500, 502, 503, 504] {
                 let response = of(&format!("/responses/{status}/$ref"));
                 let name = response.as_str().and_then(|text| text.strip_prefix("#/components/responses/"));
                 let pointer =
@@ -67,7 +72,7 @@ fn the_help_of_the_command_line_is_that_of_the_code() {
     let mut command = crate::cli::command().term_width(100);
     command.build();
     write(&mut text, &mut command, "tacit");
-    check("cli.md", &text);
+    check("docs/spec/cli.md", &text);
 }
 
 fn write(text: &mut String, command: &mut Command, name: &str) {

@@ -83,6 +83,8 @@ struct State {
     journal: Journal,
     entries: Vec<LogEntry>,
     head: LogHead,
+    /// Why the last entry could not be written, if it could not.
+    fault: Option<Code>,
 }
 
 impl Log {
@@ -98,12 +100,13 @@ impl Log {
         let entries: Vec<LogEntry> =
             start.entries.iter().map(|bytes| codec::decode(bytes)).collect::<Result<_, _>>()?;
         let head = verify_chain(&EMPTY, &entries)?;
-        Ok(Self { state: Mutex::new(State { journal: start.journal, entries, head }) })
+        Ok(Self { state: Mutex::new(State { journal: start.journal, entries, head, fault: None }) })
     }
 
     /// A log that lives as long as the process, for simulations and tests.
     pub fn in_memory() -> Self {
-        Self { state: Mutex::new(State { journal: Journal::in_memory(), entries: Vec::new(), head: EMPTY }) }
+        let state = State { journal: Journal::in_memory(), entries: Vec::new(), head: EMPTY, fault: None };
+        Self { state: Mutex::new(state) }
     }
 
     /// Adds an entry. When it returns, the entry is on disk, and what it announces may happen.
@@ -116,10 +119,17 @@ impl Log {
         let body = serde_json::to_string(body)?;
         let mut state = self.lock();
         let entry = LogEntry::after(&state.head, time, kind, body)?;
-        state.journal.append(&codec::encode(&entry)?)?;
+        let written = state.journal.append(&codec::encode(&entry)?);
+        state.fault = written.as_ref().err().map(StoreError::code);
+        written?;
         state.head = entry.head();
         state.entries.push(entry);
         Ok(state.head)
+    }
+
+    /// The code with which the last entry could not be written; none if it was.
+    pub fn fault(&self) -> Option<Code> {
+        self.lock().fault.clone()
     }
 
     /// The number and digest of the last entry.

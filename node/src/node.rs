@@ -1,6 +1,8 @@
 //! The node: what its API offers, on the parts that do it.
 
 mod policies;
+pub(crate) mod callers;
+mod health;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,8 +15,8 @@ use rand_core::Rng;
 use serde_json::json;
 use tacit_protocol::api::policies::{ApproveRequest, SubmitOptions};
 use tacit_protocol::api::{
-    DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult, JobSummary, LogCheck,
-    LogLine, NodeStatus, Peer, Setting, SubmitRequest,
+    DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult, LogCheck, LogLine,
+    NodeStatus, Peer, Setting,
 };
 use tacit_protocol::bench::{BenchReport, BenchRequest};
 use tacit_protocol::codec::{decode, encode};
@@ -38,6 +40,7 @@ use crate::network::{InboundRequest, Protocol};
 use crate::offline::work::IdleWork;
 use crate::setup::Files;
 use crate::store::StoreError;
+use crate::tokens::Caller;
 
 /// The largest file that is imported through the API.
 const MAX_IMPORT_BYTES: u64 = 64 << 30;
@@ -272,7 +275,7 @@ impl Node {
         announced.retain(|_, (_, at)| is_awaited(*at, now));
         if announced.len() >= MAX_ANNOUNCED {
             let message = format!("{MAX_ANNOUNCED} imports are announced whose bytes have not come");
-            return Err(Failure::new(Code::new("API_LIMIT"), message, "send their bytes, or wait an hour."));
+            return Err(Failure::new(Code::new("API_BUSY"), message, "send their bytes, or wait an hour."));
         }
         announced.insert(id.clone(), (request, now));
         Ok(ImportTicket { id })
@@ -322,24 +325,6 @@ impl Node {
         self.own_info(record)
     }
 
-    /// The jobs, newest first.
-    ///
-    /// # Errors
-    /// A fault of the store.
-    pub fn jobs(&self) -> Result<Vec<JobSummary>, Failure> {
-        Ok(self.jobs.book().all()?.iter().map(|job| self.jobs.summary(job)).collect())
-    }
-
-    /// Submits a program.
-    ///
-    /// # Errors
-    /// The program is wrong, a dataset unknown, or this node's own policy forbids it.
-    pub async fn submit(&self, request: SubmitRequest, options: SubmitOptions) -> Result<JobSummary, Failure> {
-        let submitted = self.jobs.submit(request, options, "operator").await?;
-        let info = submitted.repeated.then(|| "JOB_REPEATED".to_owned());
-        Ok(JobSummary { info, ..self.jobs.summary(&submitted.job) })
-    }
-
     /// One job.
     ///
     /// # Errors
@@ -360,11 +345,11 @@ impl Node {
     /// What it takes to follow the changes of jobs until the node stops.
     ///
     /// # Errors
-    /// `API_LIMIT` if too many follow them.
+    /// `API_BUSY` if too many follow them.
     pub fn follow(&self) -> Result<(Arc<Events>, OwnedSemaphorePermit, CancellationToken), Failure> {
         let permit = Arc::clone(&self.followers).try_acquire_owned().map_err(|_| {
             let message = format!("{MAX_FOLLOWERS} callers follow the events");
-            Failure::new(Code::new("API_LIMIT"), message, "end one of them, or ask for the jobs instead.")
+            Failure::new(Code::new("API_BUSY"), message, "end one of them, or ask for the jobs instead.")
         })?;
         Ok((self.jobs.book().events(), permit, self.stop.clone()))
     }
@@ -389,9 +374,10 @@ impl Node {
     ///
     /// # Errors
     /// `JOB_RELEASED`, `STATE_ILLEGAL`, `JOB_UNKNOWN`.
-    pub async fn cancel_job(&self, id: &str) -> Result<JobDetail, Failure> {
+    pub async fn cancel_job(&self, id: &str, caller: &Caller) -> Result<JobDetail, Failure> {
         let id = self.jobs.book().find(id)?.id;
-        Ok(self.jobs.detail(&self.jobs.cancel(&id, &self.context.config.name, "called off by an operator")?))
+        let reason = if caller.analyst().is_some() { "called off by its analyst" } else { "called off by an operator" };
+        Ok(self.jobs.detail(&self.jobs.cancel(&id, &self.context.config.name, reason)?))
     }
 
     /// The answer of a job.

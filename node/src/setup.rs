@@ -58,6 +58,11 @@ impl Files {
         self.dir.join("budget.journal")
     }
 
+    /// What must not be forgotten about tokens, even after a restore: those revoked and keys that ended.
+    pub fn tokens(&self) -> PathBuf {
+        self.dir.join("tokens.journal")
+    }
+
     /// Correlations made in advance with peers. Never to be restored from a backup.
     pub fn correlations(&self) -> PathBuf {
         self.dir.join("correlations")

@@ -4,6 +4,9 @@
 //! an HTTP status of its class.
 
 pub mod policies;
+mod formats;
+mod health;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +16,10 @@ use utoipa::ToSchema;
 use crate::Failure;
 use crate::program::Program;
 use crate::schema::ColumnSchema;
+
+pub use formats::ResultFormat;
+pub use health::{LogLevels, NotReady, Readiness};
+pub use tokens::{IssuedToken, RotateRequest, Rotation, TokenInfo, TokenRequest, TokenRole, WhoAmI};
 
 /// What a node says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -45,6 +45,8 @@ pub enum LogKind {
     Receipt,
     /// A check on a peer's message failed.
     Rejected,
+    /// A token of the API was issued or revoked, or their key was renewed.
+    Access,
 }
 
 /// One entry.

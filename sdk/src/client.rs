@@ -4,18 +4,20 @@ mod policies;
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tacit_protocol::api::{
-    AcceptRequest, BudgetEntry, BudgetReport, ConfirmBudgetRequest, DatasetInfo, GrantRequest, ImportRequest,
-    ImportTicket, Invitation, InviteRequest, JobDetail, JobResult, JobSummary, LogLine, NodeStatus, Peer,
-    RefuseRequest, Setting, SubmitRequest,
+    AcceptRequest, BudgetEntry, BudgetReport, ConfirmBudgetRequest, DatasetInfo, GrantRequest, ImportRequest, ImportTicket, Invitation, InviteRequest, IssuedToken, JobDetail,
+    JobResult, JobSummary, LogLevels, LogLine, NodeStatus, Peer, RefuseRequest, ResultFormat, RotateRequest, Rotation,
+    Setting, SubmitRequest, TokenInfo, TokenRequest, WhoAmI,
 };
 use tacit_protocol::bench::{BenchReport, BenchRequest};
 use tacit_protocol::{Code, Failure};
 use ureq::http::Response;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body};
 
 use crate::events::EventStream;
@@ -48,6 +50,23 @@ pub enum ClientError {
         /// The cause.
         cause: std::io::Error,
     },
+    /// The address, the certificates or the token of a node on another machine are none.
+    #[error("USAGE_NODE: {cause}. Next: name the node as https://HOST:PORT, with --token-file and --ca.")]
+    Remote {
+        /// What is wrong.
+        cause: String,
+    },
+    /// Who answers is not the node, as far as the certificates tell.
+    #[error(
+        "API_CERTIFICATE: what answers at {address} is not known by these certificates: {cause}. Next: compare the \
+         address and the file of --ca with what the node's operator says; no token was sent."
+    )]
+    Untrusted {
+        /// Where it should be.
+        address: String,
+        /// The cause.
+        cause: String,
+    },
     /// The answer is not one of this version of the API.
     #[error("API_ANSWER: the node's answer to {call} is not understood: {cause}. Next: use the client of its version.")]
     Answer {
@@ -64,6 +83,8 @@ impl From<ClientError> for Failure {
             ClientError::Refused(failure) => return failure.clone(),
             ClientError::Unreachable { .. } => "API_UNREACHABLE",
             ClientError::NoNode { .. } => "API_NO_NODE",
+            ClientError::Remote { .. } => "USAGE_NODE",
+            ClientError::Untrusted { .. } => "API_CERTIFICATE",
             ClientError::Answer { .. } => "API_ANSWER",
         };
         let text = error.to_string();
@@ -77,6 +98,7 @@ impl From<ClientError> for Failure {
 #[derive(Clone)]
 pub struct Client {
     agent: Agent,
+    scheme: &'static str,
     address: String,
     token: String,
 }
@@ -84,13 +106,36 @@ pub struct Client {
 impl Client {
     /// The client of the node at `address` (`host:port`) with a bearer token.
     pub fn new(address: impl Into<String>, token: impl Into<String>) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(Duration::from_secs(5)))
-            .timeout_recv_response(Some(Duration::from_secs(600)))
-            .proxy(None)
-            .build();
-        Self { agent: config.new_agent(), address: address.into(), token: token.into() }
+        Self { agent: agent(None), scheme: "http://", address: address.into(), token: token.into() }
+    }
+
+    /// The client of a node on another machine: `https://host:port`, and its certificate or that of its authority, in PEM.
+    /// Plain `http://` is for addresses of this machine alone, such as the end of a tunnel: the token would be read on
+    /// the way.
+    ///
+    /// # Errors
+    /// [`ClientError::Remote`] if the address or the certificates are none.
+    pub fn remote(url: &str, token: &str, authority: Option<&[u8]>) -> Result<Self, ClientError> {
+        let wrong = |cause: &str| ClientError::Remote { cause: cause.to_owned() };
+        let (scheme, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+            (Some(rest), _) => ("https://", rest),
+            (None, Some(rest)) => ("http://", rest),
+            (None, None) => return Err(wrong("the node's address begins with neither https:// nor http://")),
+        };
+        let address = rest.strip_suffix('/').unwrap_or(rest);
+        if address.is_empty() || address.contains(|c: char| c.is_whitespace() || "/?#@".contains(c)) {
+            return Err(wrong("the node's address is no host with a port"));
+        }
+        if token.trim().is_empty() {
+            return Err(wrong("the token is empty"));
+        }
+        let tls = match (scheme, authority) {
+            ("https://", Some(pem)) => Some(trust(pem)?),
+            ("https://", None) => return Err(wrong("certificates to know the node by are missing")),
+            _ if is_loopback(address) => None,
+            _ => return Err(wrong("over plain http:// the token could be read on the way")),
+        };
+        Ok(Self { agent: agent(tls), scheme, address: address.to_owned(), token: token.trim().to_owned() })
     }
 
     /// The client of the node that runs in a directory of this machine.
@@ -130,6 +175,36 @@ impl Client {
     /// The peers.
     pub fn peers(&self) -> Result<Vec<Peer>, ClientError> {
         self.get("/v1/peers")
+    }
+
+    /// The names of the organisations that are paired with the node.
+    pub fn peer_names(&self) -> Result<Vec<String>, ClientError> {
+        self.get("/v1/peers/names")
+    }
+
+    /// Who calls, as the node knows it by the token.
+    pub fn whoami(&self) -> Result<WhoAmI, ClientError> {
+        self.get("/v1/whoami")
+    }
+
+    /// Issues a token.
+    pub fn create_token(&self, request: &TokenRequest) -> Result<IssuedToken, ClientError> {
+        self.post("/v1/tokens", request)
+    }
+
+    /// The tokens that were issued.
+    pub fn tokens(&self) -> Result<Vec<TokenInfo>, ClientError> {
+        self.get("/v1/tokens")
+    }
+
+    /// Ends a token, by its id or any unique start of it.
+    pub fn revoke_token(&self, id: &str) -> Result<TokenInfo, ClientError> {
+        self.post(&format!("/v1/tokens/{id}/revoke"), &())
+    }
+
+    /// Makes a new key for tokens.
+    pub fn rotate_tokens(&self, request: &RotateRequest) -> Result<Rotation, ClientError> {
+        self.post("/v1/tokens/rotate", request)
     }
 
     /// Confirms a peer that redeemed an invitation of this node.
@@ -206,6 +281,14 @@ impl Client {
         self.get(&format!("/v1/jobs/{id}/result"))
     }
 
+    /// The answer of a finished job in a form, or one output of it.
+    pub fn result_as(&self, id: &str, format: ResultFormat, output: Option<&str>) -> Result<Vec<u8>, ClientError> {
+        let output = output.map(|name| format!("&output={}", encoded(name))).unwrap_or_default();
+        let path = format!("/v1/jobs/{id}/result?format={}{output}", format.name());
+        let (good, body) = self.body(self.agent.get(self.url(&path)).header("authorization", self.bearer()).call())?;
+        if good { Ok(body) } else { Err(refused(&path, &body)) }
+    }
+
     /// The signed receipt of a finished job, as JSON.
     pub fn receipt(&self, id: &str) -> Result<serde_json::Value, ClientError> {
         self.get(&format!("/v1/jobs/{id}/receipt"))
@@ -264,15 +347,31 @@ impl Client {
 
     /// The node's whole log as JSON lines with its signed head: what `tacit log verify` checks.
     pub fn export_log(&self) -> Result<String, ClientError> {
-        let path = "/v1/log/export";
+        self.text("/v1/log/export")
+    }
+
+    /// The node's figures in the text form of OpenMetrics.
+    pub fn metrics(&self) -> Result<String, ClientError> {
+        self.text("/metrics")
+    }
+
+    /// The levels of the process's log that were set at run time.
+    pub fn log_levels(&self) -> Result<LogLevels, ClientError> {
+        self.get("/v1/log/level")
+    }
+
+    /// Sets levels of the process's log, instead of those set before.
+    pub fn set_log_levels(&self, levels: &LogLevels) -> Result<LogLevels, ClientError> {
+        self.post("/v1/log/level", levels)
+    }
+
+    fn text(&self, path: &str) -> Result<String, ClientError> {
         let answer = self.agent.get(self.url(path)).header("authorization", self.bearer()).call();
         let (good, body) = self.body(answer)?;
-        let misread = |cause: &dyn ToString| ClientError::Answer { call: path.into(), cause: cause.to_string() };
-        if good {
-            String::from_utf8(body).map_err(|cause| misread(&cause))
-        } else {
-            Err(ClientError::Refused(serde_json::from_slice(&body).map_err(|cause| misread(&cause))?))
+        if !good {
+            return Err(refused(path, &body));
         }
+        String::from_utf8(body).map_err(|cause| ClientError::Answer { call: path.into(), cause: cause.to_string() })
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
@@ -286,7 +385,7 @@ impl Client {
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}{}{path}", self.scheme, self.address)
     }
 
     fn bearer(&self) -> String {
@@ -300,19 +399,118 @@ impl Client {
     ) -> Result<T, ClientError> {
         let (good, body) = self.body(answer)?;
         let misread = |cause: serde_json::Error| ClientError::Answer { call: call.into(), cause: cause.to_string() };
-        if good {
-            serde_json::from_slice(&body).map_err(misread)
-        } else {
-            Err(ClientError::Refused(serde_json::from_slice(&body).map_err(misread)?))
-        }
+        if good { serde_json::from_slice(&body).map_err(misread) } else { Err(refused(call, &body)) }
     }
 
     /// Whether a call went well, and the bytes of its answer.
     fn body(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<(bool, Vec<u8>), ClientError> {
+        let address = || self.address.clone();
         let unreachable =
-            |cause: &dyn ToString| ClientError::Unreachable { address: self.address.clone(), cause: cause.to_string() };
-        let mut answer = answer.map_err(|cause| unreachable(&cause))?;
+            |cause: &dyn ToString| ClientError::Unreachable { address: address(), cause: cause.to_string() };
+        let mut answer = answer.map_err(|cause| match of_certificates(&cause) {
+            Some(cause) => ClientError::Untrusted { address: address(), cause },
+            None => unreachable(&cause),
+        })?;
         let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec().map_err(|cause| unreachable(&cause))?;
         Ok((answer.status().is_success(), body))
+    }
+}
+
+fn agent(tls: Option<TlsConfig>) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(Duration::from_secs(5)))
+        .timeout_recv_response(Some(Duration::from_secs(600)))
+        // A token goes where it was meant to, and no further.
+        .max_redirects(0)
+        .proxy(None);
+    match tls {
+        Some(tls) => config.tls_config(tls).build().new_agent(),
+        None => config.build().new_agent(),
+    }
+}
+
+/// Trust in these certificates, and in no others.
+fn trust(pem: &[u8]) -> Result<TlsConfig, ClientError> {
+    let wrong = |cause: String| ClientError::Remote { cause };
+    let mut certificates: Vec<Certificate<'static>> = Vec::new();
+    for item in parse_pem(pem) {
+        match item.map_err(|cause| wrong(format!("the file of certificates does not read: {cause}")))? {
+            PemItem::Certificate(certificate) => certificates.push(certificate),
+            _ => {}
+        }
+    }
+    if certificates.is_empty() {
+        return Err(wrong("the file of certificates holds none in PEM".into()));
+    }
+    Ok(TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .root_certs(RootCerts::new_with_certs(&certificates))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .build())
+}
+
+/// Whether an address, with or without a port, is one of this machine.
+fn is_loopback(address: &str) -> bool {
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    let host = address.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(address, |(host, _)| host);
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Why certificates did not hold, if it was that.
+fn of_certificates(error: &ureq::Error) -> Option<String> {
+    match error {
+        ureq::Error::Rustls(cause) => Some(cause.to_string()),
+        ureq::Error::Io(cause) => {
+            let inner = cause.get_ref()?.downcast_ref::<rustls::Error>()?;
+            matches!(inner, rustls::Error::InvalidCertificate(_)).then(|| inner.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn refused(call: &str, body: &[u8]) -> ClientError {
+    match serde_json::from_slice(body) {
+        Ok(failure) => ClientError::Refused(failure),
+        Err(cause) => ClientError::Answer { call: call.into(), cause: cause.to_string() },
+    }
+}
+
+/// A text as a value in a query (RFC 3986: all but unreserved bytes are escaped).
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_on_another_machine_is_called_over_tls_alone() {
+        let code = |url: &str, authority: Option<&[u8]>| {
+            let failure = Failure::from(Client::remote(url, "token", authority).err().expect("a refusal"));
+            assert!(failure.next.contains("https://"), "{failure}");
+            failure.code.to_string()
+        };
+        for url in ["node.example:1", "ftp://node.example", "https://", "http://node.example:7702", "http://10.0.0.1"] {
+            assert_eq!(code(url, None), "USAGE_NODE", "{url}");
+        }
+        assert_eq!(code("https://node.example", None), "USAGE_NODE");
+        assert_eq!(code("https://node.example", Some(b"no certificate")), "USAGE_NODE");
+        assert_eq!(code("https://user@node.example", Some(b"")), "USAGE_NODE");
+        for url in ["http://127.0.0.1:7702", "http://[::1]:7702/", "http://localhost", "http://127.1.2.3"] {
+            assert!(Client::remote(url, "token", None).is_ok(), "{url}");
+        }
+        assert!(Client::remote("http://localhost", " \n", None).is_err());
+    }
+
+    #[test]
+    fn names_of_outputs_are_escaped() {
+        assert_eq!(encoded("mean age&x=é~"), "mean%20age%26x%3D%C3%A9~");
     }
 }

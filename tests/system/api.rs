@@ -9,16 +9,22 @@ use ureq::http::Request;
 use super::harness::Organisation;
 
 /// One call, by hand. `token` of `None` sends none.
-struct Call<'a> {
-    method: &'a str,
-    path: &'a str,
-    token: Option<&'a str>,
-    headers: &'a [(&'a str, &'a str)],
-    body: Vec<u8>,
+#[derive(Clone)]
+pub(crate) struct Call<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) body: Vec<u8>,
+}
+
+/// A call without a body, with a token.
+pub(crate) fn bare<'a>(method: &'a str, path: &'a str, token: &'a str) -> Call<'a> {
+    Call { method, path, token: Some(token), headers: &[], body: Vec::new() }
 }
 
 /// The status and the body of a call's answer.
-fn answered(address: &str, call: &Call<'_>) -> (u16, String) {
+pub(crate) fn answered(address: &str, call: &Call<'_>) -> (u16, String) {
     let agent: Agent = Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
     let mut request = Request::builder().method(call.method).uri(format!("http://{address}{}", call.path));
     if let Some(token) = call.token {
@@ -28,13 +34,16 @@ fn answered(address: &str, call: &Call<'_>) -> (u16, String) {
         request = request.header(*name, *value);
     }
     let mut answer = agent.run(request.body(call.body.clone()).expect("a request")).expect("an answer");
+    if answer.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+        return (answer.status().as_u16(), "a stream".into());
+    }
     let mut body = String::new();
     answer.body_mut().as_reader().read_to_string(&mut body).expect("text");
     (answer.status().as_u16(), body)
 }
 
 /// The status and the code of a call's failure.
-fn refused(address: &str, call: Call<'_>) -> (u16, String) {
+pub(crate) fn refused(address: &str, call: Call<'_>) -> (u16, String) {
     let (status, body) = answered(address, &call);
     let failure: Failure =
         serde_json::from_str(&body).unwrap_or_else(|_| panic!("{}: no failure: {body:?}", call.path));

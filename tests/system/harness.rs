@@ -44,6 +44,11 @@ pub(crate) struct Organisation {
 impl Organisation {
     /// Creates a node and starts it.
     pub(crate) fn start(parent: &Path, name: &'static str) -> Self {
+        Self::start_with(parent, name, "")
+    }
+
+    /// Creates a node with further lines in its configuration, and starts it.
+    pub(crate) fn start_with(parent: &Path, name: &'static str, lines: &str) -> Self {
         let dir = parent.join(name);
         let init = ["--dir", path(&dir), "init", "--name", name, "--host", "127.0.0.1", "--port", "0"];
         let made = tacit(&[&init[..], &["--allow-loopback"]].concat());
@@ -51,8 +56,8 @@ impl Organisation {
         // A test does not wait a minute for a peer that is silent on purpose.
         let config = dir.join("node.toml");
         let text = std::fs::read_to_string(&config).expect("a configuration");
-        std::fs::write(&config, text.replace("peer_timeout_seconds = 60", "peer_timeout_seconds = 10"))
-            .expect("written");
+        let text = text.replace("peer_timeout_seconds = 60", "peer_timeout_seconds = 10");
+        std::fs::write(&config, text + lines).expect("written");
         let mut organisation = Self { name, dir, level: None, process: None, client: None };
         organisation.restart();
         organisation
@@ -222,9 +227,14 @@ pub(crate) struct Two {
 impl Two {
     /// Both nodes, paired and connected, without tables.
     pub(crate) fn paired() -> Self {
+        Self::paired_with("")
+    }
+
+    /// The same, the bank's node with further lines in its configuration.
+    fn paired_with(lines: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let maison = Organisation::start(dir.path(), "maison");
-        let banque = Organisation::start(dir.path(), "banque");
+        let banque = Organisation::start_with(dir.path(), "banque", lines);
         let request = InviteRequest { valid_seconds: Some(600), auto_confirm: true };
         let ticket = maison.client().invite(&request).expect("an invitation").ticket;
         banque.client().accept(&AcceptRequest { ticket }).expect("paired");
@@ -235,7 +245,12 @@ impl Two {
 
     /// Both nodes with their tables: [`CUSTOMERS`] customers and accounts, all but ten of them known to both.
     pub(crate) fn with_tables(policy: &str) -> Self {
-        let two = Self::paired();
+        Self::with_tables_and(policy, "")
+    }
+
+    /// The same, the bank's node with further lines in its configuration.
+    pub(crate) fn with_tables_and(policy: &str, lines: &str) -> Self {
+        let two = Self::paired_with(lines);
         two.maison.import("customers", &customers(CUSTOMERS), policy).expect("imported");
         two.banque.import("accounts", &accounts(CUSTOMERS), OWN_POLICY).expect("imported");
         two
@@ -312,6 +327,21 @@ uses = ["join"]
 uses = ["filter", "count", "arithmetic", "sum", "mean", "order"]
 [columns.wealth]
 uses = ["filter", "count", "arithmetic", "sum", "mean", "order"]
+"#;
+
+/// The policy of a table with an amount, for its owner alone.
+pub(crate) const OWN_POLICY_OF_AMOUNTS: &str = r#"
+version = 1
+[query]
+organisations = []
+venues = ["two-party"]
+alignment = ["revealed"]
+[release]
+receivers = []
+[columns.id]
+uses = ["join"]
+[columns.amount]
+uses = ["sum"]
 "#;
 
 /// A question over the joined tables.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
@@ -19,16 +19,34 @@ impl From<Failure> for ApiFailure {
     }
 }
 
+/// The code of a refusal, beside its answer, to be counted.
+#[derive(Clone)]
+pub(super) struct RefusedWith(pub(super) Code);
+
+/// The form of every refusal.
+fn refusal(status: StatusCode, failure: Failure) -> Response {
+    let code = failure.code.clone();
+    let mut response = (status, Json(failure)).into_response();
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response.extensions_mut().insert(RefusedWith(code));
+    response
+}
+
 impl IntoResponse for ApiFailure {
     fn into_response(self) -> Response {
         let status = match self.0.code.as_str() {
             "TOKEN_INVALID" => StatusCode::UNAUTHORIZED,
             "API_ORIGIN" | "TOKEN_SCOPE" => StatusCode::FORBIDDEN,
             "API_LIMIT" => StatusCode::PAYLOAD_TOO_LARGE,
-            "API_ROUTE" | "IMPORT_UNKNOWN" | "JOB_UNKNOWN" | "DATASET_UNKNOWN" | "PEER_UNKNOWN" => {
+            "API_RATE" => StatusCode::TOO_MANY_REQUESTS,
+            "API_BUSY" => StatusCode::SERVICE_UNAVAILABLE,
+            "API_METHOD" => StatusCode::METHOD_NOT_ALLOWED,
+            "API_ROUTE" | "IMPORT_UNKNOWN" | "JOB_UNKNOWN" | "DATASET_UNKNOWN" | "PEER_UNKNOWN" | "TOKEN_UNKNOWN" => {
                 StatusCode::NOT_FOUND
             }
-            "JOB_RESULT_PENDING" | "STATE_ILLEGAL" | "API_REPLAY" => StatusCode::CONFLICT,
+            "JOB_RESULT_PENDING" | "STATE_ILLEGAL" | "API_REPLAY" | "TOKEN_LIMIT" => StatusCode::CONFLICT,
             _ => match self.0.code.exit_class() {
                 ExitClass::Usage => StatusCode::BAD_REQUEST,
                 ExitClass::Denied | ExitClass::EvidenceRejected | ExitClass::BudgetExhausted => StatusCode::FORBIDDEN,
@@ -36,7 +54,7 @@ impl IntoResponse for ApiFailure {
                 ExitClass::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             },
         };
-        (status, Json(self.0)).into_response()
+        refusal(status, self.0)
     }
 }
 
@@ -64,7 +82,7 @@ pub(super) async fn speak_in_failures(answer: Response) -> Response {
         Ok(reason) if !reason.is_empty() => reason.to_owned(),
         _ => format!("the call ended with {status}"),
     };
-    (status, Json(Failure::new(Code::new(code), reason, next))).into_response()
+    refusal(status, Failure::new(Code::new(code), reason, next))
 }
 
 /// A JSON body; what does not parse is answered with a [`Failure`] like everything else.

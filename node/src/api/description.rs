@@ -9,24 +9,26 @@ use utoipa::{PartialSchema, ToSchema};
 use tacit_protocol::Failure;
 
 /// What a call may be answered with instead of its result: the status, a name, and when. All carry a [`Failure`].
-const FAILURES: [(&str, &str, &str); 9] = [
+const FAILURES: [(&str, &str, &str); 11] = [
     ("400", "WrongCall", "The call or its input is wrong: PROGRAM_*, INPUT_*, USAGE_*, IMPORT_*, TICKET_*, DATASET_*."),
     ("401", "NoToken", "TOKEN_INVALID: no bearer token of this node, or one that is over."),
     (
         "403",
         "Denied",
-        "API_ORIGIN: a foreign host or origin. POLICY_*, DISCLOSURE_*, \
+        "API_ORIGIN: a foreign host or origin. TOKEN_SCOPE: not for the token's role. POLICY_*, DISCLOSURE_*, \
          APPROVAL_*, EVIDENCE_*, BUDGET_*: a rule or an approver said no.",
     ),
     (
         "404",
         "NotThere",
-        "API_ROUTE, JOB_UNKNOWN, DATASET_UNKNOWN, PEER_UNKNOWN, IMPORT_UNKNOWN: not there for the caller.",
+        "API_ROUTE, JOB_UNKNOWN, DATASET_UNKNOWN, PEER_UNKNOWN, IMPORT_UNKNOWN, TOKEN_UNKNOWN: not there for the caller.",
     ),
-    ("409", "NotNow", "JOB_RESULT_PENDING, STATE_ILLEGAL: not in this state."),
+    ("409", "NotNow", "JOB_RESULT_PENDING, STATE_ILLEGAL, TOKEN_LIMIT: not in this state."),
     ("413", "TooLarge", "API_LIMIT: the body is too large."),
+    ("429", "TooOften", "API_RATE: the token or its address calls too often; `retry-after` says when to ask again."),
     ("500", "Failed", "Every other code: the node could not do it, and says why."),
     ("502", "PeerAway", "PEER_*, CHANNEL_*: the peer or the way to it is not there."),
+    ("503", "Busy", "API_BUSY: too much is under way; `retry-after` says when to ask again."),
     ("504", "TooSlow", "API_TIMEOUT: no answer within a minute; what was begun goes on."),
 ];
 

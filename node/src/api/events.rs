@@ -13,9 +13,11 @@ use tacit_protocol::api::JobEvent;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::Shared;
 use super::answer::ApiFailure;
+use super::limits::Stream as Counted;
 use crate::jobs::events::{Events, Place};
-use crate::node::Node;
+use crate::tokens::Caller;
 
 /// How often a stream without changes shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -23,15 +25,17 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes of job states from now on, or from the `last-event-id` of the header on.
 ///
 /// The first event is `start`, or `resync` if changes after that id are no longer kept: then read the jobs again. Each
-/// further one is `job`. All carry the id to go on from.
+/// further one is `job`. All carry the id to go on from. An analyst hears of the own jobs.
 #[utoipa::path(get, path = "/v1/events", responses((status = OK, body = JobEvent, content_type = "text/event-stream")))]
 pub(super) async fn follow(
-    State(node): State<Arc<Node>>,
+    State(shared): State<Shared>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiFailure> {
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<Place>().ok()));
-    let (events, place, stop) = node.follow()?;
-    let changes = Follower::new(events, last, place, stop);
+    let counted = shared.limits.stream(&caller.token)?;
+    let (events, place, stop) = shared.node.follow()?;
+    let changes = Follower::new(events, last, (place, counted), stop).of(caller.analyst());
     let stream = futures::stream::unfold(changes, async |mut changes| {
         let event = changes.next().await?;
         Some((Ok(event), changes))
@@ -46,8 +50,10 @@ struct Follower {
     place: Place,
     /// What is said before the next change.
     first: VecDeque<&'static str>,
+    /// The analyst of whose jobs it hears; none: of all.
+    analyst: Option<String>,
     stop: CancellationToken,
-    _permit: OwnedSemaphorePermit,
+    _places: (OwnedSemaphorePermit, Counted),
 }
 
 impl Follower {
@@ -55,7 +61,7 @@ impl Follower {
     fn new(
         events: Arc<Events>,
         last: Option<Option<Place>>,
-        permit: OwnedSemaphorePermit,
+        places: (OwnedSemaphorePermit, Counted),
         stop: CancellationToken,
     ) -> Self {
         let newest = events.watch();
@@ -64,7 +70,12 @@ impl Follower {
             Some(Some(place)) if events.after(place).is_ok() => (place, "start"),
             Some(_) => (events.end(), "resync"),
         };
-        Self { events, newest, place, first: VecDeque::from([first]), stop, _permit: permit }
+        Self { events, newest, place, first: VecDeque::from([first]), analyst: None, stop, _places: places }
+    }
+
+    fn of(mut self, analyst: Option<&str>) -> Self {
+        self.analyst = analyst.map(str::to_owned);
+        self
     }
 
     async fn next(&mut self) -> Option<Event> {
@@ -77,7 +88,9 @@ impl Follower {
             match self.events.after(self.place) {
                 Ok(Some((place, change))) => {
                     self.place = place;
-                    return Some(job_event(place, &change));
+                    if self.analyst.is_none() || self.analyst == change.analyst {
+                        return Some(job_event(place, &change.event));
+                    }
                 }
                 Err(_) => {
                     self.place = self.events.end();

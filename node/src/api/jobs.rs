@@ -6,22 +6,27 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::IntoResponse;
 use serde::Deserialize;
 use tacit_protocol::api::policies::{ApproveRequest, SubmitOptions};
-use tacit_protocol::api::{JobDetail, JobResult, JobSummary, RefuseRequest, SubmitRequest};
+use tacit_protocol::api::{JobDetail, JobResult, JobSummary, RefuseRequest, ResultFormat, SubmitRequest};
 use tacit_protocol::policy::Priority;
 use tacit_protocol::{Code, Failure};
 use utoipa::IntoParams;
 
 use super::answer::{ApiFailure, Body};
-use crate::node::Node;
+use crate::node::{Node, off_reactor};
+use crate::results;
+use crate::tokens::Caller;
 
 type Answer<T> = Result<Json<T>, ApiFailure>;
 
-/// The jobs, newest first.
+/// The jobs, newest first; for an analyst, the own ones.
 #[utoipa::path(get, path = "/v1/jobs", responses((status = OK, body = Vec<JobSummary>)))]
-pub(super) async fn list(State(node): State<Arc<Node>>) -> Answer<Vec<JobSummary>> {
-    Ok(Json(node.jobs()?))
+pub(super) async fn list(State(node): State<Arc<Node>>, caller: Caller) -> Answer<Vec<JobSummary>> {
+    Ok(Json(node.jobs_of(&caller)?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -59,21 +64,18 @@ impl From<WaitingPriority> for Priority {
     responses((status = OK, body = JobSummary)))]
 pub(super) async fn submit(
     State(node): State<Arc<Node>>,
+    caller: Caller,
     Query(query): Query<SubmitQuery>,
     Body(request): Body<SubmitRequest>,
 ) -> Answer<JobSummary> {
-    Ok(Json(
-        node.submit(
-            request,
-            SubmitOptions { again: query.again, priority: query.priority.map_or(Priority::Normal, Into::into) },
-        )
-        .await?,
-    ))
+    let options = SubmitOptions { again: query.again, priority: query.priority.map_or(Priority::Normal, Into::into) };
+    Ok(Json(node.submit(request, options, &caller).await?))
 }
 
 /// One job, by its id or any unique start of it.
 #[utoipa::path(get, path = "/v1/jobs/{id}", responses((status = OK, body = JobDetail)))]
-pub(super) async fn show(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer<JobDetail> {
+pub(super) async fn show(State(node): State<Arc<Node>>, caller: Caller, Path(id): Path<String>) -> Answer<JobDetail> {
+    let id = node.job_id(&caller, &id)?;
     Ok(Json(node.job(&id)?))
 }
 
@@ -89,16 +91,24 @@ pub(super) struct WatchQuery {
 #[utoipa::path(get, path = "/v1/jobs/{id}/watch", params(WatchQuery), responses((status = OK, body = JobDetail)))]
 pub(super) async fn watch(
     State(node): State<Arc<Node>>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(query): Query<WatchQuery>,
 ) -> Answer<JobDetail> {
+    let id = node.job_id(&caller, &id)?;
     Ok(Json(node.watch_job(&id, &query.known, Duration::from_secs(query.seconds.min(30))).await?))
 }
 
 /// Approves a job that waits for the operator: once, or its terms for further runs. Without a body: once.
 #[utoipa::path(post, path = "/v1/jobs/{id}/approve", request_body = Option<ApproveRequest>,
     responses((status = OK, body = JobDetail)))]
-pub(super) async fn approve(State(node): State<Arc<Node>>, Path(id): Path<String>, body: Bytes) -> Answer<JobDetail> {
+pub(super) async fn approve(
+    State(node): State<Arc<Node>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer<JobDetail> {
+    let id = node.job_id(&caller, &id)?;
     let request: Option<ApproveRequest> = match body.as_ref() {
         [] => None,
         json => serde_json::from_slice(json).map_err(|cause| {
@@ -114,26 +124,64 @@ pub(super) async fn approve(State(node): State<Arc<Node>>, Path(id): Path<String
     responses((status = OK, body = JobDetail)))]
 pub(super) async fn refuse(
     State(node): State<Arc<Node>>,
+    caller: Caller,
     Path(id): Path<String>,
     Body(request): Body<RefuseRequest>,
 ) -> Answer<JobDetail> {
+    let id = node.job_id(&caller, &id)?;
     Ok(Json(node.refuse_job(&id, &request.reason).await?))
 }
 
 /// Cancels a job that has not released anything yet.
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", responses((status = OK, body = JobDetail)))]
-pub(super) async fn cancel(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer<JobDetail> {
-    Ok(Json(node.cancel_job(&id).await?))
+pub(super) async fn cancel(State(node): State<Arc<Node>>, caller: Caller, Path(id): Path<String>) -> Answer<JobDetail> {
+    let id = node.job_id(&caller, &id)?;
+    Ok(Json(node.cancel_job(&id, &caller).await?))
 }
 
-/// The answer of a finished job.
-#[utoipa::path(get, path = "/v1/jobs/{id}/result", responses((status = OK, body = JobResult)))]
-pub(super) async fn result(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer<JobResult> {
-    Ok(Json(node.job_result(&id)?))
+#[derive(Deserialize, IntoParams)]
+pub(super) struct ResultQuery {
+    /// The form. Without it, the first of the `accept` header's that is one of these; else JSON.
+    format: Option<ResultFormat>,
+    /// The output, of which alone is given; `npy` needs it where there are several.
+    output: Option<String>,
+}
+
+/// The answer of a finished job, as JSON, CSV, an Arrow IPC stream or an array of NumPy.
+#[utoipa::path(get, path = "/v1/jobs/{id}/result", params(ResultQuery), responses((status = OK, content(
+    (JobResult = "application/json"), (String = "text/csv"),
+    (String = "application/vnd.apache.arrow.stream"), (String = "application/x-npy")))))]
+pub(super) async fn result(
+    State(node): State<Arc<Node>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<ResultQuery>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiFailure> {
+    let id = node.job_id(&caller, &id)?;
+    let result = node.job_result(&id)?;
+    let format = query.format.unwrap_or_else(|| accepted(&headers));
+    let bytes = off_reactor(move || results::write(&result, format, query.output.as_deref())).await??;
+    // No copy of a result is left behind on the way.
+    Ok(([(CONTENT_TYPE, format.media_type()), (CACHE_CONTROL, "no-store")], bytes))
+}
+
+/// The first media type that the caller accepts and that is one of a result.
+fn accepted(headers: &HeaderMap) -> ResultFormat {
+    let listed = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let types = listed.split(',').map(|part| part.split(';').next().unwrap_or_default().trim());
+    let known =
+        |name: &str| ResultFormat::ALL.into_iter().find(|format| format.media_type().eq_ignore_ascii_case(name));
+    types.into_iter().find_map(known).unwrap_or_default()
 }
 
 /// The signed receipt of a finished job.
 #[utoipa::path(get, path = "/v1/jobs/{id}/receipt", responses((status = OK, body = Object)))]
-pub(super) async fn receipt(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer<serde_json::Value> {
+pub(super) async fn receipt(
+    State(node): State<Arc<Node>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answer<serde_json::Value> {
+    let id = node.job_id(&caller, &id)?;
     Ok(Json(node.job_receipt(&id).await?))
 }

@@ -1,38 +1,50 @@
 //! The HTTP API of the node, on a loopback address. Command line, console and SDKs use nothing else.
 
+mod access;
 mod answer;
-pub mod auth;
+mod auth;
 mod bench;
 mod budget;
 mod datasets;
 mod description;
 mod events;
 mod jobs;
+mod limits;
 mod peers;
 mod policies;
 mod qr;
+mod serve;
 mod system;
+mod tls;
+mod tokens;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRef, MatchedPath, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tacit_protocol::{Code, Failure};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::config::Config;
 use crate::console;
+use crate::metrics::{Place, Tally};
 use crate::node::Node;
-use answer::ApiFailure;
-use auth::Tokens;
+use crate::tokens::Tokens;
+use answer::{ApiFailure, RefusedWith};
+use auth::Origins;
+use limits::Limits;
 
 pub use description::description;
 
@@ -41,8 +53,32 @@ const BODY_BYTES: usize = 256 * 1024;
 /// The longest time that a call other than an import may take (CHK-904).
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The routes with their description.
-fn routes() -> OpenApiRouter<Arc<Node>> {
+/// What the calls share.
+#[derive(Clone)]
+struct Shared {
+    node: Arc<Node>,
+    tokens: Arc<Tokens>,
+    origins: Arc<Origins>,
+    limits: Arc<Limits>,
+    tally: Tally,
+    /// When the node began to serve, Unix seconds.
+    started: u64,
+}
+
+impl FromRef<Shared> for Arc<Node> {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.node.clone()
+    }
+}
+
+impl FromRef<Shared> for Arc<Tokens> {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.tokens.clone()
+    }
+}
+
+/// The routes with their description. `access` says who may call each.
+fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(system::status))
         .routes(routes!(system::stop))
@@ -51,7 +87,14 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(system::export_log))
         .routes(routes!(system::check_log))
         .routes(routes!(system::config))
+        .routes(routes!(system::log_levels, system::set_log_levels))
+        .routes(routes!(system::figures))
+        .routes(routes!(tokens::whoami))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(tokens::rotate))
         .routes(routes!(peers::list, peers::accept))
+        .routes(routes!(peers::names))
         .routes(routes!(peers::invite))
         .routes(routes!(peers::confirm))
         .routes(routes!(peers::revoke))
@@ -88,16 +131,20 @@ fn routes() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(datasets::import))
 }
 
-fn router(node: Arc<Node>, tokens: Arc<Tokens>) -> Router {
+fn router(shared: Shared) -> Router {
     let (router, _) = routes().split_for_parts();
     router
         .fallback(unknown_route)
-        .layer(axum::middleware::map_response(answer::speak_in_failures))
-        .layer(axum::middleware::from_fn_with_state(tokens.clone(), auth::require_token))
-        .merge(console::routes().layer(axum::middleware::from_fn_with_state(tokens, auth::require_origin)))
+        .layer(map_response(answer::speak_in_failures))
+        .layer(from_fn(access::require_role))
+        .layer(from_fn_with_state(shared.clone(), auth::require_token))
+        .merge(console::routes().layer(from_fn_with_state(shared.clone(), auth::require_origin)))
+        .layer(from_fn_with_state(shared.clone(), limits::require_room))
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(system::ready))
+        .layer(from_fn_with_state(shared.clone(), count))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .with_state(node)
+        .with_state(shared)
 }
 
 async fn unknown_route() -> Response {
@@ -105,30 +152,89 @@ async fn unknown_route() -> Response {
     ApiFailure::from(failure).into_response()
 }
 
-/// A listener for the API.
+/// Counts an answer, and the code of a refusal.
+async fn count(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let response = next.run(request).await;
+    shared.tally.answered(&route, response.status().as_u16());
+    if let Some(RefusedWith(code)) = response.extensions().get() {
+        shared.tally.refused(Place::Api, code.as_str());
+    }
+    response
+}
+
+/// How long a connection that is closed may take to hear of it.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Where the API listens.
+pub struct Listening {
+    /// The loopback address that the command line of this machine calls.
+    pub local_address: SocketAddr,
+    local: TcpListener,
+    /// The address that others call over TLS.
+    open: Option<(TcpListener, TlsAcceptor)>,
+}
+
+/// Listens where the configuration says. With a certificate, TLS is spoken there, and the command line of this machine
+/// gets a port of its own.
 ///
 /// # Errors
-/// `API_LISTEN` if the address is taken, or not on the loopback interface: without TLS the API stays on the machine.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let failure = |message: String| Failure::new(Code::new("API_LISTEN"), message, "set `api_listen` in node.toml.");
-    if !address.ip().is_loopback() {
-        return Err(failure(format!("the API would be open to other machines on {address}")));
+/// `API_LISTEN` if an address is taken, or is not on the loopback interface without TLS; `USAGE_TLS`.
+pub async fn listen(config: &Config, dir: &Path) -> Result<Listening, Failure> {
+    let tls = match (&config.api_tls_certificate, &config.api_tls_key) {
+        // A path that is absolute stays as it is.
+        (Some(certificate), Some(key)) => Some(tls::acceptor(&dir.join(certificate), &dir.join(key))?),
+        (None, None) => None,
+        _ => {
+            let message = "one of `api_tls_certificate` and `api_tls_key` is set without the other";
+            return Err(Failure::new(Code::new("USAGE_TLS"), message, "set both in node.toml, or none."));
+        }
+    };
+    let next = "set `api_listen` in node.toml, and for other machines `api_tls_certificate` and `api_tls_key`.";
+    let failure = |message: String| Failure::new(Code::new("API_LISTEN"), message, next);
+    let address = config.api_listen;
+    if tls.is_none() && !address.ip().is_loopback() {
+        return Err(failure(format!("the API would be open to other machines on {address} without TLS")));
     }
-    TcpListener::bind(address).await.map_err(|cause| failure(format!("cannot listen on {address}: {cause}")))
+    let bind = async |address: SocketAddr| {
+        let bound = TcpListener::bind(address).await;
+        bound.map_err(|cause| failure(format!("cannot listen on {address}: {cause}")))
+    };
+    let (local, open) = match tls {
+        None => (bind(address).await?, None),
+        Some(tls) => (bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?, Some((bind(address).await?, tls))),
+    };
+    let local_address = local.local_addr().map_err(|cause| failure(cause.to_string()))?;
+    Ok(Listening { local_address, local, open })
 }
 
 /// Serves the API until `stop`.
-///
-/// # Errors
-/// `API_SERVE` if the listener breaks.
 pub async fn serve(
-    listener: TcpListener,
+    listening: Listening,
     node: Arc<Node>,
     tokens: Arc<Tokens>,
+    config: &Config,
+    started: u64,
     stop: CancellationToken,
-) -> Result<(), Failure> {
-    axum::serve(listener, router(node, tokens))
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .map_err(|cause| Failure::new(Code::new("API_SERVE"), format!("the API ended: {cause}"), "restart the node."))
+) {
+    let limits = Arc::new(Limits::new(config.api_calls_per_second));
+    let shared = |origins: Origins| Shared {
+        node: node.clone(),
+        tokens: tokens.clone(),
+        origins: Arc::new(origins),
+        limits: limits.clone(),
+        tally: node.tally(),
+        started,
+    };
+    let local = shared(Origins::new("http://", listening.local_address.port(), &[]));
+    let local = serve::serve(listening.local, None, router(local), stop.clone());
+    let Some((listener, tls)) = listening.open else { return local.await };
+    let address = listener.local_addr().unwrap_or(config.api_listen);
+    let mut hosts = config.api_hosts.clone();
+    if !address.ip().is_unspecified() {
+        hosts.push(address.to_string());
+    }
+    let open = router(shared(Origins::new("https://", address.port(), &hosts)));
+    tracing::info!(api = %address, "the API is open to others over TLS");
+    tokio::join!(local, serve::serve(listener, Some(tls), open, stop));
 }

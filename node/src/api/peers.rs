@@ -17,6 +17,12 @@ pub(super) async fn list(State(node): State<Arc<Node>>) -> Answer<Vec<Peer>> {
     Ok(Json(node.peers()))
 }
 
+/// The names of the organisations that are paired with this node.
+#[utoipa::path(get, path = "/v1/peers/names", responses((status = OK, body = Vec<String>)))]
+pub(super) async fn names(State(node): State<Arc<Node>>) -> Json<Vec<String>> {
+    Json(node.peer_names())
+}
+
 /// Redeems another organisation's invitation.
 #[utoipa::path(post, path = "/v1/peers", request_body = AcceptRequest, responses((status = OK, body = Peer)))]
 pub(super) async fn accept(State(node): State<Arc<Node>>, Body(request): Body<AcceptRequest>) -> Answer<Peer> {

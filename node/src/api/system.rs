@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::Deserialize;
-use tacit_protocol::api::{LogCheck, LogLine, NodeStatus, Setting};
+use tacit_protocol::api::{LogCheck, LogLevels, LogLine, NodeStatus, Readiness, Setting};
 use utoipa::IntoParams;
 use utoipa::openapi::OpenApi;
 
-use super::answer::ApiFailure;
+use super::Shared;
+use super::answer::{ApiFailure, Body};
 use crate::node::Node;
+use crate::tokens::Caller;
+use crate::{metrics, telemetry};
 
 type Answer<T> = Result<Json<T>, ApiFailure>;
 
@@ -53,6 +57,36 @@ pub(super) async fn export_log(State(node): State<Arc<Node>>) -> Result<impl Int
 #[utoipa::path(get, path = "/v1/log/check", responses((status = OK, body = LogCheck)))]
 pub(super) async fn check_log(State(node): State<Arc<Node>>) -> Answer<LogCheck> {
     Ok(Json(node.check_log().await?))
+}
+
+/// The levels of the process's log that were set at run time.
+#[utoipa::path(get, path = "/v1/log/level", responses((status = OK, body = LogLevels)))]
+pub(super) async fn log_levels() -> Json<LogLevels> {
+    Json(LogLevels { levels: telemetry::levels() })
+}
+
+/// Sets levels of the process's log, instead of those set before, until the process ends.
+#[utoipa::path(post, path = "/v1/log/level", request_body = LogLevels, responses((status = OK, body = LogLevels)))]
+pub(super) async fn set_log_levels(caller: Caller, Body(asked): Body<LogLevels>) -> Answer<LogLevels> {
+    let levels = telemetry::set_levels(&asked.levels)?;
+    tracing::info!(by = %caller.subject, %levels, "the levels of the log were set");
+    Ok(Json(LogLevels { levels }))
+}
+
+/// The node's figures in the text form of OpenMetrics, which Prometheus reads.
+#[utoipa::path(get, path = "/metrics", responses((status = OK, body = String,
+    content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8")))]
+pub(super) async fn figures(State(shared): State<Shared>) -> Result<impl IntoResponse, ApiFailure> {
+    let now = shared.node.snapshot(shared.started).await?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, kind)], metrics::text(&shared.tally, &now)))
+}
+
+/// Whether the node can take work, for probes: without a token.
+pub(super) async fn ready(State(node): State<Arc<Node>>) -> (StatusCode, Json<Readiness>) {
+    let readiness = node.readiness();
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness))
 }
 
 #[derive(Deserialize, IntoParams)]

@@ -1,11 +1,12 @@
 //! `tacit job`.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use tacit_protocol::api::policies::{ApproveRequest, SubmitOptions};
-use tacit_protocol::api::{JobDetail, SubmitRequest};
+use tacit_protocol::api::{JobDetail, ResultFormat, SubmitRequest};
 use tacit_protocol::policy::{Day, Priority};
 use tacit_protocol::program::Program;
 use tacit_protocol::{Code, Failure};
@@ -79,6 +80,15 @@ pub(super) enum Command {
         /// Wait until there is one.
         #[arg(long)]
         wait: bool,
+        /// As `json`, `csv`, an Arrow IPC stream (`arrow`), or one output as an array of NumPy (`npy`); by default as text.
+        #[arg(long, value_name = "FORM")]
+        format: Option<FormName>,
+        /// This output alone.
+        #[arg(long, value_name = "NAME")]
+        output: Option<String>,
+        /// Write it into this file; its ending says the form where --format does not.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
 }
 
@@ -96,6 +106,25 @@ impl From<Waiting> for Priority {
             Waiting::Low => Self::Low,
             Waiting::Normal => Self::Normal,
             Waiting::High => Self::High,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum FormName {
+    Json,
+    Csv,
+    Arrow,
+    Npy,
+}
+
+impl From<FormName> for ResultFormat {
+    fn from(name: FormName) -> Self {
+        match name {
+            FormName::Json => Self::Json,
+            FormName::Csv => Self::Csv,
+            FormName::Arrow => Self::Arrow,
+            FormName::Npy => Self::Npy,
         }
     }
 }
@@ -123,11 +152,19 @@ pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<
         }
         Command::Refuse { job, reason } => output.one(&client.refuse(&job, &reason)?, output::job),
         Command::Cancel { job } => output.one(&client.cancel(&job)?, output::job),
-        Command::Result { job, wait } => {
+        Command::Result { job, wait, format, output: part, out } => {
             if wait {
                 finish(client, &job)?;
             }
-            output.one(&client.result(&job)?, output::result);
+            let ending = out.as_ref().and_then(|file| file.extension()?.to_str());
+            let of_ending = ResultFormat::ALL.into_iter().find(|format| ending == Some(format.name()));
+            match (format.map(ResultFormat::from).or(of_ending), &part, &out) {
+                (None, None, None) => output.one(&client.result(&job)?, output::result),
+                (format, part, out) => {
+                    let bytes = client.result_as(&job, format.unwrap_or_default(), part.as_deref())?;
+                    write_result(&bytes, out.as_deref(), output)?;
+                }
+            }
         }
     }
     Ok(())
@@ -144,6 +181,20 @@ fn day(text: &str) -> Result<u64, Failure> {
     let (year, month, day) = (next()?, next()?, next()?);
     let narrow = |part: u16| u8::try_from(part).map_err(|_| usage());
     Ok(Day::from_date(year, narrow(month)?, narrow(day)?).ok_or_else(usage)?.starts())
+}
+
+/// Writes a result into a file, or to standard output as it is.
+fn write_result(bytes: &[u8], file: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    let wrong = |what: &str, cause: std::io::Error| {
+        Failure::new(Code::new("INPUT_FILE"), format!("cannot write {what}: {cause}"), "name another file with --out.")
+    };
+    let Some(file) = file else {
+        return std::io::stdout().write_all(bytes).map_err(|cause| wrong("to standard output", cause));
+    };
+    let place = file.display().to_string();
+    std::fs::write(file, bytes).map_err(|cause| wrong(&place, cause))?;
+    output.one(&place, |place| format!("Wrote {place}."));
+    Ok(())
 }
 
 /// Waits until a job has ended; its failure, if it failed.

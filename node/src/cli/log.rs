@@ -1,13 +1,13 @@
 //! `tacit log`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
-use tacit_protocol::api::LogCheck;
+use tacit_protocol::api::{LogCheck, LogLevels};
 use tacit_protocol::{Code, Failure};
-use tacit_sdk::Client;
 
 use super::output::{self, Output};
+use super::remote::Connect;
 use crate::log::check_export;
 
 #[derive(Subcommand)]
@@ -23,6 +23,12 @@ pub(super) enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Show the levels that were set for the process's log, or set others until the process ends.
+    Level {
+        /// Parts of the node and levels: `mpc=debug`, or `debug,network=trace`; an empty text goes back to those of the
+        /// start.
+        levels: Option<String>,
+    },
     /// Check that no entry was changed, removed or put in: sequence, chain and the signature under the head.
     Verify {
         /// An exported file, checked without a node and without a network; by default the running node's log.
@@ -30,11 +36,22 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(dir: &Path, command: Command, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(client: &Connect<'_>, command: Command, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Show { from } => output.list(&Client::of_directory(dir)?.log(from)?, output::log_table),
+        Command::Show { from } => output.list(&client()?.log(from)?, output::log_table),
+        Command::Level { levels } => {
+            let client = client()?;
+            let now = match levels {
+                Some(levels) => client.set_log_levels(&LogLevels { levels })?,
+                None => client.log_levels()?,
+            };
+            output.one(&now, |now| match now.levels.as_str() {
+                "" => "No levels are set beside those of the start (TACIT_LOG, or info).".into(),
+                levels => levels.to_owned(),
+            });
+        }
         Command::Export { file } => {
-            let text = Client::of_directory(dir)?.export_log()?;
+            let text = client()?.export_log()?;
             std::fs::write(&file, text).map_err(|cause| {
                 let message = format!("cannot write {}: {cause}", file.display());
                 Failure::new(Code::new("INPUT_FILE"), message, "name another file.")
@@ -46,7 +63,7 @@ pub(super) fn run(dir: &Path, command: Command, output: &Output) -> Result<(), F
         Command::Verify { file } => {
             let text = match &file {
                 Some(file) => String::from_utf8_lossy(&super::read_file(file)?).into_owned(),
-                None => Client::of_directory(dir)?.export_log()?,
+                None => client()?.export_log()?,
             };
             output.one(&check_export(&text)?, report);
         }

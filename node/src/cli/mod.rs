@@ -12,13 +12,14 @@ mod output;
 mod peer;
 mod policy;
 mod receipt;
+mod remote;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use tacit_protocol::{Code, Failure};
-use tacit_sdk::Client;
 
 use crate::config::InitOptions;
 use crate::{bench, daemon, demo, setup};
@@ -38,6 +39,8 @@ struct Arguments {
         value_name = "DIR"
     )]
     dir: PathBuf,
+    #[command(flatten)]
+    remote: remote::Remote,
     /// Print JSON instead of text: one object, or one a line for lists.
     #[arg(long, global = true)]
     json: bool,
@@ -52,7 +55,8 @@ enum Command {
     /// Run the node until it is stopped.
     ///
     /// For diagnosis, TACIT_SIMD=portable, avx2 or avx512 in the environment makes the engine use these vector
-    /// instructions instead of the widest that the machine has, and TACIT_LOG sets what is logged.
+    /// instructions instead of the widest that the machine has, TACIT_LOG sets what is logged, and TACIT_LOG_FORMAT=json or
+    /// text in which form.
     Node,
     /// What the running node says of itself.
     Status,
@@ -87,6 +91,9 @@ enum Command {
     /// Export and verify receipts.
     #[command(subcommand)]
     Receipt(receipt::Command),
+    /// Issue and revoke tokens, by which others call the node.
+    #[command(subcommand)]
+    Token(token::Command),
     /// Show, export and verify the node's log.
     #[command(subcommand)]
     Log(log::Command),
@@ -134,7 +141,7 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             Failure::new(Code::new("NODE_START"), cause.to_string(), "unset it, or name a level that the machine has.")
         })?;
     }
-    let client = || Client::of_directory(&dir).map_err(Failure::from);
+    let client = || arguments.remote.client(&dir);
     match arguments.command {
         Command::Init(options) => output.one(&setup::init(&dir, &options)?, output::initialised),
         Command::Node => daemon::run(&dir)?,
@@ -145,13 +152,14 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Doctor => doctor::run(&dir, output)?,
         Command::Peer(command) => peer::run(&client()?, command, output)?,
         Command::Dataset(command) => dataset::run(&client()?, command, output)?,
-        Command::Policy(command) => policy::run(&dir, command, output)?,
+        Command::Policy(command) => policy::run(&client, command, output)?,
         Command::Catalogue => output.list(&client()?.catalogue()?, output::dataset_table),
         Command::Job(command) => job::run(&client()?, command, output)?,
         Command::Approval(command) => approval::run(&client()?, command, output)?,
-        Command::Receipt(command) => receipt::run(&dir, command, output)?,
         Command::Budget(command) => budget::run(&client()?, command, output)?,
-        Command::Log(command) => log::run(&dir, command, output)?,
+        Command::Receipt(command) => receipt::run(&client, command, output)?,
+        Command::Token(command) => token::run(&client()?, command, output)?,
+        Command::Log(command) => log::run(&client, command, output)?,
         Command::Demo(options) => demo::run(&options, arguments.json)?,
         Command::Bench(options) => bench::run(&options, arguments.json, client)?,
         Command::BenchParty => bench::run_party()?,

@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use tacit_protocol::Failure;
 use tacit_protocol::api::{
-    CellValue, DatasetInfo, Invitation, JobDetail, JobResult, JobSummary, LogLine, NodeStatus, Peer, Setting,
+    CellValue, DatasetInfo, Invitation, JobDetail, JobResult, JobSummary, LogLine, NodeStatus, Peer, Setting, TokenInfo,
 };
 use tacit_protocol::messages::PeerText;
 use time::OffsetDateTime;
@@ -266,6 +266,16 @@ pub(super) fn log_table(lines: &[LogLine]) -> String {
         table.add_row([line.seq.to_string(), time(line.at), line.kind.clone(), line.text.clone()]);
     }
     or_hint(&table, "The log is empty.")
+}
+
+pub(super) fn token_table(tokens: &[TokenInfo]) -> String {
+    let mut table = table(&["ID", "ROLE", "SUBJECT", "ISSUED", "ENDS", "STATE"]);
+    for token in tokens {
+        let state = token.revoked.map_or("".into(), |at| format!("revoked {}", time(at)));
+        let role = token.role.name().into();
+        table.add_row([token.id.clone(), role, token.subject.clone(), time(token.issued), time(token.expires), state]);
+    }
+    or_hint(&table, "No tokens were issued. Issue one: `tacit token create --role analyst --subject NAME`.")
 }
 
 /// A time of the API, in RFC 3339 and UTC; the number itself where it is beyond the calendar.

@@ -13,6 +13,7 @@ use tacit_protocol::terms::Venue;
 use tacit_protocol::{Code, Failure, Policy};
 use tacit_sdk::Client;
 
+use super::Connect;
 use super::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -72,8 +73,7 @@ pub(super) struct CheckOptions {
     schemas: Vec<PathBuf>,
 }
 
-pub(super) fn run(dir: &Path, command: Command, output: &Output) -> Result<(), Failure> {
-    let client = || Client::of_directory(dir).map_err(Failure::from);
+pub(super) fn run(client: &Connect<'_>, command: Command, output: &Output) -> Result<(), Failure> {
     let read = |file: &Path| super::read_file(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     match command {
         Command::Check(options) => {

@@ -1,13 +1,13 @@
 //! `tacit receipt`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use tacit_protocol::receipt::{Report, SignedReceipt, verify};
 use tacit_protocol::{Code, Failure};
-use tacit_sdk::Client;
 
 use super::output::{Output, time};
+use super::remote::Connect;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -25,7 +25,7 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(dir: &Path, command: Command, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(client: &Connect<'_>, command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Verify { file } => {
             let bytes = super::read_file(&file)?;
@@ -40,7 +40,7 @@ pub(super) fn run(dir: &Path, command: Command, output: &Output) -> Result<(), F
             }
         }
         Command::Export { job, file } => {
-            let receipt = Client::of_directory(dir)?.receipt(&job)?;
+            let receipt = client()?.receipt(&job)?;
             let file = file.unwrap_or_else(|| PathBuf::from(format!("{job}.receipt.json")));
             let text = serde_json::to_string_pretty(&receipt).expect("JSON serialises") + "\n";
             std::fs::write(&file, text).map_err(|cause| {

@@ -141,13 +141,22 @@ impl Book {
     /// # Errors
     /// `JOB_UNKNOWN` if there is none or more than one, or a fault of the store.
     pub fn find(&self, text: &str) -> Result<JobRecord, Failure> {
+        self.find_where(text, |_| true)
+    }
+
+    /// The same among some jobs alone: of the others, nothing is said.
+    ///
+    /// # Errors
+    /// As [`Book::find`].
+    pub fn find_where(&self, text: &str, seen: impl Fn(&JobRecord) -> bool) -> Result<JobRecord, Failure> {
         let digits = text.to_ascii_lowercase();
         let whole = digits.get(..digits.len() & !1).unwrap_or_default();
         let prefix = match data_encoding::HEXLOWER.decode(whole.as_bytes()) {
             Ok(prefix) if digits.len() >= 4 => prefix,
             _ => return Err(unknown(text)),
         };
-        let mut found = self.all_under(&prefix)?.into_iter().filter(|job| job.id.to_string().starts_with(&digits));
+        let named = |job: &JobRecord| job.id.to_string().starts_with(&digits) && seen(job);
+        let mut found = self.all_under(&prefix)?.into_iter().filter(named);
         match (found.next(), found.next()) {
             (Some(job), None) => Ok(job),
             _ => Err(unknown(text)),
@@ -203,6 +212,14 @@ impl Book {
     /// A fault of the store.
     pub fn open_count(&self, peer: Option<&PeerId>) -> Result<usize, Failure> {
         self.indexed(|index| peer.map_or_else(|| index.open_count(), |peer| index.open_count_with(peer)))
+    }
+
+    /// How many jobs are in each state.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn states(&self) -> Result<Vec<(JobState, u64)>, Failure> {
+        self.indexed(Index::states)
     }
 
     /// How often a dataset is used, for the limits of its policy: says it for a dataset's name in programs, the asking

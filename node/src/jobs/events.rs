@@ -7,8 +7,9 @@ use rand_core::Rng;
 use tacit_protocol::api::JobEvent;
 use tokio::sync::watch;
 
-use super::record::JobRecord;
+use super::record::{JobRecord, Role};
 use crate::clock::system_rng;
+use crate::metrics::Tally;
 
 /// Changes that are kept, for followers that were away: some hundred bytes each. Whoever missed more reads the jobs
 /// again.
@@ -20,13 +21,14 @@ pub struct Events {
     run: u64,
     kept: Mutex<Kept>,
     newest: watch::Sender<u64>,
+    tally: Tally,
 }
 
 #[derive(Default)]
 struct Kept {
     /// The number of the newest change; 0: none yet.
     newest: u64,
-    events: VecDeque<JobEvent>,
+    events: VecDeque<(JobEvent, Option<String>)>,
 }
 
 /// A place among the changes: after which one to go on.
@@ -53,7 +55,12 @@ impl std::str::FromStr for Place {
 
 impl Events {
     pub(super) fn new() -> Self {
-        Self { run: system_rng().next_u64(), kept: Mutex::default(), newest: watch::Sender::new(0) }
+        Self {
+            run: system_rng().next_u64(),
+            kept: Mutex::default(),
+            newest: watch::Sender::new(0),
+            tally: Tally::default(),
+        }
     }
 
     /// Notes a job that is on the disk, if its state is another than before.
@@ -61,15 +68,17 @@ impl Events {
         if before.is_some_and(|before| before.state == after.state) {
             return;
         }
+        self.tally.job(after);
         let event = JobEvent {
             job: after.id.to_string(),
             state: after.state.to_string(),
             at: after.history.last().map_or(0, |entry| entry.at),
             code: after.failure.as_ref().map(|failure| failure.code.to_string()),
         };
+        let analyst = (after.role == Role::Proposer).then(|| after.proposal.analyst.clone());
         let mut kept = self.kept();
         kept.newest += 1;
-        kept.events.push_back(event);
+        kept.events.push_back((event, analyst));
         if kept.events.len() > KEPT {
             kept.events.pop_front();
         }
@@ -78,16 +87,21 @@ impl Events {
         self.newest.send_modify(|seen| *seen = newest.max(*seen));
     }
 
+    /// The figures that changes of jobs are counted in, and what else is counted.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// The place after the newest change.
     pub fn end(&self) -> Place {
         Place { run: self.run, number: self.kept().newest }
     }
 
-    /// The change after a place, if there is one yet.
+    /// The change after a place, if there is one yet, and the analyst of this node whose job it is.
     ///
     /// # Errors
     /// The place is of another run, or so far back that what follows it is no longer kept.
-    pub fn after(&self, place: Place) -> Result<Option<(Place, JobEvent)>, Missed> {
+    pub fn after(&self, place: Place) -> Result<Option<(Place, Change)>, Missed> {
         let kept = self.kept();
         let oldest = kept.newest - kept.events.len() as u64;
         if place.run != self.run || place.number < oldest || place.number > kept.newest {
@@ -95,7 +109,10 @@ impl Events {
         }
         let index = usize::try_from(place.number - oldest).map_err(|_| Missed)?;
         let next = Place { number: place.number + 1, ..place };
-        Ok(kept.events.get(index).map(|event| (next, event.clone())))
+        Ok(kept
+            .events
+            .get(index)
+            .map(|(event, analyst)| (next, Change { event: event.clone(), analyst: analyst.clone() })))
     }
 
     /// Changes whenever there is a new change.
@@ -106,6 +123,15 @@ impl Events {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A change of a job's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What is told of it.
+    pub event: JobEvent,
+    /// The analyst who submitted the job here; none: it came from a peer.
+    pub analyst: Option<String>,
 }
 
 /// Changes were missed: the jobs have to be read again.
@@ -129,10 +155,11 @@ mod tests {
         events.note(None, &job(100));
         events.note(Some(&job(100)), &job(101));
         events.note(None, &job(102));
-        let (first, event) = events.after(start).expect("kept").expect("a change");
+        let (first, change) = events.after(start).expect("kept").expect("a change");
+        let event = change.event;
         assert_eq!((event.state.as_str(), event.at), ("finished", 100), "the same state again is no change");
-        let (second, event) = events.after(first).expect("kept").expect("a change");
-        assert_eq!((event.at, second), (102, events.end()));
+        let (second, change) = events.after(first).expect("kept").expect("a change");
+        assert_eq!((change.event.at, second), (102, events.end()));
         assert_eq!(events.after(second), Ok(None));
         assert_eq!(second.to_string().parse(), Ok(second));
     }

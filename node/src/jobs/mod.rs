@@ -38,6 +38,8 @@ use tacit_protocol::{Code, Failure};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::context::{Context, OutputKind};
 use book::Book;
@@ -140,13 +142,25 @@ impl Jobs {
     /// Starts the task of a job.
     fn drive(self: &Arc<Self>, id: JobId) {
         let jobs = Arc::clone(self);
-        self.tasks.spawn(async move {
+        let span = self.span(&id);
+        let driven = async move {
             let stop = jobs.stop.clone();
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = jobs.drive_to_end(id) => {}
             }
-        });
+        };
+        self.tasks.spawn(driven.instrument(span));
+    }
+
+    /// The span of a job: what is logged while it is driven carries its name, its peer, this node's place in it, and the
+    /// step that it is at.
+    fn span(&self, id: &JobId) -> Span {
+        let span = tracing::info_span!("job", job = %id.short(), peer = Empty, party = Empty, step = Empty);
+        if let Ok(job) = self.book.get(id) {
+            span.record("peer", job.peer_name()).record("party", job.party.0);
+        }
+        span
     }
 
     async fn drive_to_end(self: &Arc<Self>, id: JobId) {
@@ -159,6 +173,7 @@ impl Jobs {
                     return;
                 }
             };
+            Span::current().record("step", job.state.name());
             let stepped = match job.role {
                 Role::Proposer => self.step_as_proposer(job.clone()).await,
                 Role::Owner => self.step_as_owner(job.clone()).await,

@@ -566,4 +566,4 @@ pub(super) fn receivers(proposal: &Proposal, program: &Program) -> Result<BTreeM
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

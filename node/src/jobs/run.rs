@@ -105,7 +105,9 @@ impl Jobs {
         };
         let socket = connected.stream.try_clone().map_err(|cause| channel_failure(&cause))?;
         let (jobs, owned) = (Arc::clone(self), job.clone());
-        let thread = tokio::task::spawn_blocking(move || jobs.engine(&owned, connected, started, &live));
+        let span = tracing::Span::current();
+        let thread =
+            tokio::task::spawn_blocking(move || span.in_scope(|| jobs.engine(&owned, connected, started, &live)));
         tokio::pin!(thread);
         let ended = tokio::select! {
             ended = &mut thread => ended,

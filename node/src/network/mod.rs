@@ -45,6 +45,7 @@ pub use admission::{AdmissionLimits, ConnectionCounts};
 pub use codec::{MAX_HELLO_BYTES, MAX_MESSAGE_BYTES, MAX_PAIR_BYTES};
 pub use error::NetworkError;
 pub use handle::{InboundRequest, Network, NetworkHandle, Protocol, Responder};
+pub(crate) use pace::Bucket;
 pub use pace::Redial;
 pub use transport::NodeTransport;
 

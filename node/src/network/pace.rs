@@ -20,12 +20,23 @@ impl Bucket {
         Self { per_second, burst, credit: u64::from(burst) * 1_000_000, filled: now }
     }
 
-    /// Whether one more request may come now; if so, it is counted.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    /// Whether its owner has been silent long enough to be as a new one.
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        let mut later = self.clone();
+        later.fill(now);
+        later.credit == u64::from(self.burst) * 1_000_000
+    }
+
+    fn fill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.filled).as_micros();
         let earned = u64::try_from(passed).unwrap_or(u64::MAX).saturating_mul(u64::from(self.per_second));
         self.credit = self.credit.saturating_add(earned).min(u64::from(self.burst) * 1_000_000);
         self.filled = now;
+    }
+
+    /// Whether one more request may come now; if so, it is counted.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        self.fill(now);
         let allowed = self.credit >= 1_000_000;
         if allowed {
             self.credit -= 1_000_000;

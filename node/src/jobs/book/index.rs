@@ -27,6 +27,8 @@ type Refusal = (u64, JobId);
 
 #[derive(Default)]
 pub(super) struct Index {
+    /// How many jobs are in each state.
+    states: BTreeMap<JobState, u64>,
     /// Jobs that have not ended, by the other party.
     open: BTreeMap<PeerId, BTreeSet<JobId>>,
     /// The jobs of each dataset, by its name in programs.
@@ -64,6 +66,7 @@ impl Index {
     }
 
     fn insert(&mut self, job: &JobRecord, now: u64) {
+        *self.states.entry(job.state).or_default() += 1;
         let open = !job.state.is_final();
         if open {
             self.open.entry(job.peer).or_default().insert(job.id);
@@ -100,6 +103,9 @@ impl Index {
     }
 
     fn remove(&mut self, job: &JobRecord) {
+        if let Some(count) = self.states.get_mut(&job.state) {
+            *count = count.saturating_sub(1);
+        }
         remove_from(&mut self.open, &job.peer, &job.id);
         if let Some(refusal) = refusal(job) {
             self.refused.remove(&refusal);
@@ -132,6 +138,11 @@ impl Index {
     /// The finished jobs of this node's analysts with a code, whose results have not expired.
     pub(super) fn answers(&self, code: &Digest) -> Vec<JobId> {
         self.answers.get(code).into_iter().flatten().copied().collect()
+    }
+
+    /// How many jobs are in each state.
+    pub(super) fn states(&self) -> Vec<(JobState, u64)> {
+        JobState::ALL.map(|state| (state, self.states.get(&state).copied().unwrap_or(0))).to_vec()
     }
 
     /// The jobs with a peer that have not ended.

@@ -243,7 +243,7 @@ fn attack_39_chk_306_what_was_signed_is_superseded_by_a_stricter_policy_or_anoth
 }
 
 /// The record of a job that finished at a time, for the tests of other modules.
-pub(in crate::jobs) fn finished_job(at: u64) -> JobRecord {
+pub(crate) fn finished_job(at: u64) -> JobRecord {
     let proposal = proposal();
     let (id, party) = (proposal.job_id().expect("an id"), proposal.proposer);
     let mut job = JobRecord::new(id, Role::Proposer, party, identity("maison").peer(), proposal, at - 10);

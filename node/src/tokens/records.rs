@@ -1,0 +1,71 @@
+//! What the node keeps of keys and tokens.
+
+use bincode::{Decode, Encode};
+use tacit_protocol::api::TokenRole;
+
+use super::jwt::Claims;
+use crate::store::{Record, RecordTree};
+
+/// Signing keys, by their ids.
+pub(super) const KEYS: RecordTree<KeyRecord> = RecordTree::new("api-keys");
+/// The register of tokens, by their ids.
+pub(super) const TOKENS: RecordTree<TokenRecord> = RecordTree::new("api-tokens");
+
+/// A signing key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct KeyRecord {
+    pub(super) id: String,
+    pub(super) created: u64,
+    /// When its tokens end; none: it signs.
+    pub(super) ends: Option<u64>,
+    /// Its seed, sealed.
+    pub(super) sealed: Vec<u8>,
+}
+
+impl Record for KeyRecord {
+    const NAME: &'static str = "token key";
+    const VERSION: u8 = 1;
+}
+
+/// A token, without the token.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct TokenRecord {
+    pub(super) id: String,
+    pub(super) role: TokenRole,
+    pub(super) subject: String,
+    pub(super) issued: u64,
+    pub(super) expires: u64,
+    /// The key that signed it.
+    pub(super) key: String,
+    pub(super) revoked: Option<u64>,
+}
+
+impl TokenRecord {
+    pub(super) fn holds(&self, now: u64) -> bool {
+        self.revoked.is_none() && now < self.expires
+    }
+
+    /// Whether a token's claims are what the register says.
+    pub(super) fn says(&self, claims: &Claims) -> bool {
+        self.role == claims.role && self.subject == claims.sub && self.expires == claims.exp
+    }
+}
+
+impl Record for TokenRecord {
+    const NAME: &'static str = "token";
+    const VERSION: u8 = 1;
+}
+
+/// What must not be forgotten when the store is put back from a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Note {
+    /// A token was revoked.
+    Revoked { token: String, at: u64 },
+    /// The tokens of a key end.
+    KeyEnds { key: String, at: u64 },
+}
+
+impl Record for Note {
+    const NAME: &'static str = "note on tokens";
+    const VERSION: u8 = 1;
+}
