@@ -23,6 +23,8 @@ use crate::clock::{Clock, system_rng};
 use crate::config::Config;
 use crate::data::Datasets;
 use crate::data_plane::DataPlane;
+use crate::drain::Drain;
+use crate::heads::Heads;
 use crate::jobs::is_of_the_disk;
 use crate::jobs::negotiate::{Knowledge, OwnData, Part, Usage, UsageOf};
 use crate::jobs::record::JobRecord;
@@ -34,12 +36,18 @@ use crate::offline::reserve::Reserve;
 use crate::pairing::Pairing;
 use crate::peers::PeerState;
 use crate::rejections::Rejections;
+use crate::store::trees::{Care, KnownTree, Sealed};
 use crate::store::{Record, Store, TreeName};
 
 /// Sealed secrets of jobs that are under way.
 const JOB_SECRETS: TreeName = TreeName::new("job-secrets");
 /// Sealed output shares and results of jobs.
 const JOB_OUTPUTS: TreeName = TreeName::new("job-outputs");
+/// The trees of what jobs leave: secrets and shares of outputs are of one run and in no backup, results are.
+pub(crate) const TREES: [KnownTree; 2] = [
+    KnownTree::of_bytes(JOB_SECRETS, Care::Never).sealed(Sealed::Whole("job-secret")),
+    KnownTree::of_bytes(JOB_OUTPUTS, Care::Some(is_result)).sealed(Sealed::Whole("job-output")),
+];
 /// How long a peer may take to answer a question about its catalogue.
 const CATALOGUE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -63,10 +71,16 @@ pub struct Context {
     pub pairing: Arc<Pairing>,
     /// The log.
     pub log: Arc<Log>,
+    /// What came of greetings.
+    pub heads: Arc<Heads>,
+    /// Whether the node is about to stop.
+    pub drain: Drain,
     /// What was made with peers in advance; none where the operator has turned that off.
     pub(crate) reserve: Option<Arc<Reserve>>,
     /// Refused messages of peers, counted where they are many.
     rejections: Rejections,
+    /// The key that seals what is stored.
+    pub(crate) node_key: NodeKey,
     /// Seals the secrets of jobs.
     secrets: Sealer,
     /// Seals the outputs of jobs.
@@ -107,6 +121,8 @@ pub struct Parts {
     pub pairing: Arc<Pairing>,
     /// The log.
     pub log: Arc<Log>,
+    /// What came of greetings.
+    pub heads: Arc<Heads>,
     /// Where correlations are kept; none where nothing is made in advance.
     pub correlations: Option<CorrelationStore>,
 }
@@ -114,7 +130,9 @@ pub struct Parts {
 impl Context {
     /// The context of these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log, .. } = parts;
+        let Parts {
+            config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log, heads, ..
+        } = parts;
         let of_store = |kept| Arc::new(Reserve::new(kept, store.clone(), clock.clone(), config.idle.disk));
         let reserve = parts.correlations.map(of_store);
         let (secrets, outputs) = (node_key.sealer("job-secret"), node_key.sealer("job-output"));
@@ -129,8 +147,11 @@ impl Context {
             datasets,
             pairing,
             log,
+            heads,
+            drain: Drain::default(),
             reserve,
             rejections,
+            node_key,
             secrets,
             outputs,
         }
@@ -438,6 +459,10 @@ pub enum OutputKind {
     Share,
     /// The released values that this node received.
     Result,
+}
+
+fn is_result(key: &[u8]) -> bool {
+    key.last() == Some(&b'r')
 }
 
 fn output_key(job: &JobId, kind: OutputKind) -> Vec<u8> {

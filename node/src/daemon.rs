@@ -10,6 +10,7 @@ use tacit_protocol::canonical::Nonce;
 use tacit_protocol::identity::Identity;
 use tacit_protocol::{Code, Failure};
 use tacit_sdk::client::{ADDRESS_FILE, TOKEN_FILE};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use crate::api::auth::{Role, Tokens};
 use crate::clock::{Clock, SystemClock, system_rng};
 use crate::config::Config;
+use crate::config::layers::Layers;
 use crate::context::{Context, Parts};
 use crate::data::Datasets;
 use crate::data_plane::{DataPlane, DataPlaneLimits};
@@ -31,16 +33,16 @@ use crate::offline::{CorrelationStore, Limits, OfflineError};
 use crate::pairing::Pairing;
 use crate::setup::Files;
 use crate::store::{Journal, SledStore, Store};
-use crate::{api, crypto};
+use crate::{api, crypto, reseal};
 
 /// How long a graceful stop may take before the process ends anyway.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs the node in a directory until it is told to stop by a signal or by `tacit stop`.
+/// Runs the node in a directory, its configuration under some layers, until it is told to stop by a signal or by `tacit stop`.
 ///
 /// # Errors
 /// What kept it from starting.
-pub fn run(dir: &Path) -> Result<(), Failure> {
+pub fn run(dir: &Path, layers: &Layers) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // An error means that the process logs already.
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -49,14 +51,14 @@ pub fn run(dir: &Path) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|cause| {
         Failure::new(Code::new("NODE_START"), format!("no threads: {cause}"), "check the limits of the system.")
     })?;
-    let ran = runtime.block_on(serve(dir));
+    let ran = runtime.block_on(serve(dir, layers));
     runtime.shutdown_timeout(Duration::from_secs(2));
     ran
 }
 
-async fn serve(dir: &Path) -> Result<(), Failure> {
+async fn serve(dir: &Path, layers: &Layers) -> Result<(), Failure> {
     let files = Files::of(dir);
-    let Opened { context, requests, tasks } = open(&files).await?;
+    let Opened { context, requests, tasks } = open_as(&files, Config::load(dir, layers)?).await?;
     let stop = CancellationToken::new();
     let node = Node::new(context.clone(), files, stop.clone());
     node.start(requests).await?;
@@ -73,9 +75,18 @@ async fn serve(dir: &Path) -> Result<(), Failure> {
 
     let api = tokio::spawn(api::serve(listener, node.clone(), tokens.clone(), stop.clone()));
     let renewal = tokio::spawn(renew_token(dir.join(TOKEN_FILE), tokens, context.clone(), stop.clone()));
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = signalled() => stop.cancel(),
+    let mut signals = Signals::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = signals.next() => {
+                // The first drains; a second ends at once.
+                if !node.begin_drain() {
+                    tracing::warn!("asked to stop again: jobs under way are interrupted");
+                    stop.cancel();
+                }
+            }
+        }
     }
     tracing::info!("stopping");
     let stopped = tokio::time::timeout(STOP_PATIENCE, async {
@@ -124,7 +135,12 @@ impl Listening {
 /// # Errors
 /// `USAGE_CONFIG`, what is wrong with the store or the journals, or a port that is taken.
 pub async fn open(files: &Files) -> Result<Opened, Failure> {
-    let config = Config::read(&files.dir)?;
+    open_as(files, Config::read(&files.dir)?).await
+}
+
+/// Opens a node's directory under a configuration.
+async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
+    reseal::finish(files)?;
     let node_key = NodeKey::read_file(&files.key())?;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(&files.store())?);
     let identity = Identity::from_seed(IdentitySeed::load(&*store, &node_key)?.expose());
@@ -145,9 +161,9 @@ pub async fn open(files: &Files) -> Result<Opened, Failure> {
     let addresses = AddressPolicy { allow_local: config.allow_loopback };
     let keypair = identity.to_libp2p();
     let paired = pairing.clone();
-    let heads = Heads::new(move |peer| paired.organisation_of(peer), log.clone());
+    let heads = Heads::open(move |peer| paired.organisation_of(peer), log.clone(), clock.clone(), store.clone())?;
     let epoch = Nonce::random(&mut system_rng());
-    let greeter = NodeGreeter::new(config.name.clone(), epoch, clock.clone(), Arc::new(heads));
+    let greeter = NodeGreeter::new(config.name.clone(), epoch, clock.clone(), heads.clone());
     let settings = NetworkConfig { addresses, ..NetworkConfig::default() };
     let network = network::spawn(
         &keypair,
@@ -179,6 +195,7 @@ pub async fn open(files: &Files) -> Result<Opened, Failure> {
         datasets,
         pairing,
         log,
+        heads,
         correlations,
     }));
     Ok(Opened { context, requests, tasks: Listening { network: network_task, data: data_task } })
@@ -219,16 +236,24 @@ async fn renew_token(path: std::path::PathBuf, tokens: Arc<Tokens>, context: Arc
     }
 }
 
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be heard; stop the node with `tacit stop`");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask the process to stop.
+struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    fn new() -> Self {
+        let heard = signal(SignalKind::terminate()).and_then(|one| Ok((one, signal(SignalKind::interrupt())?)));
+        if heard.is_err() {
+            tracing::error!("signals cannot be heard; stop the node with `tacit stop`");
+        }
+        Self(heard.ok())
+    }
+
+    async fn next(&mut self) {
+        let Some((terminate, interrupt)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

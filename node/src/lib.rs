@@ -4,6 +4,7 @@
 //! the shell that hands them in. It is a library so that simulations run the real node.
 
 pub mod api;
+pub mod backup;
 pub mod bench;
 pub mod cli;
 pub mod clock;
@@ -15,6 +16,8 @@ pub mod daemon;
 pub mod data;
 pub mod data_plane;
 pub mod demo;
+pub mod drain;
+mod fsck;
 pub mod generator;
 #[cfg(test)]
 mod golden;
@@ -27,6 +30,8 @@ pub mod node;
 pub mod offline;
 pub mod pairing;
 pub mod peers;
+mod probe;
 mod rejections;
+pub mod reseal;
 pub mod setup;
 pub mod store;

@@ -45,6 +45,8 @@ pub enum LogKind {
     Receipt,
     /// A check on a peer's message failed.
     Rejected,
+    /// The operator did something to the node itself, such as a backup or a restore.
+    Operation,
 }
 
 /// One entry.

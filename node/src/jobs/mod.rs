@@ -14,6 +14,7 @@ mod owner;
 mod progress;
 mod proposer;
 pub mod record;
+pub(crate) mod restored;
 mod result;
 mod retention;
 mod run;

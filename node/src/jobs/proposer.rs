@@ -44,6 +44,7 @@ impl Jobs {
     /// # Errors
     /// The program is wrong, a dataset unknown, or this node's own policy forbids it.
     pub async fn submit(self: &Arc<Self>, request: SubmitRequest, analyst: &str) -> Result<JobRecord, Failure> {
+        self.context.drain.check()?;
         request.program.validate()?;
         let resolved = self.resolve(&request.program).await?;
         let job = self.propose(resolved, request.program, &request.purpose, analyst)?;

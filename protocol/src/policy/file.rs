@@ -6,11 +6,11 @@ use std::fmt;
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
-use super::near::nearest;
 use super::{
     Approval, ColumnClause, Day, POLICY_VERSION, Policy, QueryClause, ReleaseClause, RetentionClause, use_name,
 };
 use crate::canonical::Digest;
+use crate::near::nearest;
 use crate::program::Alignment;
 use crate::program::rules::ColumnUse;
 use crate::schema::{Element, TableSchema};

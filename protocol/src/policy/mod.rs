@@ -31,7 +31,6 @@
 mod change;
 mod check;
 mod file;
-mod near;
 
 use std::collections::{BTreeMap, BTreeSet};
 
