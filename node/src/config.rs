@@ -1,4 +1,7 @@
-//! The configuration of a node: `node.toml` in its directory.
+//! The configuration of a node: `node.toml` in its directory, under what the environment and the command line say
+//! ([`layers`]).
+
+pub mod layers;
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
@@ -10,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use tacit_protocol::api::Setting;
 use tacit_protocol::contract::Profile;
 use tacit_protocol::{Code, Failure, address};
+
+use layers::{Layers, Origins};
 
 /// The file's name.
 pub const FILE: &str = "node.toml";
@@ -25,6 +30,9 @@ const BENCH_MEMORY_MIB: RangeInclusive<u32> = 64..=4096;
 const LINK_MBIT: RangeInclusive<u32> = 1..=1_000_000;
 /// The time to a peer and back, in milliseconds.
 const LINK_ROUND_TRIP_MS: RangeInclusive<u32> = 0..=10_000;
+
+/// How long a graceful stop may take.
+const DRAIN_SECONDS: RangeInclusive<u32> = 0..=86_400;
 
 /// The rate of idle work, in Mbit/s.
 const IDLE_MBIT: RangeInclusive<u32> = 1..=1_000_000;
@@ -96,9 +104,16 @@ pub struct Config {
     /// process ends, not the node.
     #[serde(default = "default_bench_memory", skip_serializing_if = "is_default_bench_memory")]
     pub bench_memory_mib: u32,
+    /// How long a graceful stop waits for the jobs that are under way, in seconds: 0 to 86400, 60 by default. What a
+    /// service manager allows for a stop must be longer by half a minute.
+    #[serde(default = "default_drain_seconds", skip_serializing_if = "is_default_drain_seconds")]
+    pub drain_seconds: u32,
     /// The section `[idle]`: what the node does with its peers while no job runs.
     #[serde(default, skip_serializing_if = "Idle::is_default")]
     pub idle: Idle,
+    /// Where each value came from.
+    #[serde(skip)]
+    pub origins: Origins,
 }
 
 /// The form of the process's log.
@@ -201,6 +216,15 @@ fn default_bench_memory() -> u32 {
     *BENCH_MEMORY_MIB.end()
 }
 
+fn default_drain_seconds() -> u32 {
+    60
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default_drain_seconds(seconds: &u32) -> bool {
+    *seconds == default_drain_seconds()
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_default_bench_seconds(seconds: &u32) -> bool {
     *seconds == default_bench_seconds()
@@ -255,7 +279,9 @@ impl Config {
             bench_peers: Vec::new(),
             bench_seconds: default_bench_seconds(),
             bench_memory_mib: default_bench_memory(),
+            drain_seconds: default_drain_seconds(),
             idle: Idle::default(),
+            origins: Origins::default(),
         })
     }
 
@@ -264,56 +290,58 @@ impl Config {
         profile(self.link_mbit.into(), self.link_round_trip_ms.into())
     }
 
-    /// Reads the configuration in a directory.
+    /// Reads the configuration in a directory, under this process's environment.
     ///
     /// # Errors
-    /// `API_NO_NODE` if there is none, `USAGE_CONFIG` with line and column if it does not parse.
+    /// `API_NO_NODE` if there is none, `USAGE_CONFIG` with its place if something in it is wrong.
     pub fn read(dir: &Path) -> Result<Self, Failure> {
-        let path = dir.join(FILE);
-        let text = std::fs::read_to_string(&path).map_err(|cause| {
-            let message = format!("cannot read {}: {cause}", path.display());
-            Failure::new(Code::new("API_NO_NODE"), message, "create the node with `tacit init --name NAME`.")
-        })?;
-        let wrong = |cause: &dyn std::fmt::Display| {
-            let message = format!("{}: {cause}", path.display());
-            Failure::new(
-                Code::new("USAGE_CONFIG"),
-                message,
-                "mend the file; one that `tacit init` makes shows the form of each key.",
-            )
-        };
-        let config: Self = toml::from_str(&text).map_err(|cause| wrong(&cause))?;
-        if !IDLE_DISK.contains(&config.idle.disk) {
+        Self::load(dir, &Layers::of_environment(std::env::vars_os()))
+    }
+
+    /// Reads the configuration in a directory, under some layers.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn load(dir: &Path, layers: &Layers) -> Result<Self, Failure> {
+        let config = layers.over_file(&dir.join(FILE))?;
+        config.check().map_err(|(key, cause)| layers::wrong(&config.origins.place(&key), &cause))?;
+        Ok(config)
+    }
+
+    /// Checks the values against their limits: the key of the first that is outside, and why.
+    fn check(&self) -> Result<(), (String, String)> {
+        let wrong = |key: &str, cause: String| Err((key.to_owned(), format!("`{key}`{cause}")));
+        if !IDLE_DISK.contains(&self.idle.disk) {
             let (least, most) = IDLE_DISK.into_inner();
-            return Err(wrong(&format_args!("`idle.disk` is {least} to {most} bytes, not {}", config.idle.disk)));
+            return wrong("idle.disk", format!(" is {least} to {most} bytes, not {}", self.idle.disk));
         }
         for (key, value, allowed) in [
-            ("api_calls_per_second", config.api_calls_per_second, API_CALLS),
-            ("idle.threads", config.idle.threads, IDLE_THREADS),
-            ("idle.mbit", config.idle.mbit.unwrap_or(*IDLE_MBIT.end()), IDLE_MBIT),
-            ("link_mbit", config.link_mbit, LINK_MBIT),
-            ("link_round_trip_ms", config.link_round_trip_ms, LINK_ROUND_TRIP_MS),
-            ("bench_seconds", config.bench_seconds, BENCH_SECONDS),
-            ("bench_memory_mib", config.bench_memory_mib, BENCH_MEMORY_MIB),
+            ("api_calls_per_second", self.api_calls_per_second, API_CALLS),
+            ("idle.threads", self.idle.threads, IDLE_THREADS),
+            ("idle.mbit", self.idle.mbit.unwrap_or(*IDLE_MBIT.end()), IDLE_MBIT),
+            ("link_mbit", self.link_mbit, LINK_MBIT),
+            ("link_round_trip_ms", self.link_round_trip_ms, LINK_ROUND_TRIP_MS),
+            ("bench_seconds", self.bench_seconds, BENCH_SECONDS),
+            ("bench_memory_mib", self.bench_memory_mib, BENCH_MEMORY_MIB),
+            ("drain_seconds", self.drain_seconds, DRAIN_SECONDS),
         ] {
             if !allowed.contains(&value) {
                 let (least, most) = allowed.into_inner();
-                return Err(wrong(&format_args!("`{key}` is {least} to {most}, not {value}")));
+                return wrong(key, format!(" is {least} to {most}, not {value}"));
             }
         }
-        match config.data_announce.as_deref().map(address::parse) {
-            Some(Err(error)) => Err(wrong(&format_args!("`data_announce`: {error}"))),
-            Some(Ok(parsed)) if parsed.quic => Err(wrong(&"`data_announce`: the data plane runs over TCP")),
-            Some(Ok(_)) | None => Ok(config),
+        match self.data_announce.as_deref().map(address::parse) {
+            Some(Err(error)) => wrong("data_announce", format!(": {error}")),
+            Some(Ok(parsed)) if parsed.quic => wrong("data_announce", ": the data plane runs over TCP".into()),
+            Some(Ok(_)) | None => Ok(()),
         }
     }
 
-    /// Every key with its value, in the order of the file.
+    /// Every key with its value and where it came from, in the order of the file.
     pub fn settings(&self) -> Vec<Setting> {
-        let set = |key: &str, value: &dyn ToString, default: bool| Setting {
-            key: key.to_owned(),
-            value: value.to_string(),
-            default,
+        let set = |key: &str, value: &dyn ToString, default: bool| {
+            let (origin, place) = self.origins.of(key, default);
+            Setting { key: key.to_owned(), value: value.to_string(), default: origin == "default", origin, place }
         };
         let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(" ") };
         let path = |file: Option<&PathBuf>| file.map_or("none".to_owned(), |file| file.display().to_string());
@@ -342,6 +370,7 @@ impl Config {
             set("bench_peers", &list(&self.bench_peers), self.bench_peers.is_empty()),
             set("bench_seconds", &self.bench_seconds, is_default_bench_seconds(&self.bench_seconds)),
             set("bench_memory_mib", &self.bench_memory_mib, is_default_bench_memory(&self.bench_memory_mib)),
+            set("drain_seconds", &self.drain_seconds, is_default_drain_seconds(&self.drain_seconds)),
             set("idle.enabled", &self.idle.enabled, self.idle.enabled == idle.enabled),
             set("idle.disk", &self.idle.disk, self.idle.disk == idle.disk),
             set("idle.threads", &self.idle.threads, self.idle.threads == idle.threads),
@@ -491,6 +520,7 @@ mod tests {
         config.bench_peers = vec!["banque".into()];
         (config.link_mbit, config.link_round_trip_ms) = (100, 40);
         (config.bench_seconds, config.bench_memory_mib) = (1, 64);
+        config.drain_seconds = 5;
         config.idle = Idle { enabled: false, disk: 1 << 20, threads: 2, mbit: Some(100) };
         config.announce = vec!["/ip4/203.0.113.7/tcp/7700".into()];
         (config.api_tls_certificate, config.api_tls_key) = (Some("api.pem".into()), Some("api.key".into()));

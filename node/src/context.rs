@@ -28,6 +28,8 @@ use crate::config::Config;
 use crate::data::Datasets;
 use crate::data_plane::DataPlane;
 use crate::jobs::history::{self, Asked, Histories};
+use crate::drain::Drain;
+use crate::heads::Heads;
 use crate::jobs::is_of_the_disk;
 use crate::jobs::negotiate::{HistoryOf, Knowledge, OwnData, Part, Remembered, Usage, UsageOf};
 use crate::jobs::record::JobRecord;
@@ -39,12 +41,19 @@ use crate::offline::reserve::Reserve;
 use crate::pairing::Pairing;
 use crate::peers::PeerState;
 use crate::rejections::Rejections;
+use crate::store::trees::{Care, KnownTree, Sealed};
 use crate::store::{Record, Store, TreeName};
+use crate::tokens;
 
 /// Sealed secrets of jobs that are under way.
 const JOB_SECRETS: TreeName = TreeName::new("job-secrets");
 /// Sealed output shares and results of jobs.
 const JOB_OUTPUTS: TreeName = TreeName::new("job-outputs");
+/// The trees of what jobs leave: secrets and shares of outputs are of one run and in no backup, results are.
+pub(crate) const TREES: [KnownTree; 2] = [
+    KnownTree::of_bytes(JOB_SECRETS, Care::Never).sealed(Sealed::Whole("job-secret")),
+    KnownTree::of_bytes(JOB_OUTPUTS, Care::Some(is_result)).sealed(Sealed::Whole("job-output")),
+];
 /// How long a peer may take to answer a question about its catalogue.
 const CATALOGUE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -72,10 +81,16 @@ pub struct Context {
     pub budget: Arc<Budget>,
     /// What earlier jobs told of the datasets.
     pub(crate) histories: Histories,
+    /// What came of greetings.
+    pub heads: Arc<Heads>,
+    /// Whether the node is about to stop.
+    pub drain: Drain,
     /// What was made with peers in advance; none where the operator has turned that off.
     pub(crate) reserve: Option<Arc<Reserve>>,
     /// Refused messages of peers, counted where they are many.
     rejections: Rejections,
+    /// The key that seals what is stored.
+    pub(crate) node_key: NodeKey,
     /// Seals the secrets of jobs.
     secrets: Sealer,
     /// Seals the outputs of jobs.
@@ -120,6 +135,8 @@ pub struct Parts {
     pub log: Arc<Log>,
     /// The privacy budgets.
     pub budget: Arc<Budget>,
+    /// What came of greetings.
+    pub heads: Arc<Heads>,
     /// Where correlations are kept; none where nothing is made in advance.
     pub correlations: Option<CorrelationStore>,
 }
@@ -128,12 +145,12 @@ impl Context {
     /// The context of these parts.
     pub fn new(parts: Parts) -> Self {
         let Parts {
-            config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log, budget, ..
+            config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log, budget, heads, ..
         } = parts;
         let of_store = |kept| Arc::new(Reserve::new(kept, store.clone(), clock.clone(), config.idle.disk));
         let reserve = parts.correlations.map(of_store);
         let (secrets, outputs) = (node_key.sealer("job-secret"), node_key.sealer("job-output"));
-        let token_keys = node_key.sealer("api-key");
+        let token_keys = node_key.sealer(tokens::records::PURPOSE);
         let rejections = Rejections::default();
         let histories = Histories::new(store.clone());
         Self {
@@ -148,8 +165,11 @@ impl Context {
             log,
             budget,
             histories,
+            heads,
+            drain: Drain::default(),
             reserve,
             rejections,
+            node_key,
             secrets,
             outputs,
             token_keys,
@@ -537,6 +557,10 @@ pub enum OutputKind {
     Share,
     /// The released values that this node received.
     Result,
+}
+
+fn is_result(key: &[u8]) -> bool {
+    key.last() == Some(&b'r')
 }
 
 fn output_key(job: &JobId, kind: OutputKind) -> Vec<u8> {

@@ -8,6 +8,7 @@ use tacit_protocol::canonical::Nonce;
 use tacit_protocol::identity::Identity;
 use tacit_protocol::{Code, Failure};
 use tacit_sdk::client::{ADDRESS_FILE, TOKEN_FILE};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use crate::budget::Budget;
 use crate::clock::{Clock, SystemClock, system_rng};
 use crate::config::Config;
+use crate::config::layers::Layers;
 use crate::context::{Context, Parts};
 use crate::data::Datasets;
 use crate::data_plane::{DataPlane, DataPlaneLimits};
-use crate::heads::Heads;
+use crate::heads::{Heads, OwnLedger};
 use crate::keys::{IdentitySeed, NodeKey};
 use crate::log::Log;
 use crate::network::hello::NodeGreeter;
@@ -30,31 +32,31 @@ use crate::private_file;
 use crate::setup::Files;
 use crate::store::{Journal, SledStore, Store};
 use crate::tokens::{self, Tokens};
-use crate::{api, crypto, telemetry};
+use crate::{api, crypto, reseal, telemetry};
 
 /// How long a graceful stop may take before the process ends anyway.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs the node in a directory until it is told to stop by a signal or by `tacit stop`.
+/// Runs the node in a directory, its configuration under some layers, until it is told to stop by a signal or by `tacit stop`.
 ///
 /// # Errors
 /// What kept it from starting.
-pub fn run(dir: &Path) -> Result<(), Failure> {
+pub fn run(dir: &Path, layers: &Layers) -> Result<(), Failure> {
     // What is wrong with the configuration is told when the directory is opened.
-    let configured = Config::read(dir).map(|config| config.log_format).unwrap_or_default();
+    let configured = Config::load(dir, layers).map(|config| config.log_format).unwrap_or_default();
     telemetry::begin(telemetry::format(configured)?);
     crypto::install();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|cause| {
         Failure::new(Code::new("NODE_START"), format!("no threads: {cause}"), "check the limits of the system.")
     })?;
-    let ran = runtime.block_on(serve(dir));
+    let ran = runtime.block_on(serve(dir, layers));
     runtime.shutdown_timeout(Duration::from_secs(2));
     ran
 }
 
-async fn serve(dir: &Path) -> Result<(), Failure> {
+async fn serve(dir: &Path, layers: &Layers) -> Result<(), Failure> {
     let files = Files::of(dir);
-    let Opened { context, requests, tasks } = open(&files).await?;
+    let Opened { context, requests, tasks } = open_as(&files, Config::load(dir, layers)?).await?;
     let stop = CancellationToken::new();
     let tokens = Arc::new(open_tokens(&context, &files)?);
     let node = Node::new(context.clone(), files, stop.clone());
@@ -75,9 +77,18 @@ async fn serve(dir: &Path) -> Result<(), Failure> {
     };
     let api = tokio::spawn(served);
     let renewal = tokio::spawn(renew_token(tokens, stop.clone()));
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = signalled() => stop.cancel(),
+    let mut signals = Signals::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = signals.next() => {
+                // The first drains; a second ends at once.
+                if !node.begin_drain() {
+                    tracing::warn!("asked to stop again: jobs under way are interrupted");
+                    stop.cancel();
+                }
+            }
+        }
     }
     tracing::info!("stopping");
     let stopped = tokio::time::timeout(STOP_PATIENCE, async {
@@ -126,7 +137,12 @@ impl Listening {
 /// # Errors
 /// `USAGE_CONFIG`, what is wrong with the store or the journals, or a port that is taken.
 pub async fn open(files: &Files) -> Result<Opened, Failure> {
-    let config = Config::read(&files.dir)?;
+    open_as(files, Config::read(&files.dir)?).await
+}
+
+/// Opens a node's directory under a configuration.
+async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
+    reseal::finish(files)?;
     let node_key = NodeKey::read_file(&files.key())?;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(&files.store())?);
     let identity = Identity::from_seed(IdentitySeed::load(&*store, &node_key)?.expose());
@@ -148,15 +164,10 @@ pub async fn open(files: &Files) -> Result<Opened, Failure> {
     let keypair = identity.to_libp2p();
     let paired = pairing.clone();
     let budget = Arc::new(Budget::open(&files.budget(), store.clone(), clock.clone())?);
-    let heads = Heads::new(
-        move |peer| paired.organisation_of(peer),
-        log.clone(),
-        store.clone(),
-        budget.clone(),
-        identity.peer(),
-    );
+    let own = OwnLedger { budget: budget.clone(), node: identity.peer() };
+    let heads = Heads::open(move |peer| paired.organisation_of(peer), log.clone(), clock.clone(), store.clone(), own)?;
     let epoch = Nonce::random(&mut system_rng());
-    let greeter = NodeGreeter::new(config.name.clone(), epoch, clock.clone(), Arc::new(heads));
+    let greeter = NodeGreeter::new(config.name.clone(), epoch, clock.clone(), heads.clone());
     let settings = NetworkConfig { addresses, ..NetworkConfig::default() };
     let network = network::spawn(
         &keypair,
@@ -189,6 +200,7 @@ pub async fn open(files: &Files) -> Result<Opened, Failure> {
         pairing,
         log,
         budget,
+        heads,
         correlations,
     }));
     Ok(Opened { context, requests, tasks: Listening { network: network_task, data: data_task } })
@@ -240,15 +252,23 @@ async fn renew_token(tokens: Arc<Tokens>, stop: CancellationToken) {
     }
 }
 
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be heard; stop the node with `tacit stop`");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask the process to stop.
+struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    fn new() -> Self {
+        let heard = signal(SignalKind::terminate()).and_then(|one| Ok((one, signal(SignalKind::interrupt())?)));
+        if heard.is_err() {
+            tracing::error!("signals cannot be heard; stop the node with `tacit stop`");
+        }
+        Self(heard.ok())
+    }
+
+    async fn next(&mut self) {
+        let Some((terminate, interrupt)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }

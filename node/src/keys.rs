@@ -19,6 +19,8 @@ use sha2::Sha256;
 use tacit_protocol::{Code, Failure};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::reseal::Reseal;
+use crate::store::trees::{Care, KnownTree, Sealed};
 use crate::store::{Batch, Store, StoreError, TreeName};
 
 const KEY_BYTES: usize = 32;
@@ -30,6 +32,9 @@ const SEAL_VERSION: u8 = 1;
 pub const SEAL_OVERHEAD_BYTES: usize = 1 + NONCE_BYTES + TAG_BYTES;
 
 const SECRETS: TreeName = TreeName::new("secrets");
+/// The tree of the node's own secrets, each sealed by the key file.
+pub(crate) const TREES: [KnownTree; 1] =
+    [KnownTree::of_bytes(SECRETS, Care::Keep).sealed(Sealed::Inside(reseal_secret))];
 const IDENTITY: &[u8] = b"identity";
 
 /// What can go wrong with keys.
@@ -130,13 +135,22 @@ impl NodeKey {
         key
     }
 
-    /// Makes a key file with a fresh key, mode 0600, on disk when it returns.
+    /// A key of other secret bytes, such as those of a passphrase.
+    pub(crate) fn of_bytes(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, to seal them under another key.
+    pub(crate) fn expose(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
+    /// Writes this key to a key file of its own.
     ///
     /// # Errors
-    /// [`KeyError::Exists`] if there is a file, [`KeyError::File`].
-    pub fn create_file(path: &Path, rng: &mut dyn CryptoRng) -> Result<Self, KeyError> {
-        let key = Self::generate(rng);
-        let mut text = Zeroizing::new(data_encoding::HEXLOWER.encode(&key.0));
+    /// As [`NodeKey::create_file`].
+    pub(crate) fn write_file(&self, path: &Path) -> Result<(), KeyError> {
+        let mut text = Zeroizing::new(data_encoding::HEXLOWER.encode(&self.0));
         text.push('\n');
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -151,10 +165,20 @@ impl NodeKey {
             }
         });
         match written {
-            Ok(()) => Ok(key),
+            Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(KeyError::Exists { path: path.into() }),
             Err(source) => Err(KeyError::File { path: path.into(), source }),
         }
+    }
+
+    /// Makes a key file with a fresh key, mode 0600, on disk when it returns.
+    ///
+    /// # Errors
+    /// [`KeyError::Exists`] if there is a file, [`KeyError::File`].
+    pub fn create_file(path: &Path, rng: &mut dyn CryptoRng) -> Result<Self, KeyError> {
+        let key = Self::generate(rng);
+        key.write_file(path)?;
+        Ok(key)
     }
 
     /// Reads a key file.
@@ -274,6 +298,18 @@ impl IdentitySeed {
     /// The seed, to make the key pair of.
     pub fn expose(&self) -> &[u8; KEY_BYTES] {
         &self.0
+    }
+}
+
+/// Seals a secret of the node again.
+fn reseal_secret(reseal: &Reseal<'_>, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Failure> {
+    match key {
+        IDENTITY => Ok(reseal.again("identity", IDENTITY, sealed)?),
+        other => {
+            let message =
+                format!("the store has a secret {:?} that cannot be sealed again", other.escape_ascii().to_string());
+            Err(Failure::new(Code::new("KEY_SEALED"), message, "use the version of tacit that made it."))
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! the shell that hands them in. It is a library so that simulations run the real node.
 
 pub mod api;
+pub mod backup;
 pub mod bench;
 pub mod budget;
 pub mod cli;
@@ -16,6 +17,8 @@ pub mod daemon;
 pub mod data;
 pub mod data_plane;
 pub mod demo;
+pub mod drain;
+mod fsck;
 pub mod generator;
 #[cfg(test)]
 mod golden;
@@ -31,7 +34,9 @@ pub mod pairing;
 pub mod peers;
 mod policies;
 mod private_file;
+mod probe;
 mod rejections;
+pub mod reseal;
 pub mod results;
 pub mod setup;
 pub mod store;

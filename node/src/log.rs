@@ -74,6 +74,19 @@ pub fn check_export(text: &str) -> Result<LogCheck, Failure> {
     })
 }
 
+/// Checks the log in a file without opening it for appends: how many entries it has.
+///
+/// # Errors
+/// `LOG_CHAIN`, or it cannot be read.
+pub(crate) fn check_file(path: &Path) -> Result<usize, Failure> {
+    let bytes = std::fs::read(path).map_err(|cause| LogFailure::from(StoreError::from(cause)))?;
+    let (frames, _) = Journal::read_bytes(&bytes)?;
+    let entries = frames.iter().map(|bytes| codec::decode::<LogEntry>(bytes)).collect::<Result<Vec<_>, _>>();
+    let entries = entries.map_err(LogFailure::from)?;
+    verify_chain(&EMPTY, &entries).map_err(LogFailure::from)?;
+    Ok(entries.len())
+}
+
 /// The log of a node.
 pub struct Log {
     state: Mutex<State>,

@@ -3,6 +3,7 @@
 mod policies;
 pub(crate) mod callers;
 mod health;
+mod operations;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use tacit_protocol::bench::{BenchReport, BenchRequest};
 use tacit_protocol::codec::{decode, encode};
 use tacit_protocol::identity::PeerId;
 use tacit_protocol::log::LogKind;
-use tacit_protocol::messages::{PeerFailure, Request, Response};
+use tacit_protocol::messages::{PROTOCOL_VERSION, PeerFailure, Request, Response};
 use tacit_protocol::{Code, Failure, name};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -38,6 +39,7 @@ use crate::jobs::events::Events;
 use crate::log;
 use crate::network::{InboundRequest, Protocol};
 use crate::offline::work::IdleWork;
+use crate::probe::Probes;
 use crate::setup::Files;
 use crate::store::StoreError;
 use crate::tokens::Caller;
@@ -63,6 +65,7 @@ pub struct Node {
     files: Files,
     jobs: Arc<Jobs>,
     measurements: Arc<Measurements>,
+    probes: Arc<Probes>,
     /// What it does while no job runs; none where the operator has turned that off.
     idle: Option<Arc<IdleWork>>,
     tasks: TaskTracker,
@@ -79,11 +82,12 @@ impl Node {
         let jobs = Jobs::new(context.clone(), stop.clone());
         let (tasks, announced) = (TaskTracker::new(), Mutex::default());
         let measurements = Arc::new(Measurements::new(context.clone(), jobs.clone(), tasks.clone(), stop.clone()));
+        let probes = Probes::new(context.clone(), tasks.clone());
         let idle = context.reserve.clone().map(|reserve| {
             IdleWork::new(context.clone(), reserve, jobs.clone(), measurements.clone(), tasks.clone(), stop.clone())
         });
         let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
-        Arc::new(Self { context, files, jobs, measurements, idle, tasks, stop, announced, followers })
+        Arc::new(Self { context, files, jobs, measurements, probes, idle, tasks, stop, announced, followers })
     }
 
     /// Admits the paired peers, answers requests, and drives the jobs where they stopped.
@@ -102,6 +106,8 @@ impl Node {
         let node = Arc::clone(self);
         self.tasks.spawn(async move { node.answer_requests(requests).await });
         self.tasks.spawn(Arc::clone(&self.jobs).keep_retention());
+        let node = Arc::clone(self);
+        self.tasks.spawn(async move { node.stop_once_drained().await });
         if let Some(idle) = &self.idle {
             self.tasks.spawn(Arc::clone(idle).run());
         }
@@ -116,7 +122,7 @@ impl Node {
         self.context.log_counted_rejections(true);
     }
 
-    /// Asks the node to stop.
+    /// Asks the node to stop at once.
     pub fn request_stop(&self) {
         self.stop.cancel();
     }
@@ -134,6 +140,9 @@ impl Node {
             data_address: self.context.data_plane.local_address().to_string(),
             jobs_running: self.jobs.book().open_count(None)? as u64,
             peers_connected: self.context.network.connected().borrow().len() as u64,
+            draining: self.context.drain.has_begun(),
+            jobs_to_drain: self.jobs.book().under_way()?,
+            drain_seconds_left: self.context.drain.seconds_left(),
         })
     }
 
@@ -205,12 +214,17 @@ impl Node {
     }
 
     fn peer_info(&self, peer: &crate::peers::Peer) -> Peer {
+        let greeted = self.context.heads.greeted(&peer.peer);
         Peer {
             name: peer.organisation.clone(),
             peer_id: peer.peer.to_string(),
             state: peer.state.as_str().into(),
             connected: self.context.network.connected().borrow().contains(&peer.peer),
             words: self.context.pairing.words(&peer.peer),
+            versions: greeted.versions.map(|(oldest, newest)| format!("{oldest} to {newest}")),
+            build: greeted.build,
+            lag: greeted.versions.and_then(|versions| lag(&peer.organisation, versions)),
+            problem: greeted.problem,
         }
     }
 
@@ -498,6 +512,7 @@ impl Node {
             }
             Ok(Request::Bench(offer)) => self.measurements.answer(&peer, &offer).await,
             Ok(Request::BenchEnd { nonce, failure }) => self.measurements.hear_end(&peer, nonce, failure),
+            Ok(Request::Probe(request)) => self.probes.answer(&peer, *request).await,
             Ok(Request::Idle(offer)) => match &self.idle {
                 Some(idle) => idle.answer(&peer, &offer).await,
                 // CHK-407
@@ -591,6 +606,15 @@ fn format(request: &ImportRequest) -> Result<Format, Failure> {
             let message = format!("{other:?} is no format of imports");
             Err(Failure::new(Code::new("USAGE_FORMAT"), message, "use csv or parquet."))
         }
+    }
+}
+
+/// What does not work with a peer of other versions of the messages, and who lags.
+fn lag(peer: &str, (_, newest): (u16, u16)) -> Option<String> {
+    match newest.cmp(&PROTOCOL_VERSION) {
+        std::cmp::Ordering::Less => Some(format!("{peer} lags: it speaks up to version {newest}")),
+        std::cmp::Ordering::Equal => None,
+        std::cmp::Ordering::Greater => Some(format!("this node lags: {peer} speaks up to version {newest}")),
     }
 }
 

@@ -15,9 +15,13 @@ use tacit_protocol::{Code, Failure, Policy};
 
 use crate::context::Context;
 use crate::data::{DatasetRecord, PolicyFile};
+use crate::store::trees::{Care, KnownTree};
 use crate::store::{Record, RecordTree};
 
 const VERSIONS: RecordTree<Version> = RecordTree::new("policy-versions");
+
+/// The tree of versions.
+pub(crate) const TREES: [KnownTree; 1] = [VERSIONS.known(Care::Keep)];
 
 /// One policy that a dataset had.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

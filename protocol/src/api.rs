@@ -38,6 +38,15 @@ pub struct NodeStatus {
     pub jobs_running: u64,
     /// Peers that are connected now.
     pub peers_connected: u64,
+    /// Whether it is about to stop and takes no new jobs.
+    #[serde(default)]
+    pub draining: bool,
+    /// How many jobs are under way between contract and release: a graceful stop waits for them.
+    #[serde(default)]
+    pub jobs_to_drain: u64,
+    /// How long it waits at most, once it drains.
+    #[serde(default)]
+    pub drain_seconds_left: Option<u64>,
 }
 
 /// What an invitation is to say.
@@ -97,6 +106,47 @@ pub struct Peer {
     pub connected: bool,
     /// The fingerprint of both keys as words, to compare by voice.
     pub words: String,
+    /// The versions of the messages that it speaks, as it last greeted.
+    #[serde(default)]
+    pub versions: Option<String>,
+    /// Its software, as it last greeted.
+    #[serde(default)]
+    pub build: Option<String>,
+    /// Which of both nodes lags behind the other, if one does.
+    #[serde(default)]
+    pub lag: Option<String>,
+    /// Why there is no session with it, with what to do, if a greeting was refused.
+    #[serde(default)]
+    pub problem: Option<crate::Failure>,
+}
+
+/// A line of a test: what was looked at, and the fix where it is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: String,
+    /// `pass`, `warn` or `fail`.
+    pub verdict: String,
+    /// What was found, and for a warning or failure how to mend it.
+    pub text: String,
+}
+
+/// How a backup is to be sealed.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRequest {
+    /// By this passphrase, of 12 characters or more; the node's key file is in the backup then. Otherwise by the key
+    /// file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<String>,
+}
+
+/// A passphrase is never shown.
+impl std::fmt::Debug for BackupRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let passphrase = self.passphrase.as_ref().map(|_| "<redacted>");
+        f.debug_struct("BackupRequest").field("passphrase", &passphrase).finish()
+    }
 }
 
 /// A file to import, announced before its bytes are sent.
@@ -602,6 +652,11 @@ pub struct Setting {
     pub key: String,
     /// The value.
     pub value: String,
-    /// Whether `node.toml` leaves it at its default.
+    /// Whether nothing sets it.
     pub default: bool,
+    /// What sets it: `default`, `file`, `environment` or `flag`. A flag goes before the environment, and that before
+    /// the file.
+    pub origin: String,
+    /// Where: the file with its line, the environment variable, or the flag; empty for a default.
+    pub place: String,
 }

@@ -97,6 +97,11 @@ impl JobState {
         matches!(self, Self::Finished | Self::Refused | Self::Failed | Self::Cancelled)
     }
 
+    /// Whether parties are at work on it: the contract is signed, and the run is not over.
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Self::Contracted | Self::Aligning | Self::Executing | Self::Releasing)
+    }
+
     /// Whether shares of an output may have left (the release barrier): from here on a job can no longer be cancelled
     /// (CHK-308), and what it disclosed is spent.
     pub fn is_past_release(self) -> bool {

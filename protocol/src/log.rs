@@ -47,6 +47,8 @@ pub enum LogKind {
     Rejected,
     /// A token of the API was issued or revoked, or their key was renewed.
     Access,
+    /// The operator did something to the node itself, such as a backup or a restore.
+    Operation,
 }
 
 /// One entry.

@@ -18,6 +18,7 @@ use crate::identity::{PeerId, Signature};
 use crate::idle::{IdleAnswer, IdleOffer};
 use crate::job::{JobId, JobState};
 use crate::privacy::BudgetHead;
+use crate::probe::{ProbeAnswer, ProbeRequest};
 use crate::program::disclosure::Learned;
 use crate::program::rules::Refusal;
 use crate::receipt::PartyAccount;
@@ -26,7 +27,7 @@ use crate::terms::{OwnedDataset, Proposal};
 use crate::{Code, Failure, PartyId};
 
 /// The newest version of the messages.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// The oldest version that this node still speaks.
 pub const OLDEST_VERSION: u16 = 1;
 /// The most bytes of a message that a stranger may send (CHK-110).
@@ -120,6 +121,8 @@ pub enum Request {
     },
     /// Shall we make correlations for the jobs to come?
     Idle(Box<IdleOffer>),
+    /// A part of the test of a pair. From version 2 on.
+    Probe(Box<ProbeRequest>),
 }
 
 /// The answer to a [`Request`].
@@ -152,6 +155,8 @@ pub enum Response {
     Bench(ChannelOffer),
     /// To an offer to make correlations: the answering party's channel, and what is made.
     Idle(Box<IdleAnswer>),
+    /// To a part of a test.
+    Probe(Box<ProbeAnswer>),
 }
 
 wire!(Request, MESSAGE_LIMIT, request_limit);

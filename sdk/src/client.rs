@@ -2,7 +2,7 @@
 
 mod policies;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tacit_protocol::api::{
-    AcceptRequest, BudgetEntry, BudgetReport, ConfirmBudgetRequest, DatasetInfo, GrantRequest, ImportRequest, ImportTicket, Invitation, InviteRequest, IssuedToken, JobDetail,
-    JobResult, JobSummary, LogLevels, LogLine, NodeStatus, Peer, RefuseRequest, ResultFormat, RotateRequest, Rotation,
-    Setting, SubmitRequest, TokenInfo, TokenRequest, WhoAmI,
+    AcceptRequest, BackupRequest, BudgetEntry, BudgetReport, ConfirmBudgetRequest, DatasetInfo, Finding, GrantRequest,
+    ImportRequest, ImportTicket, Invitation, InviteRequest, IssuedToken, JobDetail, JobResult, JobSummary, LogLevels,
+    LogLine, NodeStatus, Peer, RefuseRequest, ResultFormat, RotateRequest, Rotation, Setting, SubmitRequest, TokenInfo,
+    TokenRequest, WhoAmI,
 };
 use tacit_protocol::bench::{BenchReport, BenchRequest};
 use tacit_protocol::{Code, Failure};
@@ -157,9 +158,20 @@ impl Client {
         self.get("/v1/status")
     }
 
-    /// Asks the node to stop once its running jobs have reached a safe point.
+    /// Asks for a page that tells how the node is, `/healthz` or `/readyz`: whether it says yes, and its text.
+    pub fn probe(&self, path: &str) -> Result<(bool, String), ClientError> {
+        let (good, body) = self.body(self.agent.get(self.url(path)).call())?;
+        Ok((good, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// Asks the node to stop once the jobs under way have ended; it takes no new ones.
     pub fn stop(&self) -> Result<(), ClientError> {
         self.post::<_, serde_json::Value>("/v1/stop", &()).map(drop)
+    }
+
+    /// Asks the node to stop at once: jobs under way are interrupted.
+    pub fn stop_now(&self) -> Result<(), ClientError> {
+        self.post::<_, serde_json::Value>("/v1/stop?now=true", &()).map(drop)
     }
 
     /// A new invitation.
@@ -215,6 +227,30 @@ impl Client {
     /// Revokes a peer.
     pub fn revoke_peer(&self, peer_id: &str) -> Result<Peer, ClientError> {
         self.post(&format!("/v1/peers/{peer_id}/revoke"), &())
+    }
+
+    /// Accepts that a peer's log went back because its node was restored from a backup.
+    pub fn accept_restore(&self, peer_id: &str) -> Result<Peer, ClientError> {
+        self.post(&format!("/v1/peers/{peer_id}/accept-restore"), &())
+    }
+
+    /// Tests the pair with a peer, both ways.
+    pub fn probe_peer(&self, peer_id: &str) -> Result<Vec<Finding>, ClientError> {
+        self.post(&format!("/v1/peers/{peer_id}/probe"), &())
+    }
+
+    /// Writes a backup of the running node.
+    pub fn backup(&self, request: &BackupRequest, out: &mut dyn Write) -> Result<(), ClientError> {
+        let path = "/v1/backup";
+        let answer = self.agent.post(self.url(path)).header("authorization", self.bearer()).send_json(request);
+        self.copy(path, answer, out)
+    }
+
+    /// Writes the rows of a dataset of the node, as `csv`, `parquet` or `arrow`.
+    pub fn export_dataset(&self, name: &str, format: &str, out: &mut dyn Write) -> Result<(), ClientError> {
+        let path = format!("/v1/datasets/{name}/export?format={format}");
+        let answer = self.agent.get(self.url(&path)).header("authorization", self.bearer()).call();
+        self.copy(&path, answer, out)
     }
 
     /// Imports a file as a dataset, or as its next version.
@@ -400,6 +436,27 @@ impl Client {
         let (good, body) = self.body(answer)?;
         let misread = |cause: serde_json::Error| ClientError::Answer { call: call.into(), cause: cause.to_string() };
         if good { serde_json::from_slice(&body).map_err(misread) } else { Err(refused(call, &body)) }
+    }
+
+    /// Copies the body of an answer, which may be large.
+    fn copy(
+        &self,
+        call: &str,
+        answer: Result<Response<Body>, ureq::Error>,
+        out: &mut dyn Write,
+    ) -> Result<(), ClientError> {
+        match answer {
+            Ok(answer) if answer.status().is_success() => {
+                let misread =
+                    |cause: std::io::Error| ClientError::Answer { call: call.into(), cause: cause.to_string() };
+                std::io::copy(&mut answer.into_body().into_reader(), out).map(drop).map_err(misread)
+            }
+            answer => {
+                let refused: Result<serde_json::Value, ClientError> = self.read(call, answer);
+                let no_file = |_| ClientError::Answer { call: call.into(), cause: "no file".into() };
+                Err(refused.map_or_else(|error| error, no_file))
+            }
+        }
     }
 
     /// Whether a call went well, and the bytes of its answer.

@@ -276,6 +276,6 @@ fn the_pages_come_with_strict_headers_and_only_under_the_names_of_this_machine()
     let said = shop.cli(&["console"]);
     assert!(said.stdout.contains(&address(&shop)) && said.stdout.contains("api.token"), "{}", said.stdout);
     assert!(!said.stdout.contains(&read(&shop, "api.token")), "the token itself is not shown");
-    let config = shop.cli(&["config"]);
+    let config = shop.cli(&["config", "show"]);
     assert!(config.stdout.contains("peer_timeout_seconds") && config.stdout.contains("idle.disk"), "{}", config.stdout);
 }

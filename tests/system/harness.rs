@@ -37,6 +37,10 @@ pub(crate) struct Organisation {
     pub(crate) dir: PathBuf,
     /// The vector instructions that its next process is told to use.
     pub(crate) level: Option<&'static str>,
+    /// Variables that its next process gets besides this one's.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// Flags of its next `tacit node`.
+    pub(crate) flags: Vec<String>,
     process: Option<Child>,
     client: Option<Client>,
 }
@@ -58,7 +62,8 @@ impl Organisation {
         let text = std::fs::read_to_string(&config).expect("a configuration");
         let text = text.replace("peer_timeout_seconds = 60", "peer_timeout_seconds = 10");
         std::fs::write(&config, text + lines).expect("written");
-        let mut organisation = Self { name, dir, level: None, process: None, client: None };
+        let mut organisation =
+            Self { name, dir, level: None, environment: Vec::new(), flags: Vec::new(), process: None, client: None };
         organisation.restart();
         organisation
     }
@@ -71,6 +76,8 @@ impl Organisation {
         let log = File::options().create(true).append(true).open(self.dir.join("node.log")).expect("a log file");
         let process = Command::new(env!("CARGO_BIN_EXE_tacit"))
             .args(["--dir", path(&self.dir), "node"])
+            .args(&self.flags)
+            .envs(self.environment.iter().cloned())
             .envs(self.level.map(|level| (tacit_simd::LEVEL_VARIABLE, level)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -93,6 +100,17 @@ impl Organisation {
     /// Asks the node to stop and waits for its process.
     pub(crate) fn stop(&mut self) {
         self.client().stop().expect("asked to stop");
+        self.ends();
+    }
+
+    /// Asks the node to stop at once, whatever is under way, and waits for its process.
+    pub(crate) fn stop_now(&mut self) {
+        self.client().stop_now().expect("asked to stop");
+        self.ends();
+    }
+
+    /// Waits until the process has ended by itself, and well.
+    pub(crate) fn ends(&mut self) {
         let mut process = self.process.take().expect("a process");
         let status = until("the process ends", || process.try_wait().expect("a status"));
         assert!(status.success(), "{status}");

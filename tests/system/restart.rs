@@ -92,12 +92,12 @@ fn a_run_whose_proposer_is_killed_is_run_again() {
 
 #[test]
 fn a_run_whose_owner_is_stopped_is_run_again() {
-    interrupted(|two| &mut two.maison, Organisation::stop);
+    interrupted(|two| &mut two.maison, Organisation::stop_now);
 }
 
 #[test]
 fn a_run_whose_proposer_is_stopped_is_run_again() {
-    interrupted(|two| &mut two.banque, Organisation::stop);
+    interrupted(|two| &mut two.banque, Organisation::stop_now);
 }
 
 #[test]

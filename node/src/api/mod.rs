@@ -10,6 +10,7 @@ mod description;
 mod events;
 mod jobs;
 mod limits;
+mod operations;
 mod peers;
 mod policies;
 mod qr;
@@ -47,6 +48,7 @@ use auth::Origins;
 use limits::Limits;
 
 pub use description::description;
+pub(crate) use qr::code as qr_code;
 
 /// The largest JSON body. Files are streamed and bounded by the import.
 const BODY_BYTES: usize = 256 * 1024;
@@ -98,6 +100,7 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(peers::invite))
         .routes(routes!(peers::confirm))
         .routes(routes!(peers::revoke))
+        .routes(routes!(operations::accept_restore))
         .routes(routes!(qr::draw))
         .routes(routes!(datasets::list))
         .routes(routes!(datasets::remove))
@@ -127,6 +130,11 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(events::follow))
         // A measurement has a limit of time of its own, and ends with its caller.
         .routes(routes!(bench::measure))
+        // Each part of a test has a limit of its own.
+        .routes(routes!(operations::probe))
+        // Backups and exports are written whole before they are sent.
+        .routes(routes!(operations::backup))
+        .routes(routes!(operations::export))
         // An import may take long and its body is streamed to the disk, under a limit of its own.
         .routes(routes!(datasets::import))
 }

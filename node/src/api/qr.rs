@@ -13,7 +13,11 @@ pub(super) async fn draw(Body(request): Body<QrRequest>) -> Result<Json<QrCode>,
     Ok(Json(code(&request.text)?))
 }
 
-fn code(text: &str) -> Result<QrCode, Failure> {
+/// A text as a QR code.
+///
+/// # Errors
+/// `USAGE_QR` if it is too long.
+pub(crate) fn code(text: &str) -> Result<QrCode, Failure> {
     let code = qrcode::QrCode::with_error_correction_level(text, EcLevel::L).map_err(|cause| {
         let message = format!("a text of {} bytes makes no QR code: {cause}", text.len());
         Failure::new(Code::new("USAGE_QR"), message, "hand it over as text.")

@@ -38,10 +38,22 @@ pub(super) async fn openapi() -> Json<OpenApi> {
     Json(super::description())
 }
 
-/// Asks the node to stop once its running jobs have reached a safe point.
-#[utoipa::path(post, path = "/v1/stop", responses((status = OK)))]
-pub(super) async fn stop(State(node): State<Arc<Node>>) -> Answer<()> {
-    node.request_stop();
+#[derive(Deserialize, IntoParams)]
+pub(super) struct StopQuery {
+    /// Whether to stop at once: jobs under way are interrupted, and run again after the next start.
+    #[serde(default)]
+    now: bool,
+}
+
+/// Asks the node to stop once the jobs that are under way have ended, at the latest after `drain_seconds`. It takes no new
+/// ones from now on.
+#[utoipa::path(post, path = "/v1/stop", params(StopQuery), responses((status = OK)))]
+pub(super) async fn stop(State(node): State<Arc<Node>>, Query(query): Query<StopQuery>) -> Answer<()> {
+    if query.now {
+        node.request_stop();
+    } else {
+        node.begin_drain();
+    }
     Ok(Json(()))
 }
 

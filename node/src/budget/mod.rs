@@ -31,6 +31,7 @@ use ledger::{Ledger, Used};
 pub use page::page;
 
 use crate::clock::Clock;
+use crate::store::trees::{Care, KnownTree};
 use crate::store::{Record, RecordTree, Store, StoreError};
 
 /// The last entry that the store has seen, so that a ledger that lost its end is noticed.
@@ -56,6 +57,9 @@ impl Record for Seen {
 
 /// How far this node has seen the ledgers of its peers.
 const OF_PEERS: RecordTree<OfPeer> = RecordTree::new("budgets-of-peers");
+
+/// The trees of budgets: what is known of ledgers. The ledger itself is in no backup.
+pub(crate) const TREES: [KnownTree; 2] = [SEEN.known(Care::Keep), OF_PEERS.known(Care::Keep)];
 
 /// Remembers the head of a peer's ledger, if it is longer than what was seen before.
 ///

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use tacit_protocol::api::policies::DatasetLearned;
@@ -22,6 +22,14 @@ pub(super) enum Command {
     Learned {
         /// Its name.
         name: String,
+    },
+    /// Write a dataset's rows to a file: CSV or Parquet as `add` reads them, or Arrow. It is logged.
+    Export {
+        /// Its name.
+        name: String,
+        /// The file, `.csv`, `.parquet` or `.arrow`. It must not exist.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Remove a dataset from the store and the catalogue.
     Remove {
@@ -65,6 +73,7 @@ pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<
         }
         Command::List => output.list(&client.datasets()?, output::dataset_table),
         Command::Learned { name } => output.one(&client.dataset_learned(&name)?, learned),
+        Command::Export { name, out } => export(client, &name, &out, output)?,
         Command::Remove { name } => client.remove_dataset(&name)?,
     }
     Ok(())
@@ -101,6 +110,25 @@ fn learned(page: &DatasetLearned) -> String {
         }
     }
     lines.join("\n")
+}
+
+fn export(client: &Client, name: &str, out: &Path, output: &Output) -> Result<(), Failure> {
+    let end = out.extension().and_then(|end| end.to_str()).unwrap_or_default().to_lowercase();
+    if !["csv", "parquet", "arrow"].contains(&end.as_str()) {
+        let message = format!("{} is none of .csv, .parquet and .arrow", out.display());
+        return Err(Failure::new(Code::new("INPUT_FORMAT"), message, "name the file so that it ends in its format."));
+    }
+    let failed = |cause: std::io::Error| {
+        Failure::new(Code::new("EXPORT_WRITE"), format!("{}: {cause}", out.display()), "name another file.")
+    };
+    let mut file = File::create_new(out).map_err(failed)?;
+    let written = client.export_dataset(name, &end, &mut file).map_err(Failure::from);
+    if let Err(failure) = written.and_then(|()| file.sync_all().map_err(failed)) {
+        drop(std::fs::remove_file(out));
+        return Err(failure);
+    }
+    output.one(&out.display().to_string(), |file| format!("Wrote {file}."));
+    Ok(())
 }
 
 fn request(options: &AddOptions) -> Result<ImportRequest, Failure> {

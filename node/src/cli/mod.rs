@@ -1,18 +1,25 @@
-//! The command line. Every command but `init`, `node`, `demo`, `bench`, `receipt verify`, `log verify FILE`,
-//! `policy check --schema` and `completions` is a call of the API of the node that runs in the directory.
+//! The command line. Every command but `init`, `node`, `config check`, `backup`, `restore`, `fsck`, `demo`, `bench`,
+//! `receipt verify`, `log verify FILE`, `policy check --schema` and `completions` is a call of the API of the node that
+//! runs in the directory.
 
-mod budget;
 mod approval;
+mod backup;
+mod budget;
+mod config;
 mod console;
 mod dataset;
 mod doctor;
+mod host;
 mod job;
+mod key;
 mod log;
 mod output;
 mod peer;
 mod policy;
+mod qr;
 mod receipt;
 mod remote;
+mod stop;
 mod token;
 
 use std::path::PathBuf;
@@ -22,6 +29,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use tacit_protocol::{Code, Failure};
 
 use crate::config::InitOptions;
+use crate::config::layers::{Flags, Layers};
+use crate::setup::Files;
 use crate::{bench, daemon, demo, setup};
 use output::Output;
 
@@ -51,23 +60,59 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Create a node: its key, its store and its configuration.
-    Init(InitOptions),
+    Init {
+        #[command(flatten)]
+        options: InitOptions,
+        /// Do nothing if the directory holds a node already: for service managers.
+        #[arg(long)]
+        if_missing: bool,
+    },
     /// Run the node until it is stopped.
     ///
     /// For diagnosis, TACIT_SIMD=portable, avx2 or avx512 in the environment makes the engine use these vector
     /// instructions instead of the widest that the machine has, TACIT_LOG sets what is logged, and TACIT_LOG_FORMAT=json or
     /// text in which form.
-    Node,
+    ///
+    /// Every key of node.toml can be set by a variable as well, TACIT_ and the key in capitals (TACIT_LINK_MBIT,
+    /// TACIT_IDLE_THREADS), and by --set. Flags go before the environment, and that before the file.
+    Node(Flags),
     /// What the running node says of itself.
     Status,
     /// Where the console of the running node is, and how to sign in.
     Console,
-    /// The configuration that the running node runs with.
-    Config,
-    /// Stop the running node once its jobs have reached a safe point.
-    Stop,
-    /// Check this machine, the directory and the node.
-    Doctor,
+    /// Show and check the configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Write a backup of the node, running or stopped, to one sealed file.
+    ///
+    /// In it: configuration, log, datasets with their rows and policies, peers, jobs with receipts and results. Not in it:
+    /// open tickets, correlations made in advance, secrets of jobs under way: each may be used once.
+    Backup(backup::BackupOptions),
+    /// Make a node of a backup in the new directory --dir.
+    Restore(backup::RestoreOptions),
+    /// Check a stopped node: that every record reads, rows are those committed to, log and journals are whole.
+    Fsck(backup::FsckOptions),
+    /// Change the node's keys.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Stop the running node once the jobs that are under way have ended.
+    ///
+    /// It takes no new jobs from now on (peers and analysts are told NODE_DRAINING) and waits at most drain_seconds. SIGTERM
+    /// does the same; a second signal, or --now, ends it at once: interrupted jobs run again after the next start.
+    Stop(stop::Options),
+    /// Ask the running node whether it lives or is ready, for service managers: exit code 0 if so.
+    Probe {
+        /// `/healthz` or `/readyz`.
+        #[arg(value_parser = ["/healthz", "/readyz"])]
+        path: String,
+    },
+    /// Check this machine, the directory and the node, or the pair with a peer.
+    Doctor {
+        /// Test the pair with this organisation, both ways: whether each reaches the other's ports, latency, throughput (2
+        /// MiB each way), clocks, versions, and which datasets each may see of the other.
+        #[arg(long, value_name = "NAME")]
+        peer: Option<String>,
+    },
     /// Pair with other organisations.
     #[command(subcommand)]
     Peer(peer::Command),
@@ -136,20 +181,36 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
     let dir = arguments.dir;
     // What computes, computes at the level that it was told to, or not at all.
-    if matches!(arguments.command, Command::Node | Command::Demo(_) | Command::Bench(_) | Command::BenchParty) {
+    if matches!(arguments.command, Command::Node(_) | Command::Demo(_) | Command::Bench(_) | Command::BenchParty) {
         tacit_simd::Level::chosen().map_err(|cause| {
             Failure::new(Code::new("NODE_START"), cause.to_string(), "unset it, or name a level that the machine has.")
         })?;
     }
     let client = || arguments.remote.client(&dir);
     match arguments.command {
-        Command::Init(options) => output.one(&setup::init(&dir, &options)?, output::initialised),
-        Command::Node => daemon::run(&dir)?,
+        Command::Init { if_missing: true, .. } if Files::of(&dir).config().exists() => {}
+        Command::Init { options, .. } => output.one(&setup::init(&dir, &options)?, output::initialised),
+        Command::Probe { path } => {
+            let (good, text) = client()?.probe(&path)?;
+            if !good {
+                let message = format!("{path} says: {}", text.trim());
+                return Err(Failure::new(Code::new("NODE_NOT_READY"), message, "see the node's log."));
+            }
+            output.one(&text.trim().to_owned(), Clone::clone);
+        }
+        Command::Node(flags) => {
+            daemon::run(&dir, &Layers::of_environment(std::env::vars_os()).with_flags(&flags))?;
+        }
         Command::Status => output.one(&client()?.status()?, output::status),
         Command::Console => output.one(&console::of(&dir)?, console::text),
-        Command::Config => output.list(&client()?.config()?, output::config_table),
-        Command::Stop => client()?.stop()?,
-        Command::Doctor => doctor::run(&dir, output)?,
+        Command::Config(command) => config::run(&dir, command, output)?,
+        Command::Backup(options) => backup::backup(&dir, &options, output)?,
+        Command::Restore(options) => backup::restore(&dir, &options, output)?,
+        Command::Fsck(options) => backup::fsck(&dir, &options, output)?,
+        Command::Key(command) => key::run(&dir, command, output)?,
+        Command::Stop(options) => stop::run(&client()?, &options, output)?,
+        Command::Doctor { peer: None } => doctor::run(&dir, output)?,
+        Command::Doctor { peer: Some(peer) } => doctor::pair(&client()?, &peer, output)?,
         Command::Peer(command) => peer::run(&client()?, command, output)?,
         Command::Dataset(command) => dataset::run(&client()?, command, output)?,
         Command::Policy(command) => policy::run(&client, command, output)?,

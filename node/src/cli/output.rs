@@ -87,6 +87,12 @@ pub(super) fn initialised(node: &Initialised) -> String {
     )
 }
 
+fn drain_line(status: &NodeStatus) -> String {
+    let left = status.drain_seconds_left.unwrap_or(0);
+    let line = || format!("\ndraining   {} jobs remain, {left} s at most", status.jobs_to_drain);
+    if status.draining { line() } else { String::new() }
+}
+
 pub(super) fn status(status: &NodeStatus) -> String {
     format!(
         "{} ({})\nversion    {}\naddresses  {}\ndata plane {}\njobs       {} running\npeers      {} connected",
@@ -97,24 +103,38 @@ pub(super) fn status(status: &NodeStatus) -> String {
         status.data_address,
         status.jobs_running,
         status.peers_connected
-    )
+    ) + &drain_line(status)
 }
 
-pub(super) fn config_table(settings: &[Setting]) -> String {
+/// The values with what sets them; with `places`, where exactly.
+pub(super) fn config_table(settings: &[Setting], places: bool) -> String {
     let mut table = table(&["KEY", "VALUE", "FROM"]);
     for setting in settings {
-        let from = if setting.default { "default" } else { "node.toml" };
-        table.add_row([&setting.key, &setting.value, from]);
+        let place = if places && !setting.place.is_empty() { &setting.place } else { &setting.origin };
+        table.add_row([&setting.key, &setting.value, place]);
     }
     or_hint(&table, "")
 }
 
-pub(super) fn invitation(invitation: &Invitation) -> String {
+pub(super) fn invitation(invitation: &Invitation, auto: bool) -> String {
+    let then = if auto {
+        "Whoever redeems it first is paired. Afterwards compare the words in `tacit peer list` by voice."
+    } else {
+        "Then compare the words in `tacit peer list` by voice, and run `tacit peer confirm NAME`."
+    };
     format!(
-        "{}\n\nHand it to one organisation over a private way; it ends at {}.\nThere: `tacit peer accept TICKET`.",
+        "{}\n\nHand it to one organisation over a private way; it ends at {}.\nThere: `tacit peer accept TICKET`. {then}",
         invitation.ticket,
         time(invitation.expires)
     )
+}
+
+/// A peer whose ticket was redeemed here, with the words to compare.
+pub(super) fn accepted(peer: &Peer) -> String {
+    let table = peer_table(std::slice::from_ref(peer));
+    let who = &peer.name;
+    let next = if peer.state == "paired" { "" } else { " Its operator confirms when they are the same." };
+    format!("{table}\n\nRead these words to {who} by voice: `{}`. They must be the same there.{next}", peer.words)
 }
 
 pub(super) fn peer_table(peers: &[Peer]) -> String {
@@ -123,7 +143,16 @@ pub(super) fn peer_table(peers: &[Peer]) -> String {
         let connected = if peer.connected { "yes" } else { "no" };
         table.add_row([&peer.name, &peer.state, connected, &peer.words, &peer.peer_id]);
     }
-    or_hint(&table, "No peers yet. Next: `tacit peer invite`, or `tacit peer accept TICKET`.")
+    let mut text = or_hint(&table, "No peers yet. Next: `tacit peer invite`, or `tacit peer accept TICKET`.");
+    for peer in peers {
+        if let Some(problem) = &peer.problem {
+            text += &format!("\n\n{problem}");
+        }
+        if let Some(lag) = &peer.lag {
+            text += &format!("\n\n{lag}; it runs {}.", peer.build.as_deref().unwrap_or("an unknown build"));
+        }
+    }
+    text
 }
 
 pub(super) fn dataset_table(datasets: &[DatasetInfo]) -> String {

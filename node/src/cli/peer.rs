@@ -6,6 +6,7 @@ use tacit_protocol::{Code, Failure};
 use tacit_sdk::Client;
 
 use super::output::{self, Output};
+use super::qr;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -17,6 +18,9 @@ pub(super) enum Command {
         /// How many hours it holds, at most 168.
         #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=168))]
         valid: u64,
+        /// Draw the ticket as a QR code as well, for a camera.
+        #[arg(long)]
+        qr: bool,
     },
     /// Redeem another organisation's ticket.
     Accept {
@@ -33,6 +37,12 @@ pub(super) enum Command {
         /// Its name or PeerId.
         peer: String,
     },
+    /// Accept that a peer's log went back because its node was restored from a backup: it is refused with LOG_FORK until
+    /// then. Ask its operator first. It is logged on both sides.
+    AcceptRestore {
+        /// Its name or PeerId.
+        peer: String,
+    },
     /// The peers.
     List,
 }
@@ -40,20 +50,23 @@ pub(super) enum Command {
 pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<(), Failure> {
     let one = |peer: &_| output::peer_table(std::slice::from_ref(peer));
     match command {
-        Command::Invite { auto, valid } => {
+        Command::Invite { auto, valid, qr } => {
             let request = InviteRequest { valid_seconds: Some(valid * 3600), auto_confirm: auto };
-            output.one(&client.invite(&request)?, output::invitation);
+            let invitation = client.invite(&request)?;
+            let drawn = if qr { qr::draw(&invitation.ticket)? } else { String::new() };
+            output.one(&invitation, |invitation| drawn + &output::invitation(invitation, auto));
         }
-        Command::Accept { ticket } => output.one(&client.accept(&AcceptRequest { ticket })?, one),
+        Command::Accept { ticket } => output.one(&client.accept(&AcceptRequest { ticket })?, output::accepted),
         Command::Confirm { peer } => output.one(&client.confirm_peer(&peer_id(client, &peer)?)?, one),
         Command::Revoke { peer } => output.one(&client.revoke_peer(&peer_id(client, &peer)?)?, one),
+        Command::AcceptRestore { peer } => output.one(&client.accept_restore(&peer_id(client, &peer)?)?, one),
         Command::List => output.list(&client.peers()?, output::peer_table),
     }
     Ok(())
 }
 
 /// The PeerId of a peer by its name or PeerId.
-fn peer_id(client: &Client, text: &str) -> Result<String, Failure> {
+pub(super) fn peer_id(client: &Client, text: &str) -> Result<String, Failure> {
     let peers = client.peers()?;
     let found = peers.into_iter().find(|peer| peer.name == text || peer.peer_id == text);
     found.map(|peer| peer.peer_id).ok_or_else(|| {

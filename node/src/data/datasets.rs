@@ -1,13 +1,19 @@
 //! The datasets of a node: import, list, remove, read.
 
+mod whole;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bincode::{Decode, Encode};
 use rand_core::CryptoRng;
+use tacit_protocol::Failure;
 use tacit_protocol::canonical::{Digest, Salt};
 use tacit_protocol::policy::Policy;
 use tacit_protocol::schema::{ColumnSchema, TableSchema};
+
+pub(crate) use whole::{CHUNK_TREE, live_chunks};
 
 use super::chunk::{self, CHUNK_FILL_BYTES, ColumnDigest, MAX_CHUNK_BYTES};
 use super::convert::Converter;
@@ -16,12 +22,27 @@ use super::parquet_file::ParquetFile;
 use super::profile::{Profile, profile};
 use super::{Column, DataError, ImportOptions, Source};
 use crate::keys::{NodeKey, Sealer};
+use crate::reseal::Reseal;
+use crate::store::trees::{Care, KnownTree, Sealed};
 use crate::store::{Batch, Record, RecordTree, Store, StoreError, TreeName, prefix_end};
 
 const DATASETS: RecordTree<DatasetRecord> = RecordTree::new("datasets");
 /// The lineage of every name that ever had a dataset, so that removing and adding one again resets no budget (CHK-923).
 const LINEAGES: RecordTree<Lineage> = RecordTree::new("dataset-lineages");
 const CHUNKS: TreeName = TreeName::new("dataset-chunks");
+
+/// The trees of datasets.
+pub(crate) const TREES: [KnownTree; 3] = [
+    DATASETS.known(Care::Keep).sealed(Sealed::Inside(reseal_salt)),
+    LINEAGES.known(Care::Keep),
+    KnownTree::of_bytes(CHUNKS, Care::Rows).sealed(Sealed::Whole("dataset-chunk")),
+];
+
+fn reseal_salt(reseal: &Reseal<'_>, _: &[u8], value: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut record = DatasetRecord::from_bytes(value)?;
+    record.sealed_salt = reseal.again("dataset-salt", &salt_context(&record.import), &record.sealed_salt)?;
+    Ok(record.to_bytes())
+}
 
 const SALT: &[u8] = b"salt";
 
@@ -169,6 +190,8 @@ pub struct Datasets {
     store: Arc<dyn Store>,
     chunk_sealer: Sealer,
     salt_sealer: Sealer,
+    /// How many are reading chunks that may not be deleted meanwhile.
+    holds: Arc<AtomicUsize>,
 }
 
 impl Datasets {
@@ -178,8 +201,7 @@ impl Datasets {
     /// # Errors
     /// [`DataError::Store`].
     pub fn open(store: Arc<dyn Store>, key: &NodeKey) -> Result<Self, DataError> {
-        let datasets =
-            Self { store, chunk_sealer: key.sealer("dataset-chunk"), salt_sealer: key.sealer("dataset-salt") };
+        let datasets = Self::unswept(store, key);
         datasets.sweep()?;
         Ok(datasets)
     }
@@ -431,24 +453,34 @@ impl Datasets {
     }
 
     /// Deletes the chunks of imports that no catalogue entry names.
-    fn sweep(&self) -> Result<(), DataError> {
+    pub(crate) fn sweep(&self) -> Result<(), DataError> {
+        self.orphans()?.iter().try_for_each(|import| self.delete_chunks(import))
+    }
+
+    /// The imports that have chunks and that no catalogue entry names.
+    pub(crate) fn orphans(&self) -> Result<Vec<Vec<u8>>, DataError> {
         let live: Vec<[u8; 16]> = self.list()?.iter().map(|record| record.import).collect();
-        let mut from = Vec::new();
+        let (mut from, mut orphans) = (Vec::new(), Vec::new());
         while let Some((key, _)) = self.store.scan(CHUNKS, &from, None, 1)?.pop() {
             let import = key.get(..16).unwrap_or(&key).to_vec();
+            let next = prefix_end(&import);
             if !live.iter().any(|live| live.as_slice() == import) {
-                self.delete_chunks(&import)?;
+                orphans.push(import);
             }
-            match prefix_end(&import) {
+            match next {
                 Some(next) => from = next,
                 None => break,
             }
         }
-        Ok(())
+        Ok(orphans)
     }
 
     /// Deletes chunks that nothing names any more. What cannot be deleted now is swept at the next start.
     fn delete_or_leave(&self, import: &[u8; 16]) {
+        if self.holds.load(Ordering::SeqCst) > 0 {
+            tracing::info!("chunks of a dataset are left until the next start: a backup reads");
+            return;
+        }
         if let Err(error) = self.delete_chunks(import) {
             tracing::warn!(%error, "chunks of a dataset are left until the next start");
         }

@@ -49,6 +49,12 @@ pub enum DataError {
         /// What is wrong in it.
         error: Box<DataError>,
     },
+    /// A file cannot be written.
+    #[error("the file cannot be written: {cause}")]
+    Write {
+        /// The cause.
+        cause: String,
+    },
     /// The file is not of its format.
     #[error("the file is no {format} that this version reads: {cause}")]
     Format {
@@ -198,6 +204,7 @@ impl DataError {
             Self::Store(error) => return error.code(),
             Self::Policy(error) => return error.code(),
             Self::File { .. } => "IMPORT_FILE",
+            Self::Write { .. } => "EXPORT_WRITE",
             Self::Format { .. } => "IMPORT_FORMAT",
             Self::Header(_) => "IMPORT_HEADER",
             Self::NoRows => "IMPORT_EMPTY",
@@ -229,6 +236,7 @@ impl DataError {
             Self::Key(error) => return error.next_step(),
             Self::Store(error) => return error.next_step().into(),
             Self::Policy(_) => "Mend the policy file; nothing was changed.",
+            Self::Write { .. } => "Free space on the disk of the node's directory and repeat the command.",
             Self::File { .. } => "Check the path and that the node may read the file.",
             Self::Format { format: "Parquet", .. } => {
                 "Write the file uncompressed or with Snappy, and with columns of bools, \

@@ -11,13 +11,16 @@ mod convert;
 mod csv_file;
 mod datasets;
 mod error;
+mod export;
 mod options;
 mod parquet_file;
 mod profile;
 
 pub use column::{Column, ColumnValues, Keys};
+pub(crate) use datasets::{CHUNK_TREE, TREES, live_chunks};
 pub use datasets::{ColumnReport, DatasetRecord, Datasets, Format, Import, ImportReport, PolicyFile};
 pub use error::{DataError, Place};
+pub use export::ExportFormat;
 pub use options::{ColumnHint, ElementHint, ImportOptions};
 
 use cell::Cell;

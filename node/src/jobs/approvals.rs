@@ -20,9 +20,13 @@ use tacit_protocol::{Code, Failure, PartyId};
 use super::Jobs;
 use super::negotiate::{self, OwnData};
 use super::record::JobRecord;
+use crate::store::trees::{Care, KnownTree};
 use crate::store::{Record, RecordTree};
 
 const APPROVALS: RecordTree<Approval> = RecordTree::new("approvals");
+
+/// The tree of approvals. They are in no backup: runs that were used after it would be there again.
+pub(crate) const TREES: [KnownTree; 1] = [APPROVALS.known(Care::Never)];
 /// Approvals that are kept; beyond them the oldest that is over goes.
 const MAX_APPROVALS: usize = 1_024;
 

@@ -15,8 +15,9 @@ use tokio::sync::watch;
 
 use super::events::Events;
 use super::negotiate::Usage;
-use super::record::JobRecord;
+use super::record::{JobRecord, TAKEN};
 use crate::clock::Clock;
+use crate::store::trees::{Care, KnownTree};
 use crate::store::{Batch, RecordTree, Store, TreeName};
 use index::Index;
 
@@ -24,6 +25,10 @@ use index::Index;
 const JOBS: RecordTree<JobRecord> = RecordTree::new("jobs");
 /// Job ids, by the caller's own word.
 const WORDS: TreeName = TreeName::new("job-words");
+
+/// The trees of jobs.
+pub(crate) const TREES: [KnownTree; 3] =
+    [JOBS.known(Care::Keep), KnownTree::of_bytes(WORDS, Care::Keep), TAKEN.known(Care::Keep)];
 
 /// The jobs of a node.
 pub struct Book {
@@ -206,6 +211,22 @@ impl Book {
         self.indexed(|index| index.place(job))
     }
 
+    /// How many jobs are under way: they have a contract and have not ended.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn under_way(&self) -> Result<u64, Failure> {
+        let open = self.indexed(Index::open)?;
+        let states = open.iter().filter_map(|id| self.get(id).ok()).map(|job| job.state);
+        Ok(states.filter(|state| state.is_under_way()).count() as u64)
+    }
+
+    /// Waits until a job changes, or the time is over.
+    pub async fn changed_by(&self, deadline: tokio::time::Instant) {
+        let mut version = self.version.subscribe();
+        drop(tokio::time::timeout_at(deadline, version.changed()).await);
+    }
+
     /// How many jobs have not ended: with a peer, or with all.
     ///
     /// # Errors
@@ -334,6 +355,35 @@ impl Book {
         drop(guard);
         self.version.send_modify(|version| *version += 1);
     }
+}
+
+/// Checks the records of jobs in a store: each is under its own id, and went along the table of states (CHK-307). How many
+/// there are.
+///
+/// # Errors
+/// `FSCK_JOB` with the first that is not, or a fault of the store.
+pub(crate) fn check_records(store: &dyn Store) -> Result<usize, Failure> {
+    let records = JOBS.all(store, b"")?;
+    for (key, job) in &records {
+        let wrong = |what: &str| {
+            let message = format!("job {}: {what}", job.id.short());
+            Err(Failure::new(Code::new("FSCK_JOB"), message, "Restore the directory from a backup."))
+        };
+        if key.as_slice() != job.id.as_bytes() {
+            return wrong("it is stored under another id");
+        }
+        let states: Vec<JobState> = job.history.iter().map(|entered| entered.state).collect();
+        if states.last() != Some(&job.state) {
+            return wrong("its state is not the last of its history");
+        }
+        if let Some(step) = states.windows(2).find(|step| step[0].step(step[1]).is_err()) {
+            return wrong(&format!("it went from {} to {}, which no job does", step[0], step[1]));
+        }
+        if job.state.is_past_release() && job.contract.is_none() {
+            return wrong("it was released without a contract");
+        }
+    }
+    Ok(records.len())
 }
 
 fn unknown(id: &str) -> Failure {

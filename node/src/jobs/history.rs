@@ -19,10 +19,14 @@ use tacit_protocol::program::history::PastJob;
 use tacit_protocol::terms::Proposal;
 use tacit_protocol::{Failure, PartyId};
 
+use crate::store::trees::{Care, KnownTree};
 use crate::store::{Batch, Record, RecordTree, Store};
 
 const TOLD: RecordTree<Told> = RecordTree::new("disclosure-history");
 const ALIGNED: RecordTree<Aligned> = RecordTree::new("alignment-history");
+
+/// The trees of histories.
+pub(crate) const TREES: [KnownTree; 2] = [TOLD.known(Care::Keep), ALIGNED.known(Care::Keep)];
 const DAY_SECONDS: u64 = 24 * 3_600;
 
 /// The lineage of a dataset.

@@ -5,7 +5,7 @@
 //! messages change the record under the same rules ([`inbound`]). Decisions are pure ([`negotiate`]); the run itself is
 //! a blocking thread ([`run`]); what follows the release is [`settle`].
 
-mod approvals;
+pub(crate) mod approvals;
 pub mod book;
 mod check;
 pub mod events;
@@ -19,6 +19,7 @@ mod progress;
 mod proposer;
 mod queue;
 pub mod record;
+pub(crate) mod restored;
 mod result;
 mod retention;
 mod run;

@@ -61,6 +61,7 @@ impl Jobs {
         options: SubmitOptions,
         analyst: &str,
     ) -> Result<Submitted, Failure> {
+        self.context.drain.check()?;
         request.program.validate()?;
         let resolved = self.resolve(&request.program).await?;
         // A word of the caller's own is for a job of its own.

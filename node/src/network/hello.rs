@@ -18,8 +18,8 @@ pub trait HelloBook: Send + Sync + 'static {
     /// The organisation that is paired under a key; `None` if there is none, or it is revoked.
     fn organisation_of(&self, peer: &PeerId) -> Option<String>;
 
-    /// Where this node's own log stands.
-    fn own_head(&self) -> LogHead;
+    /// Where this node's own log stands, as a peer is told.
+    fn own_head(&self, to: &PeerId) -> LogHead;
 
     /// Judges where the peer's log stands (CHK-113), and may remember it.
     ///
@@ -30,8 +30,11 @@ pub trait HelloBook: Send + Sync + 'static {
     /// How far this node has seen the peer's budget ledger.
     fn budget_of(&self, peer: &PeerId) -> Option<BudgetHead>;
 
-    /// Hears how far the peer has seen this node's own (CHK-931).
-    fn hear_of_budget(&self, head: &BudgetHead);
+    /// Takes note of a paired peer's greeting, of how far it has seen this node's budget ledger (CHK-931), and of what it was judged.
+    fn heard(&self, _from: &PeerId, _hello: &Hello, _judged: Result<(), &Code>) {}
+
+    /// Takes note of a peer's answer to a greeting of this node: accepted, or refused with a code.
+    fn answered(&self, _by: &PeerId, _refused: Option<&Code>) {}
 }
 
 /// Greets as [`Hello`] says, and checks what comes (CHK-111 to CHK-113).
@@ -49,6 +52,17 @@ impl NodeGreeter {
     }
 }
 
+impl NodeGreeter {
+    fn judge(&self, from: &PeerId, paired_as: &str, hello: &Hello) -> Result<(), Code> {
+        if paired_as != hello.organisation {
+            return Err(Code::new("HELLO_IDENTITY"));
+        }
+        // CHK-112.
+        hello.check(self.clock.unix_seconds()).map_err(|error| error.code())?;
+        self.book.check_head(from, &hello.log)
+    }
+}
+
 impl Greeter for NodeGreeter {
     fn greeting(&self, to: PeerId) -> Vec<u8> {
         let hello = Hello {
@@ -58,7 +72,7 @@ impl Greeter for NodeGreeter {
             organisation: self.organisation.clone(),
             epoch: self.epoch,
             now: self.clock.unix_seconds(),
-            log: self.book.own_head(),
+            log: self.book.own_head(&to),
             budget: self.book.budget_of(&to),
         };
         codec::encode(&Request::Hello(hello)).expect("a greeting of our own is far below its limit")
@@ -70,16 +84,13 @@ impl Greeter for NodeGreeter {
         };
         // CHK-111: the connection has proven the key; it is paired, and as this organisation.
         let paired_as = self.book.organisation_of(&from).ok_or(Code::new("PEER_REVOKED"))?;
-        if paired_as != hello.organisation {
-            return Err(Code::new("HELLO_IDENTITY"));
-        }
-        // CHK-112.
-        hello.check(self.clock.unix_seconds()).map_err(|error| error.code())?;
-        self.book.check_head(&from, &hello.log)?;
-        if let Some(seen) = &hello.budget {
-            self.book.hear_of_budget(seen);
-        }
-        Ok(hello.epoch)
+        let judged = self.judge(&from, &paired_as, &hello);
+        self.book.heard(&from, &hello, judged.as_ref().map(|()| ()));
+        judged.map(|()| hello.epoch)
+    }
+
+    fn answered(&self, by: PeerId, refused: Option<&Code>) {
+        self.book.answered(&by, refused);
     }
 }
 
@@ -100,7 +111,7 @@ mod tests {
             (*peer == maison()).then(|| "Maison".to_owned())
         }
 
-        fn own_head(&self) -> LogHead {
+        fn own_head(&self, _: &PeerId) -> LogHead {
             HEAD
         }
 
@@ -111,8 +122,6 @@ mod tests {
         fn budget_of(&self, _: &PeerId) -> Option<BudgetHead> {
             None
         }
-
-        fn hear_of_budget(&self, _: &BudgetHead) {}
     }
 
     fn maison() -> PeerId {
@@ -154,6 +163,10 @@ mod tests {
     fn chk_112_refuses_unknown_versions_and_wrong_clocks() {
         let newer = Hello { oldest: PROTOCOL_VERSION + 1, newest: PROTOCOL_VERSION + 2, ..hello() };
         assert_eq!(judged(&newer), Err("HELLO_VERSION".into()));
+        let much_newer = Hello { oldest: PROTOCOL_VERSION + 2, newest: PROTOCOL_VERSION + 2, ..hello() };
+        assert_eq!(judged(&much_newer), Err("HELLO_VERSION".into()));
+        let one_older = Hello { oldest: PROTOCOL_VERSION - 1, newest: PROTOCOL_VERSION - 1, ..hello() };
+        assert_eq!(judged(&one_older), Ok(EPOCH));
         assert_eq!(judged(&Hello { now: 1_121, ..hello() }), Err("HELLO_CLOCK".into()));
         assert_eq!(judged(&Hello { now: 1_120, ..hello() }), Ok(EPOCH));
     }

@@ -111,6 +111,9 @@ pub trait Greeter: Send + Sync + 'static {
     /// # Errors
     /// The code of the check that failed; it is told to the peer, which is paired.
     fn check(&self, from: PeerId, greeting: &[u8]) -> Result<Nonce, Code>;
+
+    /// Takes note that a peer has accepted this node's greeting, or refused it with a code.
+    fn answered(&self, _by: PeerId, _refused: Option<&Code>) {}
 }
 
 /// Starts the network task on the present tokio runtime. It dials and listens only when told to.

@@ -538,6 +538,8 @@ impl Task {
             self.answer(Protocol::Negotiate, channel, refused("HELLO_REQUIRED"));
             return self.close_soon(peer);
         }
+        // It asks once it has accepted this node's greeting, which may have been the answer to its own.
+        self.greeter.answered(name(peer), None);
         // CHK-114.
         if !member.pace.take(Instant::now()) || member.in_flight >= limit {
             return self.answer(Protocol::Negotiate, channel, refused("PEER_RATE"));
@@ -601,11 +603,17 @@ impl Task {
 
     fn on_answer(&mut self, (peer, connection): (PeerId, ConnectionId), sent: Sent, answer: Answer) {
         match (sent, answer) {
-            (Sent::Hello, Answer::Bytes(greeting)) => match self.greeter.check(name(peer), &greeting) {
-                Ok(epoch) => self.open_session((peer, connection), epoch),
-                Err(code) => self.fail_session(peer, &code),
-            },
-            (Sent::Hello, Answer::Refused(code)) => self.fail_session(peer, &code),
+            (Sent::Hello, Answer::Bytes(greeting)) => {
+                self.greeter.answered(name(peer), None);
+                match self.greeter.check(name(peer), &greeting) {
+                    Ok(epoch) => self.open_session((peer, connection), epoch),
+                    Err(code) => self.fail_session(peer, &code),
+                }
+            }
+            (Sent::Hello, Answer::Refused(code)) => {
+                self.greeter.answered(name(peer), Some(&code));
+                self.fail_session(peer, &code);
+            }
             (Sent::Request { reply, .. }, Answer::Bytes(bytes)) => drop(reply.send(Ok(bytes))),
             (Sent::Request { step, reply }, Answer::Refused(code)) => {
                 drop(reply.send(Err(NetworkError::Refused { peer: name(peer), step, code })));

@@ -17,10 +17,13 @@ use zeroize::Zeroizing;
 
 use super::{CorrelationStore, Epoch, Kind, OfflineError, Statement, Verdict};
 use crate::clock::Clock;
+use crate::store::trees::{Care, KnownTree};
 use crate::store::{Record, RecordTree, Store};
 
 /// What jobs with each peer would have taken, by public key.
 const WANTS: RecordTree<Wanted> = RecordTree::new("idle-wants");
+/// The tree of what idle work is for.
+pub(crate) const TREES: [KnownTree; 1] = [WANTS.known(Care::Keep)];
 /// How long a want is remembered, in seconds: a week, so that what runs weekly is ready.
 const REMEMBERED: u64 = 8 * 24 * 3_600;
 /// How long a run waits for idle work to end: about a chunk.

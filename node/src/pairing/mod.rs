@@ -35,6 +35,8 @@ use tacit_protocol::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use records::TREES;
+
 pub use book::{Invite, MAX_OPEN_TICKETS, MAX_PEERS, PairingBook, Redemption};
 
 use self::book::Change;

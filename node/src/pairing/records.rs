@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bincode::{Decode, Encode};
 use tacit_protocol::{
-    Digest, PeerId,
+    Digest, Failure, PeerId,
     canonical::Nonce,
     ticket::{IssuedTicket, TicketKey},
 };
@@ -16,11 +16,35 @@ use super::{
 use crate::{
     keys::Sealer,
     peers::{PEERS, PeerState},
+    reseal::Reseal,
+    store::trees::{Care, KnownTree, Sealed},
     store::{Batch, Record, RecordTree, Store, StoreError},
 };
 
 const INVITES: RecordTree<InviteRecord> = RecordTree::new("invites");
 const REDEMPTIONS: RecordTree<RedemptionRecord> = RecordTree::new("redemptions");
+
+/// The trees of pairings. Tickets of this node are in no backup: one that was used after it would hold again.
+pub(crate) const TREES: [KnownTree; 3] = [
+    PEERS.known(Care::Keep),
+    INVITES.known(Care::Never).sealed(Sealed::Inside(reseal_invite)),
+    REDEMPTIONS.known(Care::Keep).sealed(Sealed::Inside(reseal_redemption)),
+];
+
+fn reseal_invite(reseal: &Reseal<'_>, _: &[u8], value: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut record = InviteRecord::from_bytes(value)?;
+    record.sealed_key = reseal.again(PURPOSE, record.id.as_bytes(), &record.sealed_key)?;
+    Ok(record.to_bytes())
+}
+
+fn reseal_redemption(reseal: &Reseal<'_>, _: &[u8], value: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut record = RedemptionRecord::from_bytes(value)?;
+    record.sealed_key = reseal.again(PURPOSE, record.ticket.as_bytes(), &record.sealed_key)?;
+    Ok(record.to_bytes())
+}
+
+/// What the keys of tickets are sealed for.
+pub(crate) const PURPOSE: &str = "ticket";
 
 #[derive(Encode, Decode)]
 struct InviteRecord {

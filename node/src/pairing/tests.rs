@@ -80,7 +80,7 @@ impl HelloBook for Book {
         self.0.organisation_of(peer)
     }
 
-    fn own_head(&self) -> LogHead {
+    fn own_head(&self, _: &PeerId) -> LogHead {
         LogHead { sequence: 0, digest: Digest::from_bytes([0; 32]) }
     }
 

@@ -86,6 +86,11 @@ impl Store for FaultyStore {
         Ok(())
     }
 
+    fn while_still(&self, read: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.while_still(read)
+    }
+
     fn stopped(&self) -> CancellationToken {
         self.stopped.clone()
     }

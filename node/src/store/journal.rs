@@ -110,6 +110,14 @@ impl Journal {
         Ok(JournalStart { journal: Self { file, len, poisoned: None }, entries, cut_bytes })
     }
 
+    /// The payloads of a journal's bytes, and how many bytes they take: what follows is an append that did not end.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if any but the last frame is damaged.
+    pub fn read_bytes(bytes: &[u8]) -> Result<(Vec<Vec<u8>>, usize), StoreError> {
+        parse(bytes)
+    }
+
     /// Adds a payload. When it returns, the payload is on the disk.
     ///
     /// # Errors

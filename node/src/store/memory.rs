@@ -12,6 +12,8 @@ type Tree = BTreeMap<Vec<u8>, Vec<u8>>;
 #[derive(Default)]
 pub struct MemoryStore {
     trees: RwLock<BTreeMap<TreeName, Tree>>,
+    /// Read-locked by every write, so that whoever locks it reads what stands still.
+    gate: RwLock<()>,
 }
 
 impl MemoryStore {
@@ -24,7 +26,7 @@ impl MemoryStore {
     #[cfg(test)]
     pub(crate) fn copy(&self) -> Self {
         let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
-        Self { trees: RwLock::new(trees.clone()) }
+        Self { trees: RwLock::new(trees.clone()), gate: RwLock::default() }
     }
 }
 
@@ -46,6 +48,7 @@ impl Store for MemoryStore {
     }
 
     fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
+        let _writing = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
         for (tree, key, value) in &batch.expectations {
             if trees.get(tree).and_then(|entries| entries.get(key)) != value.as_ref() {
@@ -64,5 +67,10 @@ impl Store for MemoryStore {
 
     fn flush(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn while_still(&self, read: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let _still = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        read()
     }
 }

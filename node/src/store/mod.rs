@@ -11,6 +11,7 @@ pub(crate) mod lock;
 mod memory;
 mod record;
 mod sled;
+pub(crate) mod trees;
 
 use tokio_util::sync::CancellationToken;
 
@@ -70,6 +71,12 @@ pub trait Store: Send + Sync {
     /// The store cannot be written. It has stopped then: what was written since the last flush may be on the disk or
     /// not, so nothing is read or written any more, with [`StoreError::Stopped`], until the process starts again.
     fn flush(&self) -> Result<(), StoreError>;
+
+    /// Does some reading while nothing is written: what is read is as it was at one moment.
+    ///
+    /// # Errors
+    /// The reading's own.
+    fn while_still(&self, read: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError>;
 
     /// Is cancelled when the store has stopped after a write that failed.
     fn stopped(&self) -> CancellationToken {

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use bincode::{Decode, Encode};
 
+use super::trees::{Care, KnownTree, Sealed};
 use super::{Batch, Store, StoreError, TreeName};
 
 /// The most bytes that a record may have. It bounds what decoding a damaged record allocates.
@@ -60,6 +61,11 @@ impl<T: Record> RecordTree<T> {
         self.name
     }
 
+    /// The tree as backups and repairs know it.
+    pub(crate) const fn known(&self, care: Care) -> KnownTree {
+        KnownTree { name: self.name, care, check: check::<T>, sealed: Sealed::Nothing }
+    }
+
     /// The record of a key.
     ///
     /// # Errors
@@ -102,4 +108,8 @@ impl<T: Record> RecordTree<T> {
         })?;
         Ok(records)
     }
+}
+
+fn check<T: Record>(_: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    T::from_bytes(value).map(drop)
 }

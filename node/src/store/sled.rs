@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use ::sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
@@ -44,6 +44,8 @@ pub struct SledStore {
     /// The write that failed, and whether for want of room.
     failed: OnceLock<(bool, String)>,
     stopped: CancellationToken,
+    /// Read-locked by every write, so that whoever locks it reads what stands still.
+    gate: RwLock<()>,
 }
 
 impl SledStore {
@@ -70,7 +72,23 @@ impl SledStore {
             reserved: RESERVED_BYTES,
             failed: OnceLock::new(),
             stopped: CancellationToken::new(),
+            gate: RwLock::default(),
         })
+    }
+
+    /// The names of all trees that are there, whichever version made them.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`].
+    pub(crate) fn tree_names(&self) -> Result<Vec<String>, StoreError> {
+        const SLEDS_OWN: &[u8] = b"__sled__default";
+        let names = self.on_disk(|| Ok(self.db.tree_names()))?;
+        let own = names.iter().filter(|name| name.as_ref() != SLEDS_OWN);
+        Ok(own.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    }
+
+    fn writing(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same with another reserve.
@@ -215,7 +233,13 @@ impl Store for SledStore {
         if batch.writes.iter().any(|(_, _, value)| value.is_some()) {
             self.check_room()?;
         }
+        let _writing = self.writing();
         self.on_disk(|| self.transact(batch))
+    }
+
+    fn while_still(&self, read: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let _still = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        read()
     }
 
     fn flush(&self) -> Result<(), StoreError> {
@@ -234,6 +258,7 @@ impl Store for SledStore {
 
     fn put(&self, tree: TreeName, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         self.check_room()?;
+        let _writing = self.writing();
         self.on_disk(|| {
             self.tree(tree)?.insert(key, value)?;
             Ok(())
@@ -241,6 +266,7 @@ impl Store for SledStore {
     }
 
     fn delete(&self, tree: TreeName, key: &[u8]) -> Result<(), StoreError> {
+        let _writing = self.writing();
         self.on_disk(|| {
             self.tree(tree)?.remove(key)?;
             Ok(())

@@ -312,3 +312,36 @@ fn acknowledged_writes_survive_kill() {
         assert!(newest >= last && newest <= stored, "round {round}: journal {newest}, acknowledged {last}");
     }
 }
+
+#[test]
+fn what_is_read_while_still_is_of_one_moment() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let stores: [Box<dyn Store>; 2] =
+        [Box::new(MemoryStore::new()), Box::new(SledStore::open(&dir.path().join("s")).expect("opens"))];
+    for store in stores {
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for i in 0_u32.. {
+                    if done.load(std::sync::atomic::Ordering::SeqCst) {
+                        return;
+                    }
+                    let batch = Batch::new().put(A, b"n", &i.to_le_bytes()).put(B, b"n", &i.to_le_bytes());
+                    store.apply(&batch).expect("applied");
+                }
+            });
+            for _ in 0..200 {
+                let mut pair = (None, None);
+                let read = store.while_still(&mut || {
+                    pair.0 = store.get(A, b"n")?;
+                    std::thread::yield_now();
+                    pair.1 = store.get(B, b"n")?;
+                    Ok(())
+                });
+                read.expect("read");
+                assert_eq!(pair.0, pair.1);
+            }
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+    }
+}

@@ -9,7 +9,7 @@
 //! shown once and kept nowhere.
 
 mod jwt;
-mod records;
+pub(crate) mod records;
 #[cfg(test)]
 mod tests;
 

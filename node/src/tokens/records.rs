@@ -1,15 +1,31 @@
 //! What the node keeps of keys and tokens.
 
 use bincode::{Decode, Encode};
+use tacit_protocol::Failure;
 use tacit_protocol::api::TokenRole;
 
 use super::jwt::Claims;
+use crate::reseal::Reseal;
+use crate::store::trees::{Care, KnownTree, Sealed};
 use crate::store::{Record, RecordTree};
 
 /// Signing keys, by their ids.
 pub(super) const KEYS: RecordTree<KeyRecord> = RecordTree::new("api-keys");
 /// The register of tokens, by their ids.
 pub(super) const TOKENS: RecordTree<TokenRecord> = RecordTree::new("api-tokens");
+
+/// The trees of tokens. They are in no backup: one that was revoked after it would hold again.
+pub(crate) const TREES: [KnownTree; 2] =
+    [KEYS.known(Care::Never).sealed(Sealed::Inside(reseal_key)), TOKENS.known(Care::Never)];
+
+fn reseal_key(reseal: &Reseal<'_>, _: &[u8], value: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut record = KeyRecord::from_bytes(value)?;
+    record.sealed = reseal.again(PURPOSE, record.id.as_bytes(), &record.sealed)?;
+    Ok(record.to_bytes())
+}
+
+/// What the seeds of signing keys are sealed for.
+pub(crate) const PURPOSE: &str = "api-key";
 
 /// A signing key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -6,7 +6,6 @@ use std::fmt;
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
-use super::near::nearest;
 use super::{
     Approval, ColumnClause, Day, POLICY_VERSION, Policy, Priority, PrivacyClause, QueryClause, ReleaseClause,
     RetentionClause,
@@ -14,6 +13,7 @@ use super::{
 };
 use crate::canonical::Digest;
 use crate::privacy::Rho;
+use crate::near::nearest;
 use crate::program::Alignment;
 use crate::program::rules::ColumnUse;
 use crate::schema::{Element, TableSchema};

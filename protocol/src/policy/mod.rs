@@ -43,7 +43,6 @@ mod change;
 mod check;
 pub mod dry_run;
 mod file;
-mod near;
 pub mod quota;
 
 use std::collections::{BTreeMap, BTreeSet};

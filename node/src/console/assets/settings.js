@@ -14,11 +14,11 @@ export async function show(view) {
     ["Jobs under way", String(status.jobs_running)],
     ["Peers connected", String(status.peers_connected)],
   ])));
-  const config = live((settings) => section("Configuration", h("p", {}, "What the node runs with. To change it, edit ", h("code", {}, "node.toml"), " in its directory and start it again."),
+  const config = live((settings) => section("Configuration", h("p", {}, "What the node runs with. To change it, edit ", h("code", {}, "node.toml"), " in its directory, or what goes before it, and start it again. Flags go before the environment, and that before the file."),
     table("Configuration", ["Key", "Value", "From"], settings.map((setting) => [
-      h("code", {}, setting.key), { text: setting.value, class: "wrap" }, setting.default ? { text: "default", class: "note" } : "node.toml",
+      h("code", {}, setting.key), { text: setting.value, class: "wrap" }, setting.default ? { text: "default", class: "note" } : setting.place,
     ]))));
-  view.root.append(h("h1", {}, "Settings"), commandLine("tacit status", "tacit config"), node, config, section("This tab",
+  view.root.append(h("h1", {}, "Settings"), commandLine("tacit status", "tacit config show --origin"), node, config, section("This tab",
     h("p", {}, "The token is kept in this tab alone, and ends with it."),
     button("Sign out", () => {
       token.forget();

@@ -150,6 +150,11 @@ impl Index {
         self.open.get(peer).into_iter().flatten().copied().collect()
     }
 
+    /// The jobs that have not ended.
+    pub(super) fn open(&self) -> Vec<JobId> {
+        self.open.values().flatten().copied().collect()
+    }
+
     /// How many jobs have not ended.
     pub(super) fn open_count(&self) -> usize {
         self.open.values().map(BTreeSet::len).sum()

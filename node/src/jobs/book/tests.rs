@@ -198,6 +198,12 @@ fn a_reader_beside_a_writer_sees_only_what_is_on_the_disk() {
         fn apply(&self, batch: &Batch) -> Result<(), crate::store::StoreError> {
             self.inner.apply(batch)
         }
+        fn while_still(
+            &self,
+            read: &mut dyn FnMut() -> Result<(), crate::store::StoreError>,
+        ) -> Result<(), crate::store::StoreError> {
+            self.inner.while_still(read)
+        }
         fn flush(&self) -> Result<(), crate::store::StoreError> {
             if let Some(look) = &mut *self.look.lock().expect("no panic under it") {
                 look();

@@ -1,7 +1,7 @@
 //! The nearest known word to one that was mistyped.
 
 /// The candidate that differs from `word` by the fewest edits, if it is near enough to be meant.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(128).collect();
     let near = (word.len() / 3).max(1);
     candidates
