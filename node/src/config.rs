@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 use clap::Args;
 use rand_core::Rng;
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use tacit_protocol::api::Setting;
 use tacit_protocol::contract::Profile;
 use tacit_protocol::{Code, Failure, address};
+
+use crate::network::RelayLimits;
 
 /// The file's name.
 pub const FILE: &str = "node.toml";
@@ -28,6 +31,13 @@ const LINK_ROUND_TRIP_MS: RangeInclusive<u32> = 0..=10_000;
 const IDLE_MBIT: RangeInclusive<u32> = 1..=1_000_000;
 /// The threads of idle work.
 const IDLE_THREADS: RangeInclusive<u32> = 1..=256;
+/// The places and the connections of a relay.
+const RELAY_PLACES: RangeInclusive<u32> = 1..=1024;
+/// The bytes of a connection over a relay, in MiB.
+const RELAY_MIB: RangeInclusive<u32> = 1..=1_048_576;
+/// The life of a connection over a relay, in seconds.
+const RELAY_SECONDS: RangeInclusive<u32> = 60..=86_400;
+
 /// What idle work may keep for each peer, in bytes: 1 MiB to 1 TiB.
 const IDLE_DISK: RangeInclusive<u64> = 1 << 20..=1 << 40;
 
@@ -74,9 +84,87 @@ pub struct Config {
     /// process ends, not the node.
     #[serde(default = "default_bench_memory", skip_serializing_if = "is_default_bench_memory")]
     pub bench_memory_mib: u32,
+    /// What the data plane goes over, in the order in which peers are to try it: `tcp`, `quic`, or both, TCP first by
+    /// default. QUIC is for links on which TCP is blocked or loses much; its port has the number of `data_listen`.
+    #[serde(default = "default_transports", skip_serializing_if = "is_default_transports")]
+    pub data_transports: Vec<DataTransport>,
+    /// The section `[relay]`: the peers over which this node is reached, and those that are reached over it.
+    #[serde(default, skip_serializing_if = "Relay::is_default")]
+    pub relay: Relay,
     /// The section `[idle]`: what the node does with its peers while no job runs.
     #[serde(default, skip_serializing_if = "Idle::is_default")]
     pub idle: Idle,
+}
+
+/// What the data plane goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataTransport {
+    /// TCP connections.
+    Tcp,
+    /// QUIC connections.
+    Quic,
+}
+
+impl DataTransport {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
+        }
+    }
+}
+
+/// Relays: for nodes that cannot be reached from outside. An unknown key is an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Relay {
+    /// Paired organisations over which this node is reached; each has to name it under `serve`. Default: none.
+    pub via: Vec<String>,
+    /// Paired organisations that are reached over this node, and may reach each other over it. Default: none. A relay
+    /// learns who speaks to whom, when and how much, and no content.
+    pub serve: Vec<String>,
+    /// Whether the data of this node's jobs may go over a relay, where no other way is found: `false` by default. It needs
+    /// the peer's node to say so as well, and a relay whose bounds are wide enough.
+    pub bulk: bool,
+    /// How many organisations may keep a place here: 1 to 1024, 16 by default.
+    pub places: u32,
+    /// How many connections may go over this node at a time: 1 to 1024, 16 by default.
+    pub connections: u32,
+    /// How much one of them carries, in MiB: 1 to 1048576, 16 by default.
+    pub connection_mib: u32,
+    /// How long one of them lives, in seconds: 60 to 86400, 3600 by default. The two ends then make a new one.
+    pub connection_seconds: u32,
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self {
+            via: Vec::new(),
+            serve: Vec::new(),
+            bulk: false,
+            places: 16,
+            connections: 16,
+            connection_mib: 16,
+            connection_seconds: 3600,
+        }
+    }
+}
+
+impl Relay {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Its bounds, as the network has them.
+    pub fn limits(&self) -> RelayLimits {
+        RelayLimits {
+            reservations: self.places as usize,
+            circuits: self.connections as usize,
+            circuit_bytes: u64::from(self.connection_mib) << 20,
+            circuit_duration: Duration::from_secs(self.connection_seconds.into()),
+        }
+    }
 }
 
 /// What a node does while no job runs: it makes correlations with its peers in advance, so that jobs take less time. An
@@ -105,6 +193,14 @@ impl Idle {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
+
+fn default_transports() -> Vec<DataTransport> {
+    vec![DataTransport::Tcp, DataTransport::Quic]
+}
+
+fn is_default_transports(transports: &[DataTransport]) -> bool {
+    transports == default_transports()
 }
 
 fn default_peer_timeout() -> u64 {
@@ -193,6 +289,8 @@ impl Config {
             bench_peers: Vec::new(),
             bench_seconds: default_bench_seconds(),
             bench_memory_mib: default_bench_memory(),
+            data_transports: default_transports(),
+            relay: Relay::default(),
             idle: Idle::default(),
         })
     }
@@ -228,6 +326,10 @@ impl Config {
         for (key, value, allowed) in [
             ("idle.threads", config.idle.threads, IDLE_THREADS),
             ("idle.mbit", config.idle.mbit.unwrap_or(*IDLE_MBIT.end()), IDLE_MBIT),
+            ("relay.places", config.relay.places, RELAY_PLACES),
+            ("relay.connections", config.relay.connections, RELAY_PLACES),
+            ("relay.connection_mib", config.relay.connection_mib, RELAY_MIB),
+            ("relay.connection_seconds", config.relay.connection_seconds, RELAY_SECONDS),
             ("link_mbit", config.link_mbit, LINK_MBIT),
             ("link_round_trip_ms", config.link_round_trip_ms, LINK_ROUND_TRIP_MS),
             ("bench_seconds", config.bench_seconds, BENCH_SECONDS),
@@ -238,9 +340,14 @@ impl Config {
                 return Err(wrong(&format_args!("`{key}` is {least} to {most}, not {value}")));
             }
         }
+        let transports = &config.data_transports;
+        if transports.is_empty() || transports.len() > 2 || (transports.len() == 2 && transports[0] == transports[1]) {
+            return Err(wrong(&"`data_transports` is `tcp`, `quic`, or each once"));
+        }
         match config.data_announce.as_deref().map(address::parse) {
             Some(Err(error)) => Err(wrong(&format_args!("`data_announce`: {error}"))),
-            Some(Ok(parsed)) if parsed.quic => Err(wrong(&"`data_announce`: the data plane runs over TCP")),
+            Some(Ok(parsed)) if parsed.quic => Err(wrong(&"`data_announce`: name the TCP port; QUIC has the same")),
+            Some(Ok(parsed)) if parsed.relay.is_some() => Err(wrong(&"`data_announce`: no relay carries bulk data")),
             Some(Ok(_)) | None => Ok(config),
         }
     }
@@ -254,7 +361,7 @@ impl Config {
         };
         let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(" ") };
         let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-        let idle = Idle::default();
+        let (idle, relay) = (Idle::default(), Relay::default());
         vec![
             set("name", &self.name, false),
             set("listen", &list(&self.listen), false),
@@ -273,6 +380,22 @@ impl Config {
             set("bench_peers", &list(&self.bench_peers), self.bench_peers.is_empty()),
             set("bench_seconds", &self.bench_seconds, is_default_bench_seconds(&self.bench_seconds)),
             set("bench_memory_mib", &self.bench_memory_mib, is_default_bench_memory(&self.bench_memory_mib)),
+            set(
+                "data_transports",
+                &list(&self.data_transports.iter().map(|transport| transport.as_str().to_owned()).collect::<Vec<_>>()),
+                is_default_transports(&self.data_transports),
+            ),
+            set("relay.via", &list(&self.relay.via), self.relay.via.is_empty()),
+            set("relay.serve", &list(&self.relay.serve), self.relay.serve.is_empty()),
+            set("relay.bulk", &self.relay.bulk, !self.relay.bulk),
+            set("relay.places", &self.relay.places, self.relay.places == relay.places),
+            set("relay.connections", &self.relay.connections, self.relay.connections == relay.connections),
+            set("relay.connection_mib", &self.relay.connection_mib, self.relay.connection_mib == relay.connection_mib),
+            set(
+                "relay.connection_seconds",
+                &self.relay.connection_seconds,
+                self.relay.connection_seconds == relay.connection_seconds,
+            ),
             set("idle.enabled", &self.idle.enabled, self.idle.enabled == idle.enabled),
             set("idle.disk", &self.idle.disk, self.idle.disk == idle.disk),
             set("idle.threads", &self.idle.threads, self.idle.threads == idle.threads),

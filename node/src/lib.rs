@@ -27,6 +27,7 @@ pub mod node;
 pub mod offline;
 pub mod pairing;
 pub mod peers;
+mod reach;
 mod rejections;
 pub mod setup;
 pub mod store;

@@ -1,6 +1,6 @@
 //! The node: what its API offers, on the parts that do it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{PeerFailure, Request, Response};
 use tacit_protocol::{Code, Failure, name};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,8 +31,9 @@ use crate::data::{DatasetRecord, Format, Import, ImportOptions, PolicyFile};
 use crate::jobs::Jobs;
 use crate::jobs::events::Events;
 use crate::log;
-use crate::network::{InboundRequest, Protocol};
+use crate::network::{InboundRequest, PeerPath, Protocol};
 use crate::offline::work::IdleWork;
+use crate::reach;
 use crate::setup::Files;
 use crate::store::StoreError;
 
@@ -95,6 +96,7 @@ impl Node {
         let node = Arc::clone(self);
         self.tasks.spawn(async move { node.answer_requests(requests).await });
         self.tasks.spawn(Arc::clone(&self.jobs).keep_retention());
+        self.tasks.spawn(reach::tell_addresses(self.context.clone(), self.stop.clone()));
         if let Some(idle) = &self.idle {
             self.tasks.spawn(Arc::clone(idle).run());
         }
@@ -127,6 +129,8 @@ impl Node {
             data_address: self.context.data_plane.local_address().to_string(),
             jobs_running: self.jobs.book().open_count(None)? as u64,
             peers_connected: self.context.network.connected().borrow().len() as u64,
+            announced: self.context.addresses(),
+            seen_at: reach::seen_at(&self.context),
         })
     }
 
@@ -192,6 +196,16 @@ impl Node {
         Ok(self.peer_info(&revoked))
     }
 
+    /// How each connected peer is reached.
+    pub fn paths(&self) -> watch::Receiver<BTreeMap<PeerId, PeerPath>> {
+        self.context.network.paths()
+    }
+
+    /// How a peer is reached, for those who ask.
+    pub fn path_info(&self, path: &PeerPath) -> tacit_protocol::api::PeerPath {
+        reach::describe(&self.context, path)
+    }
+
     fn log_peer(&self, peer: &crate::peers::Peer, what: &str) -> Result<(), Failure> {
         let body = json!({ "peer": peer.peer, "organisation": peer.organisation, "text": what });
         self.context.log(LogKind::Peer, &body)
@@ -204,6 +218,8 @@ impl Node {
             state: peer.state.as_str().into(),
             connected: self.context.network.connected().borrow().contains(&peer.peer),
             words: self.context.pairing.words(&peer.peer),
+            path: self.paths().borrow().get(&peer.peer).map(|path| self.path_info(path)),
+            addresses: peer.addresses.clone(),
         }
     }
 
@@ -515,6 +531,7 @@ impl Node {
                     Response::Failed(PeerFailure::new(Code::new("POLICY_IDLE"), message, next))
                 }
             },
+            Ok(Request::Addresses(addresses)) => self.learn_addresses(peer, addresses).await,
             // Reviews infer and analyse programs and write to the store: off the reactor.
             Ok(request) => {
                 let node = Arc::clone(&self);
@@ -524,6 +541,14 @@ impl Node {
         match encode(&response) {
             Ok(bytes) => responder.answer(bytes),
             Err(error) => tracing::error!(peer = %peer.short(), "an answer is too large: {error}"),
+        }
+    }
+
+    /// Where a paired peer says that it can be reached (CHK-109).
+    async fn learn_addresses(&self, peer: PeerId, addresses: Vec<String>) -> Response {
+        match self.context.pairing.learn(&self.context.network, peer, addresses).await {
+            Ok(()) => Response::Acknowledged,
+            Err(error) => Response::Failed(PeerFailure::new(error.code(), "The addresses are not taken.", "")),
         }
     }
 

@@ -29,6 +29,12 @@ pub struct NodeStatus {
     pub jobs_running: u64,
     /// Peers that are connected now.
     pub peers_connected: u64,
+    /// Where peers are told to reach this node, as multiaddresses; those over relays come last.
+    #[serde(default)]
+    pub announced: Vec<String>,
+    /// From where its packets come, as its peers see it. Another address than it listens on: it is behind a gateway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen_at: Vec<String>,
 }
 
 /// What an invitation is to say.
@@ -88,6 +94,36 @@ pub struct Peer {
     pub connected: bool,
     /// The fingerprint of both keys as words, to compare by voice.
     pub words: String,
+    /// How it is reached, while it is connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PeerPath>,
+    /// Where it can be dialled, as multiaddresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+}
+
+/// How a peer is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerPath {
+    /// `direct`, `hole-punched` (through gateways that let a reply in) or `relayed`.
+    pub kind: String,
+    /// The organisation of the relay, if it is relayed; its PeerId if it is not paired with this node any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<String>,
+    /// `tcp` or `quic`.
+    pub transport: String,
+    /// Since when, in Unix seconds.
+    pub since: u64,
+}
+
+/// Another way to a peer than before, or none any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerEvent {
+    /// The peer's PeerId.
+    pub peer: String,
+    /// How it is reached; none: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PeerPath>,
 }
 
 /// A file to import, announced before its bytes are sent.

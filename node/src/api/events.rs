@@ -1,6 +1,6 @@
-//! Changes of job states as server-sent events.
+//! Changes of job states, and of the ways to peers, as server-sent events.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,14 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
-use tacit_protocol::api::JobEvent;
+use tacit_protocol::api::{JobEvent, PeerEvent};
+use tacit_protocol::identity::PeerId;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::ApiFailure;
 use crate::jobs::events::{Events, Place};
+use crate::network::PeerPath;
 use crate::node::Node;
 
 /// How often a stream without changes shows that it lives.
@@ -23,7 +25,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes of job states from now on, or from the `last-event-id` of the header on.
 ///
 /// The first event is `start`, or `resync` if changes after that id are no longer kept: then read the jobs again. Each
-/// further one is `job`. All carry the id to go on from.
+/// further one is `job`. All carry the id to go on from. In between, `peer` says that a peer is reached in another way than
+/// before, or no longer; it has no id and is not repeated, as `GET /v1/peers` tells how things are.
 #[utoipa::path(get, path = "/v1/events", responses((status = OK, body = JobEvent, content_type = "text/event-stream")))]
 pub(super) async fn follow(
     State(node): State<Arc<Node>>,
@@ -31,7 +34,7 @@ pub(super) async fn follow(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiFailure> {
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<Place>().ok()));
     let (events, place, stop) = node.follow()?;
-    let changes = Follower::new(events, last, place, stop);
+    let changes = Follower::new(events, last, place, stop).with_ways(Ways::of(node));
     let stream = futures::stream::unfold(changes, async |mut changes| {
         let event = changes.next().await?;
         Some((Ok(event), changes))
@@ -47,6 +50,7 @@ struct Follower {
     /// What is said before the next change.
     first: VecDeque<&'static str>,
     stop: CancellationToken,
+    ways: Option<Ways>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -64,7 +68,12 @@ impl Follower {
             Some(Some(place)) if events.after(place).is_ok() => (place, "start"),
             Some(_) => (events.end(), "resync"),
         };
-        Self { events, newest, place, first: VecDeque::from([first]), stop, _permit: permit }
+        Self { events, newest, place, first: VecDeque::from([first]), stop, ways: None, _permit: permit }
+    }
+
+    /// The same, told of changes of the ways to peers too.
+    fn with_ways(self, ways: Ways) -> Self {
+        Self { ways: Some(ways), ..self }
     }
 
     async fn next(&mut self) -> Option<Event> {
@@ -86,8 +95,51 @@ impl Follower {
                 Ok(None) => tokio::select! {
                     () = self.stop.cancelled() => return None,
                     changed = self.newest.changed() => changed.ok()?,
+                    event = next_way(&mut self.ways) => return Some(event),
                 },
             }
+        }
+    }
+}
+
+/// The ways to peers, as one caller has been told of them.
+struct Ways {
+    node: Arc<Node>,
+    changes: watch::Receiver<Paths>,
+    told: Paths,
+}
+
+type Paths = BTreeMap<PeerId, PeerPath>;
+
+impl Ways {
+    fn of(node: Arc<Node>) -> Self {
+        let mut changes = node.paths();
+        let told = changes.borrow_and_update().clone();
+        Self { node, changes, told }
+    }
+
+    /// The next peer that is reached in another way than was told.
+    fn change(&mut self) -> Option<PeerEvent> {
+        let now = self.changes.borrow_and_update().clone();
+        let differs = |peer: &&PeerId| self.told.get(peer) != now.get(peer);
+        let peer = *now.keys().chain(self.told.keys()).find(differs)?;
+        let path = now.get(&peer).copied();
+        match path {
+            Some(path) => drop(self.told.insert(peer, path)),
+            None => drop(self.told.remove(&peer)),
+        }
+        Some(PeerEvent { peer: peer.to_string(), path: path.map(|path| self.node.path_info(&path)) })
+    }
+}
+
+async fn next_way(ways: &mut Option<Ways>) -> Event {
+    let Some(ways) = ways else { return std::future::pending().await };
+    loop {
+        if let Some(change) = ways.change() {
+            return Event::default().event("peer").data(serde_json::to_string(&change).expect("an event serialises"));
+        }
+        if ways.changes.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
 }

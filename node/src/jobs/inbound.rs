@@ -40,7 +40,8 @@ impl Jobs {
             | Request::Catalogue
             | Request::Bench(_)
             | Request::BenchEnd { .. }
-            | Request::Idle(_) => return None,
+            | Request::Idle(_)
+            | Request::Addresses(_) => return None,
         };
         Some(answer.unwrap_or_else(|failure| {
             tracing::info!(peer = %from.short(), code = %failure.code, "message refused: {failure}");
