@@ -6,6 +6,7 @@ pub mod layers;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rand_core::Rng;
@@ -14,6 +15,7 @@ use tacit_protocol::api::Setting;
 use tacit_protocol::contract::Profile;
 use tacit_protocol::{Code, Failure, address};
 
+use crate::network::RelayLimits;
 use layers::{Layers, Origins};
 
 /// The file's name.
@@ -38,6 +40,13 @@ const DRAIN_SECONDS: RangeInclusive<u32> = 0..=86_400;
 const IDLE_MBIT: RangeInclusive<u32> = 1..=1_000_000;
 /// The threads of idle work.
 const IDLE_THREADS: RangeInclusive<u32> = 1..=256;
+/// The places and the connections of a relay.
+const RELAY_PLACES: RangeInclusive<u32> = 1..=1024;
+/// The bytes of a connection over a relay, in MiB.
+const RELAY_MIB: RangeInclusive<u32> = 1..=1_048_576;
+/// The life of a connection over a relay, in seconds.
+const RELAY_SECONDS: RangeInclusive<u32> = 60..=86_400;
+
 /// What idle work may keep for each peer, in bytes: 1 MiB to 1 TiB.
 const IDLE_DISK: RangeInclusive<u64> = 1 << 20..=1 << 40;
 
@@ -108,6 +117,13 @@ pub struct Config {
     /// service manager allows for a stop must be longer by half a minute.
     #[serde(default = "default_drain_seconds", skip_serializing_if = "is_default_drain_seconds")]
     pub drain_seconds: u32,
+    /// What the data plane goes over, in the order in which peers are to try it: `tcp`, `quic`, or both, TCP first by
+    /// default. QUIC is for links on which TCP is blocked or loses much; its port has the number of `data_listen`.
+    #[serde(default = "default_transports", skip_serializing_if = "is_default_transports")]
+    pub data_transports: Vec<DataTransport>,
+    /// The section `[relay]`: the peers over which this node is reached, and those that are reached over it.
+    #[serde(default, skip_serializing_if = "Relay::is_default")]
+    pub relay: Relay,
     /// The section `[idle]`: what the node does with its peers while no job runs.
     #[serde(default, skip_serializing_if = "Idle::is_default")]
     pub idle: Idle,
@@ -142,6 +158,77 @@ impl LogFormat {
     }
 }
 
+/// What the data plane goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataTransport {
+    /// TCP connections.
+    Tcp,
+    /// QUIC connections.
+    Quic,
+}
+
+impl DataTransport {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
+        }
+    }
+}
+
+/// Relays: for nodes that cannot be reached from outside. An unknown key is an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Relay {
+    /// Paired organisations over which this node is reached; each has to name it under `serve`. Default: none.
+    pub via: Vec<String>,
+    /// Paired organisations that are reached over this node, and may reach each other over it. Default: none. A relay
+    /// learns who speaks to whom, when and how much, and no content.
+    pub serve: Vec<String>,
+    /// Whether the data of this node's jobs may go over a relay, where no other way is found: `false` by default. It needs
+    /// the peer's node to say so as well, and a relay whose bounds are wide enough.
+    pub bulk: bool,
+    /// How many organisations may keep a place here: 1 to 1024, 16 by default.
+    pub places: u32,
+    /// How many connections may go over this node at a time: 1 to 1024, 16 by default.
+    pub connections: u32,
+    /// How much one of them carries, in MiB: 1 to 1048576, 16 by default.
+    pub connection_mib: u32,
+    /// How long one of them lives, in seconds: 60 to 86400, 3600 by default. The two ends then make a new one.
+    pub connection_seconds: u32,
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self {
+            via: Vec::new(),
+            serve: Vec::new(),
+            bulk: false,
+            places: 16,
+            connections: 16,
+            connection_mib: 16,
+            connection_seconds: 3600,
+        }
+    }
+}
+
+impl Relay {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Its bounds, as the network has them.
+    pub fn limits(&self) -> RelayLimits {
+        RelayLimits {
+            reservations: self.places as usize,
+            circuits: self.connections as usize,
+            circuit_bytes: u64::from(self.connection_mib) << 20,
+            circuit_duration: Duration::from_secs(self.connection_seconds.into()),
+        }
+    }
+}
+
 /// What a node does while no job runs: it makes correlations with its peers in advance, so that jobs take less time. An
 /// unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +255,14 @@ impl Idle {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
+
+fn default_transports() -> Vec<DataTransport> {
+    vec![DataTransport::Tcp, DataTransport::Quic]
+}
+
+fn is_default_transports(transports: &[DataTransport]) -> bool {
+    transports == default_transports()
 }
 
 fn default_peer_timeout() -> u64 {
@@ -280,6 +375,8 @@ impl Config {
             bench_seconds: default_bench_seconds(),
             bench_memory_mib: default_bench_memory(),
             drain_seconds: default_drain_seconds(),
+            data_transports: default_transports(),
+            relay: Relay::default(),
             idle: Idle::default(),
             origins: Origins::default(),
         })
@@ -324,15 +421,24 @@ impl Config {
             ("bench_seconds", self.bench_seconds, BENCH_SECONDS),
             ("bench_memory_mib", self.bench_memory_mib, BENCH_MEMORY_MIB),
             ("drain_seconds", self.drain_seconds, DRAIN_SECONDS),
+            ("relay.places", self.relay.places, RELAY_PLACES),
+            ("relay.connections", self.relay.connections, RELAY_PLACES),
+            ("relay.connection_mib", self.relay.connection_mib, RELAY_MIB),
+            ("relay.connection_seconds", self.relay.connection_seconds, RELAY_SECONDS),
         ] {
             if !allowed.contains(&value) {
                 let (least, most) = allowed.into_inner();
                 return wrong(key, format!(" is {least} to {most}, not {value}"));
             }
         }
+        let transports = &self.data_transports;
+        if transports.is_empty() || transports.len() > 2 || (transports.len() == 2 && transports[0] == transports[1]) {
+            return wrong("data_transports", " is `tcp`, `quic`, or each once".into());
+        }
         match self.data_announce.as_deref().map(address::parse) {
             Some(Err(error)) => wrong("data_announce", format!(": {error}")),
-            Some(Ok(parsed)) if parsed.quic => wrong("data_announce", ": the data plane runs over TCP".into()),
+            Some(Ok(parsed)) if parsed.quic => wrong("data_announce", ": name the TCP port; QUIC has the same".into()),
+            Some(Ok(parsed)) if parsed.relay.is_some() => wrong("data_announce", ": no relay carries bulk data".into()),
             Some(Ok(_)) | None => Ok(()),
         }
     }
@@ -346,7 +452,7 @@ impl Config {
         let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(" ") };
         let path = |file: Option<&PathBuf>| file.map_or("none".to_owned(), |file| file.display().to_string());
         let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-        let idle = Idle::default();
+        let (idle, relay) = (Idle::default(), Relay::default());
         vec![
             set("name", &self.name, false),
             set("listen", &list(&self.listen), false),
@@ -371,6 +477,22 @@ impl Config {
             set("bench_seconds", &self.bench_seconds, is_default_bench_seconds(&self.bench_seconds)),
             set("bench_memory_mib", &self.bench_memory_mib, is_default_bench_memory(&self.bench_memory_mib)),
             set("drain_seconds", &self.drain_seconds, is_default_drain_seconds(&self.drain_seconds)),
+            set(
+                "data_transports",
+                &list(&self.data_transports.iter().map(|transport| transport.as_str().to_owned()).collect::<Vec<_>>()),
+                is_default_transports(&self.data_transports),
+            ),
+            set("relay.via", &list(&self.relay.via), self.relay.via.is_empty()),
+            set("relay.serve", &list(&self.relay.serve), self.relay.serve.is_empty()),
+            set("relay.bulk", &self.relay.bulk, !self.relay.bulk),
+            set("relay.places", &self.relay.places, self.relay.places == relay.places),
+            set("relay.connections", &self.relay.connections, self.relay.connections == relay.connections),
+            set("relay.connection_mib", &self.relay.connection_mib, self.relay.connection_mib == relay.connection_mib),
+            set(
+                "relay.connection_seconds",
+                &self.relay.connection_seconds,
+                self.relay.connection_seconds == relay.connection_seconds,
+            ),
             set("idle.enabled", &self.idle.enabled, self.idle.enabled == idle.enabled),
             set("idle.disk", &self.idle.disk, self.idle.disk == idle.disk),
             set("idle.threads", &self.idle.threads, self.idle.threads == idle.threads),

@@ -24,18 +24,18 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::budget::{self, Budget, Charge};
 use crate::clock::{Clock, system_rng};
-use crate::config::Config;
+use crate::config::{Config, DataTransport};
 use crate::data::Datasets;
 use crate::data_plane::DataPlane;
-use crate::jobs::history::{self, Asked, Histories};
 use crate::drain::Drain;
 use crate::heads::Heads;
+use crate::jobs::history::{self, Asked, Histories};
 use crate::jobs::is_of_the_disk;
 use crate::jobs::negotiate::{HistoryOf, Knowledge, OwnData, Part, Remembered, Usage, UsageOf};
 use crate::jobs::record::JobRecord;
 use crate::keys::{NodeKey, Sealer};
 use crate::log::Log;
-use crate::network::{AddressPolicy, NetworkHandle};
+use crate::network::{AddressPolicy, NetworkHandle, is_relayed};
 use crate::offline::CorrelationStore;
 use crate::offline::reserve::Reserve;
 use crate::pairing::Pairing;
@@ -145,7 +145,19 @@ impl Context {
     /// The context of these parts.
     pub fn new(parts: Parts) -> Self {
         let Parts {
-            config, identity, node_key, store, clock, network, data_plane, datasets, pairing, log, budget, heads, ..
+            config,
+            identity,
+            node_key,
+            store,
+            clock,
+            network,
+            data_plane,
+            datasets,
+            pairing,
+            log,
+            budget,
+            heads,
+            ..
         } = parts;
         let of_store = |kept| Arc::new(Reserve::new(kept, store.clone(), clock.clone(), config.idle.disk));
         let reserve = parts.correlations.map(of_store);
@@ -419,16 +431,17 @@ impl Context {
 
     /// Where peers reach this node's control plane, as multiaddresses: what an invitation carries.
     pub fn addresses(&self) -> Vec<String> {
-        if !self.config.announce.is_empty() {
-            return self.config.announce.clone();
-        }
         let listening = self.network.listen_addresses().borrow().clone();
-        listening
-            .iter()
-            .filter(|address| self.is_announced(address))
-            .map(ToString::to_string)
-            .take(MAX_ADDRESSES)
-            .collect()
+        let heard = listening.iter().filter(|address| self.is_announced(address));
+        let (over_relays, own): (Vec<_>, Vec<_>) = heard.partition(|address| is_relayed(address));
+        let text = |addresses: Vec<&Multiaddr>| addresses.into_iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut addresses = if self.config.announce.is_empty() { text(own) } else { self.config.announce.clone() };
+        // A relay is for those who reach none of the others; there is room for two places at least.
+        let over_relays = text(over_relays);
+        addresses.truncate(MAX_ADDRESSES - over_relays.len().min(2));
+        addresses.extend(over_relays);
+        addresses.truncate(MAX_ADDRESSES);
+        addresses
     }
 
     /// A key that is made for one session with a peer besides jobs, and the offer of a channel on it.
@@ -441,14 +454,16 @@ impl Context {
     /// Where peers reach this node's data plane, as multiaddresses.
     pub fn data_addresses(&self) -> Vec<String> {
         if let Some(announced) = &self.config.data_announce {
-            return vec![announced.clone()];
+            let quic = announced.replacen("/tcp/", "/udp/", 1) + "/quic-v1";
+            return self.in_order_of_transports(vec![(announced.clone(), quic)]);
         }
         let port = self.data_plane.local_address().port();
         let configured = self.config.data_listen.ip();
         let mut hosts = Vec::new();
         if configured.is_unspecified() {
             // Listens on every interface: those that the control plane has found.
-            for address in self.network.listen_addresses().borrow().iter().filter(|a| self.is_announced(a)) {
+            let listening = self.network.listen_addresses().borrow().clone();
+            for address in listening.iter().filter(|a| self.is_announced(a) && !is_relayed(a)) {
                 hosts.extend(address.iter().find_map(|part| match part {
                     Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
                     Protocol::Ip6(ip) => Some(IpAddr::V6(ip)),
@@ -460,11 +475,23 @@ impl Context {
         }
         hosts.sort();
         hosts.dedup();
-        let address = |ip: IpAddr| match ip {
-            IpAddr::V4(ip) => format!("/ip4/{ip}/tcp/{port}"),
-            IpAddr::V6(ip) => format!("/ip6/{ip}/tcp/{port}"),
+        let address = |ip: IpAddr| {
+            let host = if ip.is_ipv4() { format!("/ip4/{ip}") } else { format!("/ip6/{ip}") };
+            (format!("{host}/tcp/{port}"), format!("{host}/udp/{port}/quic-v1"))
         };
-        hosts.into_iter().map(address).take(MAX_ADDRESSES).collect()
+        self.in_order_of_transports(hosts.into_iter().map(address).collect())
+    }
+
+    /// The TCP and the QUIC address of each host, in the order in which peers are to try them.
+    fn in_order_of_transports(&self, hosts: Vec<(String, String)>) -> Vec<String> {
+        let transports = &self.config.data_transports;
+        let room = MAX_ADDRESSES / transports.len().max(1);
+        let hosts = &hosts[..hosts.len().min(room)];
+        let of = |transport: &DataTransport| match transport {
+            DataTransport::Tcp => hosts.iter().map(|(tcp, _)| tcp.clone()).collect::<Vec<_>>(),
+            DataTransport::Quic => hosts.iter().map(|(_, quic)| quic.clone()).collect(),
+        };
+        transports.iter().flat_map(of).collect()
     }
 
     /// Whether an address is of use to others (CHK-109).

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::clock::{Clock, SystemClock, system_rng};
-use crate::config::Config;
 use crate::config::layers::Layers;
+use crate::config::{Config, DataTransport};
 use crate::context::{Context, Parts};
 use crate::data::Datasets;
 use crate::data_plane::{DataPlane, DataPlaneLimits};
@@ -119,14 +119,16 @@ pub struct Opened {
 /// The tasks of the control plane and the data plane.
 pub struct Listening {
     network: JoinHandle<()>,
-    data: JoinHandle<()>,
+    data: Vec<JoinHandle<()>>,
 }
 
 impl Listening {
     /// Closes both planes.
     pub async fn stop(self, context: &Context) {
         context.data_plane.stop();
-        drop(self.data.await);
+        for task in self.data {
+            drop(task.await);
+        }
         drop(context.network.stop().await);
         drop(self.network.await);
     }
@@ -167,8 +169,15 @@ async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
     let own = OwnLedger { budget: budget.clone(), node: identity.peer() };
     let heads = Heads::open(move |peer| paired.organisation_of(peer), log.clone(), clock.clone(), store.clone(), own)?;
     let epoch = Nonce::random(&mut system_rng());
-    let greeter = NodeGreeter::new(config.name.clone(), epoch, clock.clone(), heads.clone());
-    let settings = NetworkConfig { addresses, ..NetworkConfig::default() };
+    let greeter = NodeGreeter::new(config.name.clone(), epoch, clock.clone(), heads.clone())
+        .with_relays(config.relay.via.clone(), config.relay.serve.clone());
+    let settings = NetworkConfig {
+        addresses,
+        announced: config.announce.iter().filter_map(|text| text.parse().ok()).collect(),
+        relay: config.relay.limits(),
+        bulk_over_relay: config.relay.bulk,
+        ..NetworkConfig::default()
+    };
     let network = network::spawn(
         &keypair,
         transport::tcp_and_quic(&keypair)?,
@@ -185,7 +194,12 @@ async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
         })?;
         handle.listen(parsed).await?;
     }
-    let (data_plane, data_task) = DataPlane::start(config.data_listen, DataPlaneLimits::default(), addresses).await?;
+    let (mut data_plane, data_task) =
+        DataPlane::start(config.data_listen, DataPlaneLimits::default(), addresses).await?;
+    let mut data_tasks = vec![data_task, data_plane.open_streams(&handle)];
+    if config.data_transports.contains(&DataTransport::Quic) {
+        data_tasks.push(data_plane.open_quic(&keypair)?);
+    }
 
     let correlations = open_correlations(files, &config, &node_key, &pairing);
     let context = Arc::new(Context::new(Parts {
@@ -203,7 +217,7 @@ async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
         heads,
         correlations,
     }));
-    Ok(Opened { context, requests, tasks: Listening { network: network_task, data: data_task } })
+    Ok(Opened { context, requests, tasks: Listening { network: network_task, data: data_tasks } })
 }
 
 /// The store of what is made in advance. A node does without it where it cannot be opened.

@@ -35,6 +35,7 @@ pub mod peers;
 mod policies;
 mod private_file;
 mod probe;
+mod reach;
 mod rejections;
 pub mod reseal;
 pub mod results;

@@ -1,11 +1,11 @@
 //! The node: what its API offers, on the parts that do it.
 
-mod policies;
 pub(crate) mod callers;
 mod health;
 mod operations;
+mod policies;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{PROTOCOL_VERSION, PeerFailure, Request, Response};
 use tacit_protocol::{Code, Failure, name};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,9 +37,10 @@ use crate::data::{DatasetRecord, Format, Import, ImportOptions, PolicyFile};
 use crate::jobs::Jobs;
 use crate::jobs::events::Events;
 use crate::log;
-use crate::network::{InboundRequest, Protocol};
+use crate::network::{InboundRequest, PeerPath, Protocol};
 use crate::offline::work::IdleWork;
 use crate::probe::Probes;
+use crate::reach;
 use crate::setup::Files;
 use crate::store::StoreError;
 use crate::tokens::Caller;
@@ -108,6 +109,7 @@ impl Node {
         self.tasks.spawn(Arc::clone(&self.jobs).keep_retention());
         let node = Arc::clone(self);
         self.tasks.spawn(async move { node.stop_once_drained().await });
+        self.tasks.spawn(reach::tell_addresses(self.context.clone(), self.stop.clone()));
         if let Some(idle) = &self.idle {
             self.tasks.spawn(Arc::clone(idle).run());
         }
@@ -143,6 +145,8 @@ impl Node {
             draining: self.context.drain.has_begun(),
             jobs_to_drain: self.jobs.book().under_way()?,
             drain_seconds_left: self.context.drain.seconds_left(),
+            announced: self.context.addresses(),
+            seen_at: reach::seen_at(&self.context),
         })
     }
 
@@ -208,6 +212,16 @@ impl Node {
         Ok(self.peer_info(&revoked))
     }
 
+    /// How each connected peer is reached.
+    pub fn paths(&self) -> watch::Receiver<BTreeMap<PeerId, PeerPath>> {
+        self.context.network.paths()
+    }
+
+    /// How a peer is reached, for those who ask.
+    pub fn path_info(&self, path: &PeerPath) -> tacit_protocol::api::PeerPath {
+        reach::describe(&self.context, path)
+    }
+
     fn log_peer(&self, peer: &crate::peers::Peer, what: &str) -> Result<(), Failure> {
         let body = json!({ "peer": peer.peer, "organisation": peer.organisation, "text": what });
         self.context.log(LogKind::Peer, &body)
@@ -225,6 +239,8 @@ impl Node {
             build: greeted.build,
             lag: greeted.versions.and_then(|versions| lag(&peer.organisation, versions)),
             problem: greeted.problem,
+            path: self.paths().borrow().get(&peer.peer).map(|path| self.path_info(path)),
+            addresses: peer.addresses.clone(),
         }
     }
 
@@ -522,6 +538,7 @@ impl Node {
                     Response::Failed(PeerFailure::new(Code::new("POLICY_IDLE"), message, next))
                 }
             },
+            Ok(Request::Addresses(addresses)) => self.learn_addresses(peer, addresses).await,
             // Reviews infer and analyse programs and write to the store: off the reactor.
             Ok(request) => {
                 let node = Arc::clone(&self);
@@ -531,6 +548,14 @@ impl Node {
         match encode(&response) {
             Ok(bytes) => responder.answer(bytes),
             Err(error) => tracing::error!(peer = %peer.short(), "an answer is too large: {error}"),
+        }
+    }
+
+    /// Where a paired peer says that it can be reached (CHK-109).
+    async fn learn_addresses(&self, peer: PeerId, addresses: Vec<String>) -> Response {
+        match self.context.pairing.learn(&self.context.network, peer, addresses).await {
+            Ok(()) => Response::Acknowledged,
+            Err(error) => Response::Failed(PeerFailure::new(error.code(), "The addresses are not taken.", "")),
         }
     }
 

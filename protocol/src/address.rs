@@ -6,6 +6,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::identity::PeerId;
+
 /// The most addresses that a peer may announce.
 pub const MAX_ADDRESSES: usize = 8;
 /// The most bytes of an address.
@@ -19,7 +21,10 @@ pub enum AddressError {
     #[error("a peer announces 1 to {MAX_ADDRESSES} addresses")]
     Count,
     /// It has another form.
-    #[error("an address is /ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT or .../udp/PORT/quic-v1, and may end with /p2p/PEER")]
+    #[error(
+        "an address is /ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT or .../udp/PORT/quic-v1, and may end with /p2p/PEER; over a \
+         relay it goes on with /p2p/RELAY/p2p-circuit before that"
+    )]
     Form,
     /// It is of another peer.
     #[error("the address is of another peer")]
@@ -41,6 +46,8 @@ pub struct Address<'a> {
     pub port: u16,
     /// Whether it is QUIC; else TCP.
     pub quic: bool,
+    /// The node at this place that relays to the peer, by its PeerId; none: the peer itself is there.
+    pub relay: Option<&'a str>,
     /// The peer that it names.
     pub peer: Option<&'a str>,
 }
@@ -78,14 +85,19 @@ pub fn parse(text: &str) -> Result<Address<'_>, AddressError> {
         ["udp", port, "quic-v1", rest @ ..] => (*port, true, rest),
         _ => return Err(AddressError::Form),
     };
-    let peer = match rest {
-        [] => None,
-        ["p2p", peer] => Some(*peer),
+    let (relay, peer) = match rest {
+        [] => (None, None),
+        ["p2p", peer] => (None, Some(*peer)),
+        ["p2p", relay, "p2p-circuit"] => (Some(*relay), None),
+        ["p2p", relay, "p2p-circuit", "p2p", peer] => (Some(*relay), Some(*peer)),
         _ => return Err(AddressError::Form),
     };
+    if relay.is_some_and(|relay| relay.parse::<PeerId>().is_err()) {
+        return Err(AddressError::Form);
+    }
     let plain = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
     let port = port.parse().ok().filter(|_| plain).ok_or(AddressError::Form)?;
-    Ok(Address { host, port, quic, peer })
+    Ok(Address { host, port, quic, relay, peer })
 }
 
 /// Whether a node dials an address that a peer announced (CHK-109).
@@ -172,6 +184,25 @@ mod tests {
             "ip4/1.2.3.4/tcp/1",
         ] {
             assert_eq!(parse(text), Err(AddressError::Form), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_over_a_relay_names_the_relay() {
+        let relay = "12D3KooWA8EXV3KjBxEU5EnsPfneLx84vMWAtTBQBeyooN82KSuS";
+        let open = format!("/ip4/203.0.113.7/tcp/4001/p2p/{relay}/p2p-circuit");
+        assert_eq!(parse(&open).expect("an address").relay, Some(relay));
+        let whole = format!("{open}/p2p/12D3KooWx");
+        assert_eq!(parse(&whole).expect("an address").peer, Some("12D3KooWx"));
+        let inward = format!("/ip4/10.0.0.7/tcp/4001/p2p/{relay}/p2p-circuit");
+        assert!(matches!(check(&inward, false), Err(AddressError::Local(_))));
+        for text in [
+            "/ip4/203.0.113.7/tcp/4001/p2p-circuit".to_owned(),
+            "/ip4/203.0.113.7/tcp/4001/p2p/nobody/p2p-circuit".to_owned(),
+            format!("{open}/p2p/{relay}/p2p-circuit"),
+            format!("{open}/p2p"),
+        ] {
+            assert_eq!(parse(&text), Err(AddressError::Form), "{text}");
         }
     }
 

@@ -3,9 +3,9 @@
 //! Times are unix seconds. Lists are complete; what is absent is left out. Every error answer is a [`Failure`] with
 //! an HTTP status of its class.
 
-pub mod policies;
 mod formats;
 mod health;
+pub mod policies;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -47,6 +47,12 @@ pub struct NodeStatus {
     /// How long it waits at most, once it drains.
     #[serde(default)]
     pub drain_seconds_left: Option<u64>,
+    /// Where peers are told to reach this node, as multiaddresses; those over relays come last.
+    #[serde(default)]
+    pub announced: Vec<String>,
+    /// From where its packets come, as its peers see it. Another address than it listens on: it is behind a gateway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen_at: Vec<String>,
 }
 
 /// What an invitation is to say.
@@ -118,6 +124,12 @@ pub struct Peer {
     /// Why there is no session with it, with what to do, if a greeting was refused.
     #[serde(default)]
     pub problem: Option<crate::Failure>,
+    /// How it is reached, while it is connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PeerPath>,
+    /// Where it can be dialled, as multiaddresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
 }
 
 /// A line of a test: what was looked at, and the fix where it is not as it should be.
@@ -147,6 +159,30 @@ impl std::fmt::Debug for BackupRequest {
         let passphrase = self.passphrase.as_ref().map(|_| "<redacted>");
         f.debug_struct("BackupRequest").field("passphrase", &passphrase).finish()
     }
+}
+
+/// How a peer is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerPath {
+    /// `direct`, `hole-punched` (through gateways that let a reply in) or `relayed`.
+    pub kind: String,
+    /// The organisation of the relay, if it is relayed; its PeerId if it is not paired with this node any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<String>,
+    /// `tcp` or `quic`.
+    pub transport: String,
+    /// Since when, in Unix seconds.
+    pub since: u64,
+}
+
+/// Another way to a peer than before, or none any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerEvent {
+    /// The peer's PeerId.
+    pub peer: String,
+    /// How it is reached; none: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PeerPath>,
 }
 
 /// A file to import, announced before its bytes are sent.

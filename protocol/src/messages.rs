@@ -123,6 +123,8 @@ pub enum Request {
     Idle(Box<IdleOffer>),
     /// A part of the test of a pair. From version 2 on.
     Probe(Box<ProbeRequest>),
+    /// Where the sender can be reached from now on, at most 8: told when a session opens and when it changes.
+    Addresses(Vec<String>),
 }
 
 /// The answer to a [`Request`].
@@ -143,7 +145,7 @@ pub enum Response {
     /// To a status.
     Status(JobStatus),
     /// To anything whose arrival is all there is to say: the answer is known, the cancellation, the result share,
-    /// the end of a measurement.
+    /// the end of a measurement, the sender's addresses.
     Acknowledged,
     /// To an account: the answering party's own, or none while its run is not over.
     Account(Option<Box<PartyAccount>>),

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use tacit_protocol::api::JobEvent;
+use tacit_protocol::api::{JobEvent, PeerEvent};
 
 use crate::client::ClientError;
 
@@ -19,6 +19,8 @@ pub enum NodeEvent {
     Resync,
     /// A job has entered a state.
     Job(JobEvent),
+    /// A peer is reached in another way than before, or no longer.
+    Peer(PeerEvent),
 }
 
 /// The events of a node, until it stops or the connection breaks.
@@ -62,6 +64,9 @@ impl EventStream {
                         "job" => serde_json::from_str(&data)
                             .map(|event| Some(NodeEvent::Job(event)))
                             .map_err(|cause| misread(cause.to_string())),
+                        "peer" => serde_json::from_str(&data)
+                            .map(|event| Some(NodeEvent::Peer(event)))
+                            .map_err(|cause| misread(cause.to_string())),
                         other => Err(misread(format!("an event {other:?}"))),
                     };
                 }
@@ -102,6 +107,10 @@ mod tests {
         assert_eq!(events.next_event().expect("an event"), Some(NodeEvent::Resync));
         assert_eq!(events.last_id(), Some("a-9"));
         assert_eq!(events.next_event().expect("the end"), None);
+        let mut events = stream("event: peer\ndata: {\"peer\":\"12D3\"}\n\n");
+        let gone = PeerEvent { peer: "12D3".into(), path: None };
+        assert_eq!(events.next_event().expect("an event"), Some(NodeEvent::Peer(gone)));
+        assert_eq!(events.last_id(), None);
     }
 
     #[test]

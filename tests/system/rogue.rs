@@ -331,6 +331,6 @@ impl Accepted {
 
     fn is_responder(&self) -> bool {
         let offered = |party: PartyId| !self.contract.channels[party.index()].addresses.is_empty();
-        listening_party(offered(PartyId::ZERO), offered(PartyId::ONE)) == Some(self.proposal.proposer)
+        listening_party(offered(PartyId::ZERO), offered(PartyId::ONE)) == self.proposal.proposer
     }
 }

@@ -1,6 +1,6 @@
-//! Changes of job states as server-sent events.
+//! Changes of job states, and of the ways to peers, as server-sent events.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
-use tacit_protocol::api::JobEvent;
+use tacit_protocol::api::{JobEvent, PeerEvent};
+use tacit_protocol::identity::PeerId;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,8 @@ use super::Shared;
 use super::answer::ApiFailure;
 use super::limits::Stream as Counted;
 use crate::jobs::events::{Events, Place};
+use crate::network::PeerPath;
+use crate::node::Node;
 use crate::tokens::Caller;
 
 /// How often a stream without changes shows that it lives.
@@ -25,7 +28,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes of job states from now on, or from the `last-event-id` of the header on.
 ///
 /// The first event is `start`, or `resync` if changes after that id are no longer kept: then read the jobs again. Each
-/// further one is `job`. All carry the id to go on from. An analyst hears of the own jobs.
+/// further one is `job`. All carry the id to go on from. An analyst hears of the own jobs. Others hear in between, as `peer`,
+/// that a peer is reached in another way than before, or no longer; it has no id and is not repeated, as `GET /v1/peers`
+/// tells how things are.
 #[utoipa::path(get, path = "/v1/events", responses((status = OK, body = JobEvent, content_type = "text/event-stream")))]
 pub(super) async fn follow(
     State(shared): State<Shared>,
@@ -35,7 +40,11 @@ pub(super) async fn follow(
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<Place>().ok()));
     let counted = shared.limits.stream(&caller.token)?;
     let (events, place, stop) = shared.node.follow()?;
-    let changes = Follower::new(events, last, (place, counted), stop).of(caller.analyst());
+    let changes = Follower::new(events, last, (place, counted), stop);
+    let changes = match caller.analyst() {
+        Some(analyst) => changes.of(analyst),
+        None => changes.with_ways(Ways::of(shared.node.clone())),
+    };
     let stream = futures::stream::unfold(changes, async |mut changes| {
         let event = changes.next().await?;
         Some((Ok(event), changes))
@@ -53,6 +62,7 @@ struct Follower {
     /// The analyst of whose jobs it hears; none: of all.
     analyst: Option<String>,
     stop: CancellationToken,
+    ways: Option<Ways>,
     _places: (OwnedSemaphorePermit, Counted),
 }
 
@@ -70,12 +80,18 @@ impl Follower {
             Some(Some(place)) if events.after(place).is_ok() => (place, "start"),
             Some(_) => (events.end(), "resync"),
         };
-        Self { events, newest, place, first: VecDeque::from([first]), analyst: None, stop, _places: places }
+        let first = VecDeque::from([first]);
+        Self { events, newest, place, first, analyst: None, stop, ways: None, _places: places }
     }
 
-    fn of(mut self, analyst: Option<&str>) -> Self {
-        self.analyst = analyst.map(str::to_owned);
-        self
+    /// The same of the jobs of one analyst.
+    fn of(self, analyst: &str) -> Self {
+        Self { analyst: Some(analyst.to_owned()), ..self }
+    }
+
+    /// The same, told of changes of the ways to peers too.
+    fn with_ways(self, ways: Ways) -> Self {
+        Self { ways: Some(ways), ..self }
     }
 
     async fn next(&mut self) -> Option<Event> {
@@ -99,8 +115,51 @@ impl Follower {
                 Ok(None) => tokio::select! {
                     () = self.stop.cancelled() => return None,
                     changed = self.newest.changed() => changed.ok()?,
+                    event = next_way(&mut self.ways) => return Some(event),
                 },
             }
+        }
+    }
+}
+
+/// The ways to peers, as one caller has been told of them.
+struct Ways {
+    node: Arc<Node>,
+    changes: watch::Receiver<Paths>,
+    told: Paths,
+}
+
+type Paths = BTreeMap<PeerId, PeerPath>;
+
+impl Ways {
+    fn of(node: Arc<Node>) -> Self {
+        let mut changes = node.paths();
+        let told = changes.borrow_and_update().clone();
+        Self { node, changes, told }
+    }
+
+    /// The next peer that is reached in another way than was told.
+    fn change(&mut self) -> Option<PeerEvent> {
+        let now = self.changes.borrow_and_update().clone();
+        let differs = |peer: &&PeerId| self.told.get(peer) != now.get(peer);
+        let peer = *now.keys().chain(self.told.keys()).find(differs)?;
+        let path = now.get(&peer).copied();
+        match path {
+            Some(path) => drop(self.told.insert(peer, path)),
+            None => drop(self.told.remove(&peer)),
+        }
+        Some(PeerEvent { peer: peer.to_string(), path: path.map(|path| self.node.path_info(&path)) })
+    }
+}
+
+async fn next_way(ways: &mut Option<Ways>) -> Event {
+    let Some(ways) = ways else { return std::future::pending().await };
+    loop {
+        if let Some(change) = ways.change() {
+            return Event::default().event("peer").data(serde_json::to_string(&change).expect("an event serialises"));
+        }
+        if ways.changes.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
 }

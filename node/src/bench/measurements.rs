@@ -133,7 +133,7 @@ impl Measurements {
         let task = Task { session: session(parties, &offer, &theirs), ..task };
         // The answerer listens, unless only the asker has an address.
         let listener = listening_party(!theirs.addresses.is_empty(), !offered.addresses.is_empty());
-        let listens = listener == Some(PartyId::ONE);
+        let listens = listener == PartyId::ONE;
         let agreed = Agreed { task, key, theirs, listens, peer, name, nonce, _place: place };
         let (own, peers) = self.measure(&agreed, told, threads).await?;
         let peers = peers.ok_or_else(|| {
@@ -178,7 +178,7 @@ impl Measurements {
         let task = Task { session: session(parties, offer, &channel), ..task };
         let theirs = offer.channel.clone();
         let listener = listening_party(!channel.addresses.is_empty(), !theirs.addresses.is_empty());
-        let listens = listener == Some(PartyId::ZERO);
+        let listens = listener == PartyId::ZERO;
         let (peer, nonce) = (*peer, offer.nonce);
         let told = self.listen_for_end(peer, nonce);
         let agreed = Agreed { task, key, theirs, listens, peer, name, nonce, _place: place };
@@ -300,7 +300,7 @@ impl Measurements {
         let route = Route(*agreed.task.session.as_bytes());
         let deadline = tokio::time::Instant::now() + CONNECT;
         let (plane, theirs) = (&self.context.data_plane, &agreed.theirs.addresses);
-        let connected = plane.connect(agreed.listens, theirs, route, LANE, deadline).await?;
+        let connected = plane.connect(agreed.listens, agreed.peer, theirs, route, LANE, deadline).await?;
         let task = PeerTask {
             task: agreed.task.clone(),
             secret: **agreed.key.secret(),

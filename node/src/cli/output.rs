@@ -6,7 +6,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use tacit_protocol::Failure;
 use tacit_protocol::api::{
-    CellValue, DatasetInfo, Invitation, JobDetail, JobResult, JobSummary, LogLine, NodeStatus, Peer, Setting, TokenInfo,
+    CellValue, DatasetInfo, Invitation, JobDetail, JobResult, JobSummary, LogLine, NodeStatus, Peer, PeerPath, Setting,
+    TokenInfo,
 };
 use tacit_protocol::messages::PeerText;
 use time::OffsetDateTime;
@@ -140,8 +141,9 @@ pub(super) fn accepted(peer: &Peer) -> String {
 pub(super) fn peer_table(peers: &[Peer]) -> String {
     let mut table = table(&["NAME", "STATE", "CONNECTED", "WORDS", "PEER ID"]);
     for peer in peers {
-        let connected = if peer.connected { "yes" } else { "no" };
-        table.add_row([&peer.name, &peer.state, connected, &peer.words, &peer.peer_id]);
+        let connected =
+            if peer.connected { peer.path.as_ref().map_or_else(|| "yes".into(), path) } else { "no".into() };
+        table.add_row([&peer.name, &peer.state, &connected, &peer.words, &peer.peer_id]);
     }
     let mut text = or_hint(&table, "No peers yet. Next: `tacit peer invite`, or `tacit peer accept TICKET`.");
     for peer in peers {
@@ -153,6 +155,32 @@ pub(super) fn peer_table(peers: &[Peer]) -> String {
         }
     }
     text
+}
+
+/// How a peer is reached, in a few words.
+fn path(path: &PeerPath) -> String {
+    match &path.relay {
+        Some(relay) => format!("{} by {relay}, {}", path.kind, path.transport),
+        None => format!("{}, {}", path.kind, path.transport),
+    }
+}
+
+/// All about one peer.
+pub(super) fn peer(peer: &Peer) -> String {
+    let mut lines = vec![
+        format!("{}  {}", peer.name, peer.state),
+        format!("  PeerId     {}", peer.peer_id),
+        format!("  Words      {}", peer.words),
+    ];
+    lines.push(match &peer.path {
+        Some(known) if peer.connected => format!("  Connected  {}, since {}", path(known), time(known.since)),
+        _ => "  Connected  no".into(),
+    });
+    if peer.path.as_ref().is_some_and(|path| path.kind == "relayed") {
+        lines.push("             The relay carries what is asked and answered, and no data of jobs.".into());
+    }
+    lines.extend(peer.addresses.iter().map(|address| format!("  Address    {address}")));
+    lines.join("\n")
 }
 
 pub(super) fn dataset_table(datasets: &[DatasetInfo]) -> String {

@@ -1,7 +1,7 @@
 //! `tacit peer`.
 
 use clap::Subcommand;
-use tacit_protocol::api::{AcceptRequest, InviteRequest};
+use tacit_protocol::api::{AcceptRequest, InviteRequest, Peer};
 use tacit_protocol::{Code, Failure};
 use tacit_sdk::Client;
 
@@ -43,8 +43,13 @@ pub(super) enum Command {
         /// Its name or PeerId.
         peer: String,
     },
-    /// The peers.
+    /// The peers, and how each is reached: direct, hole-punched or relayed.
     List,
+    /// One peer: its state, how it is reached and since when, and its addresses.
+    Show {
+        /// Its name or PeerId.
+        peer: String,
+    },
 }
 
 pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<(), Failure> {
@@ -61,15 +66,21 @@ pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<
         Command::Revoke { peer } => output.one(&client.revoke_peer(&peer_id(client, &peer)?)?, one),
         Command::AcceptRestore { peer } => output.one(&client.accept_restore(&peer_id(client, &peer)?)?, one),
         Command::List => output.list(&client.peers()?, output::peer_table),
+        Command::Show { peer } => output.one(&find(client, &peer)?, output::peer),
     }
     Ok(())
 }
 
 /// The PeerId of a peer by its name or PeerId.
 pub(super) fn peer_id(client: &Client, text: &str) -> Result<String, Failure> {
+    Ok(find(client, text)?.peer_id)
+}
+
+/// A peer by its name or PeerId.
+fn find(client: &Client, text: &str) -> Result<Peer, Failure> {
     let peers = client.peers()?;
     let found = peers.into_iter().find(|peer| peer.name == text || peer.peer_id == text);
-    found.map(|peer| peer.peer_id).ok_or_else(|| {
+    found.ok_or_else(|| {
         Failure::new(Code::new("USAGE_PEER"), format!("there is no peer {text:?}"), "see `tacit peer list`.")
     })
 }

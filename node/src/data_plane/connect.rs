@@ -1,95 +1,219 @@
-//! The dialling side.
+//! The dialling side: all ways to a peer are tried, the later ones a little later, and the first that is taken is used.
+//! Which one that is the listening side decides, as it takes one connection for a lane.
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use libp2p::{Multiaddr, multiaddr::Protocol};
-use tacit_protocol::address::MAX_ADDRESSES;
+use tacit_protocol::{address::MAX_ADDRESSES, identity::PeerId};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, timeout_at},
 };
 
 use super::{
-    DataPlaneError, Lane, Route,
+    DataPlane, DataPlaneError, Lane, Route,
+    carrier::Carrier,
     listener::{TAKEN, preamble},
 };
-use crate::network::{AddressPolicy, resolve};
+use crate::network::{NetworkError, resolve};
 
 /// The wait between attempts: short, as a peer that is not ready holds the connection for some seconds itself.
 const RETRY: Duration = Duration::from_millis(200);
 /// How long one address may take to connect, so that a dead one does not use up the time of the others.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// By how much each further address is tried later than the one before it, which the peer prefers.
+const HEAD_START: Duration = Duration::from_millis(500);
+/// How long ports of the data plane have before a stream on the control plane's connection is tried beside them.
+const PORTS_FIRST: Duration = Duration::from_secs(3);
+/// How long a peer that is reached over a relay only may take to become reachable otherwise.
+const RELAY_PATIENCE: Duration = Duration::from_secs(15);
 
-/// Why one attempt failed.
+/// A lane to a peer.
+pub(super) struct Wanted {
+    /// The peer; none: streams and QUIC, which authenticate it, are left out.
+    pub(super) peer: Option<PeerId>,
+    pub(super) route: Route,
+    pub(super) lane: Lane,
+    pub(super) deadline: Instant,
+}
+
+/// Why one attempt failed. The later ones tell more.
 enum Attempt {
-    Unreachable(io::Error),
+    Unreachable(String),
+    Relayed(NetworkError),
     NotTaken,
 }
 
-/// Connects to one of the addresses and has the lane taken, until `deadline`.
+impl Attempt {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Unreachable(_) => 0,
+            Self::Relayed(_) => 1,
+            Self::NotTaken => 2,
+        }
+    }
+
+    fn into_error(self, lane: Lane) -> DataPlaneError {
+        match self {
+            Self::NotTaken => DataPlaneError::Unknown { lane },
+            Self::Relayed(cause) => DataPlaneError::Relayed { lane, cause },
+            Self::Unreachable(reason) => DataPlaneError::Unreachable { lane, reason },
+        }
+    }
+}
+
+/// One way to a peer's port.
+#[derive(Clone, Copy)]
+enum Way {
+    Tcp(SocketAddr),
+    Quic(SocketAddr),
+}
+
+/// Connects by one of the ways to the peer and has the lane taken, until the deadline.
 pub(super) async fn connect(
+    plane: &DataPlane,
     addresses: &[String],
-    policy: AddressPolicy,
-    route: Route,
-    lane: Lane,
-    deadline: Instant,
-) -> Result<TcpStream, DataPlaneError> {
+    wanted: &Wanted,
+) -> Result<Carrier, DataPlaneError> {
     let addresses: Vec<Multiaddr> = addresses.iter().take(MAX_ADDRESSES).filter_map(|text| text.parse().ok()).collect();
-    let late = |last: Option<Attempt>| match last {
-        Some(Attempt::NotTaken) => DataPlaneError::Unknown { lane },
-        Some(Attempt::Unreachable(error)) => DataPlaneError::Unreachable { lane, reason: error.to_string() },
-        None => DataPlaneError::Unreachable { lane, reason: "no answer in time".to_owned() },
-    };
-    let mut last = None;
+    let began = Instant::now();
+    let mut last = Attempt::Unreachable("no answer in time".to_owned());
     loop {
-        let Ok(resolved) = timeout_at(deadline, resolve(addresses.clone(), policy)).await else {
-            return Err(late(last));
+        let Ok(resolved) = timeout_at(wanted.deadline, resolve(addresses.clone(), plane.addresses)).await else {
+            return Err(last.into_error(wanted.lane));
         };
-        let sockets: Vec<SocketAddr> = resolved.iter().filter_map(socket_address).collect();
-        if sockets.is_empty() {
+        let ways: Vec<Way> = resolved.iter().filter_map(|address| plane.way(address, wanted)).collect();
+        if ways.is_empty() && !plane.has_streams(wanted) {
             return Err(DataPlaneError::NoAddress);
         }
-        for socket in sockets {
-            match timeout_at(deadline, attempt(socket, route, lane)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(failed)) => last = Some(failed),
-                Err(_) => return Err(late(last)),
-            }
+        match timeout_at(wanted.deadline, try_all(plane, &ways, wanted)).await {
+            Ok(Ok(carrier)) => return Ok(carrier),
+            // Of a round's failures the one that tells most; of the rounds the latest.
+            Ok(Err(failed)) => last = failed,
+            Err(_) => return Err(last.into_error(wanted.lane)),
         }
         let again = Instant::now() + RETRY;
-        if again >= deadline {
-            return Err(late(last));
+        let is_hopeless = matches!(last, Attempt::Relayed(_)) && began.elapsed() >= RELAY_PATIENCE;
+        if again >= wanted.deadline || is_hopeless {
+            return Err(last.into_error(wanted.lane));
         }
         tokio::time::sleep_until(again).await;
     }
 }
 
-async fn attempt(to: SocketAddr, route: Route, lane: Lane) -> Result<TcpStream, Attempt> {
-    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(to));
-    let connected = connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-    let mut stream = connected.map_err(Attempt::Unreachable)?;
-    let mut answer = [0; 1];
-    let taken = async {
-        stream.write_all(&preamble(route, lane)).await?;
-        stream.read_exact(&mut answer).await
+/// One round of all ways.
+async fn try_all(plane: &DataPlane, ways: &[Way], wanted: &Wanted) -> Result<Carrier, Attempt> {
+    let began = Instant::now();
+    let mut ports: FuturesUnordered<_> = (0_u32..)
+        .zip(ways)
+        .map(|(place, way)| async move {
+            tokio::time::sleep_until(began + HEAD_START * place).await;
+            plane.attempt(*way, wanted).await
+        })
+        .collect();
+    let mut last: Option<Attempt> = None;
+    let mut note = |failed: Attempt| {
+        if last.as_ref().is_none_or(|last| failed.rank() >= last.rank()) {
+            last = Some(failed);
+        }
     };
-    match taken.await {
-        Ok(_) if answer == [TAKEN] => Ok(stream),
-        Ok(_) | Err(_) => Err(Attempt::NotTaken),
+    let streams = tokio::time::sleep_until(began + PORTS_FIRST);
+    tokio::pin!(streams);
+    while !ports.is_empty() {
+        tokio::select! {
+            Some(tried) = ports.next() => match tried {
+                Ok(carrier) => return Ok(carrier),
+                Err(failed) => note(failed),
+            },
+            () = &mut streams, if plane.has_streams(wanted) => break,
+        }
+    }
+    if !plane.has_streams(wanted) {
+        return Err(last.unwrap_or_else(|| Attempt::Unreachable("there is no way to it".to_owned())));
+    }
+    let stream = plane.attempt_stream(wanted);
+    tokio::pin!(stream);
+    let mut is_open = true;
+    while is_open || !ports.is_empty() {
+        tokio::select! {
+            Some(tried) = ports.next() => match tried {
+                Ok(carrier) => return Ok(carrier),
+                Err(failed) => note(failed),
+            },
+            tried = &mut stream, if is_open => {
+                is_open = false;
+                match tried {
+                    Ok(carrier) => return Ok(carrier),
+                    Err(failed) => note(failed),
+                }
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| Attempt::Unreachable("there is no way to it".to_owned())))
+}
+
+impl DataPlane {
+    /// The way that an address stands for, if this node has it.
+    fn way(&self, address: &Multiaddr, wanted: &Wanted) -> Option<Way> {
+        let has_quic = self.quic.is_some() && wanted.peer.is_some();
+        way(address).filter(|way| matches!(way, Way::Tcp(_)) || has_quic)
+    }
+
+    fn has_streams(&self, wanted: &Wanted) -> bool {
+        self.network.is_some() && wanted.peer.is_some()
+    }
+
+    async fn attempt(&self, way: Way, wanted: &Wanted) -> Result<Carrier, Attempt> {
+        let connecting = async {
+            match (way, &self.quic, wanted.peer) {
+                (Way::Tcp(to), ..) => TcpStream::connect(to).await.map(Carrier::Tcp),
+                (Way::Quic(to), Some(quic), Some(peer)) => quic.dial(to, peer).await,
+                (Way::Quic(_), ..) => Err(io::ErrorKind::Unsupported.into()),
+            }
+        };
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+        let carrier = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        introduce(carrier.map_err(|error| Attempt::Unreachable(error.to_string()))?, wanted).await
+    }
+
+    /// CHK-405: the network opens none over a relay unless the operator allows it.
+    async fn attempt_stream(&self, wanted: &Wanted) -> Result<Carrier, Attempt> {
+        let (Some(network), Some(peer)) = (&self.network, wanted.peer) else {
+            return Err(Attempt::Unreachable("there is no stream to it".to_owned()));
+        };
+        let opened = network.open_lane(peer).await.map_err(|error| match error {
+            NetworkError::Relayed { .. } => Attempt::Relayed(error),
+            other => Attempt::Unreachable(other.to_string()),
+        });
+        introduce(opened?.into(), wanted).await
     }
 }
 
-/// The socket of `/ip4/../tcp/..` or `/ip6/../tcp/..`.
-fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+/// Says what a connection is for, and waits until it is taken.
+async fn introduce(mut carrier: Carrier, wanted: &Wanted) -> Result<Carrier, Attempt> {
+    let mut answer = [0; 1];
+    let taken = async {
+        carrier.write_all(&preamble(wanted.route, wanted.lane)).await?;
+        carrier.read_exact(&mut answer).await
+    };
+    match taken.await {
+        Ok(()) if answer == [TAKEN] => Ok(carrier),
+        Ok(()) | Err(_) => Err(Attempt::NotTaken),
+    }
+}
+
+/// The way that `/ip4/../tcp/..`, `/ip6/../tcp/..` or one of them with `udp/../quic-v1` stands for.
+fn way(address: &Multiaddr) -> Option<Way> {
     let mut parts = address.iter();
     let ip = match parts.next()? {
         Protocol::Ip4(ip) => ip.into(),
         Protocol::Ip6(ip) => ip.into(),
         _ => return None,
     };
-    match (parts.next()?, parts.next()) {
-        (Protocol::Tcp(port), None) => Some(SocketAddr::new(ip, port)),
+    match (parts.next()?, parts.next(), parts.next()) {
+        (Protocol::Tcp(port), None, None) => Some(Way::Tcp(SocketAddr::new(ip, port))),
+        (Protocol::Udp(port), Some(Protocol::QuicV1), None) => Some(Way::Quic(SocketAddr::new(ip, port))),
         _ => None,
     }
 }

@@ -1,16 +1,17 @@
 //! The listening side: preambles are read, and connections wait for their lane or their deadline.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tacit_protocol::identity::PeerId;
 use tokio::{
-    io::AsyncReadExt,
-    net::{TcpListener, TcpStream},
-    sync::Notify,
+    net::TcpListener,
+    sync::{mpsc, oneshot},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{DataPlaneLimits, Lane, Registry, Route};
+use super::{DataPlaneLimits, Lane, LanePath, Registry, Route, carrier::Carrier, registry::Arrival};
 
 /// The length of a preamble.
 pub(super) const PREAMBLE_BYTES: usize = 44;
@@ -18,6 +19,8 @@ const MAGIC: &[u8; 8] = b"TACITDP\0";
 const VERSION: u16 = 1;
 /// What the listener sends when the lane has its connection.
 pub(super) const TAKEN: u8 = 1;
+/// How long it may take to tell a dialler so, at least.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// The preamble of a lane.
 pub(super) fn preamble(route: Route, lane: Lane) -> [u8; PREAMBLE_BYTES] {
@@ -35,17 +38,26 @@ fn parse(bytes: &[u8; PREAMBLE_BYTES]) -> Option<(Route, Lane)> {
     Some((Route(route.try_into().ok()?), Lane::from_le_bytes(lane.try_into().ok()?)))
 }
 
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// A socket's address.
+    Ip(IpAddr),
+    /// A paired peer, over the control plane's connection.
+    Peer(PeerId),
+}
+
 /// A connection that waits for its lane.
 struct Parked {
-    stream: TcpStream,
-    source: IpAddr,
+    carrier: Carrier,
+    source: Source,
     route: Route,
     lane: Lane,
     until: Instant,
 }
 
 /// What became of a new connection: its source, and itself if it said what it is for.
-type Introduced = (IpAddr, Option<Parked>);
+type Introduced = (Source, Option<Parked>);
 
 struct Listener {
     limits: DataPlaneLimits,
@@ -53,11 +65,17 @@ struct Listener {
     introducing: FuturesUnordered<BoxFuture<'static, Introduced>>,
     parked: Vec<Parked>,
     /// Connections without a session, by source.
-    pending: HashMap<IpAddr, usize>,
+    pending: HashMap<Source, usize>,
 }
 
-/// Takes connections until `stop`.
-pub(super) async fn run(listener: TcpListener, limits: DataPlaneLimits, registry: Arc<Registry>, stop: Arc<Notify>) {
+/// Takes connections, and those that come by other ways than TCP, until `stop`.
+pub(super) async fn run(
+    listener: TcpListener,
+    limits: DataPlaneLimits,
+    registry: Arc<Registry>,
+    mut arrivals: mpsc::Receiver<(Source, Carrier)>,
+    stop: CancellationToken,
+) {
     let mut state = Listener {
         limits,
         registry,
@@ -70,7 +88,7 @@ pub(super) async fn run(listener: TcpListener, limits: DataPlaneLimits, registry
         let next_deadline = state.parked.iter().map(|parked| parked.until).min();
         tokio::select! {
             biased;
-            () = stop.notified() => return,
+            () = stop.cancelled() => return,
             () = registry.waiting.notified() => state.settle(),
             Some((source, introduced)) = state.introducing.next() => {
                 match introduced {
@@ -82,8 +100,9 @@ pub(super) async fn run(listener: TcpListener, limits: DataPlaneLimits, registry
                 }
             }
             () = deadline(next_deadline) => state.close_late(Instant::now()),
+            Some((source, carrier)) = arrivals.recv() => state.accept(carrier, source),
             accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => state.accept(stream, from.ip().to_canonical()),
+                Ok((stream, from)) => state.accept(Carrier::Tcp(stream), Source::Ip(from.ip().to_canonical())),
                 Err(error) => tracing::warn!(step = "channel", code = "CHANNEL_IO", %error, "a connection was not taken"),
             },
         }
@@ -92,7 +111,7 @@ pub(super) async fn run(listener: TcpListener, limits: DataPlaneLimits, registry
 
 impl Listener {
     /// Takes a connection if there is room for one more without a session; else it is closed by being dropped.
-    fn accept(&mut self, stream: TcpStream, source: IpAddr) {
+    fn accept(&mut self, carrier: Carrier, source: Source) {
         let from_source = self.pending.get(&source).copied().unwrap_or(0);
         let in_all: usize = self.pending.values().sum();
         if in_all >= self.limits.pending || from_source >= self.limits.pending_per_source {
@@ -100,10 +119,10 @@ impl Listener {
         }
         self.pending.insert(source, from_source + 1);
         let until = Instant::now() + self.limits.preamble_timeout;
-        self.introducing.push(introduce(stream, source, until).boxed());
+        self.introducing.push(introduce(carrier, source, until).boxed());
     }
 
-    fn release(&mut self, source: IpAddr) {
+    fn release(&mut self, source: Source) {
         if let Some(count) = self.pending.get_mut(&source) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -114,17 +133,23 @@ impl Listener {
 
     /// Hands connections to the lanes that wait for them.
     fn settle(&mut self) {
-        for parked in std::mem::take(&mut self.parked) {
+        for mut parked in std::mem::take(&mut self.parked) {
             let Some(sender) = self.registry.claim(parked.route, parked.lane) else {
                 self.parked.push(parked);
                 continue;
             };
             self.release(parked.source);
-            if is_waiting(&parked.stream) && parked.stream.try_write(&[TAKEN]).is_ok_and(|sent| sent == 1) {
-                // An error says that whoever waited has left; the connection closes.
-                let _ = sender.send(parked.stream);
-            } else {
+            if !parked.carrier.is_waiting() {
                 self.registry.give_back(parked.route, parked.lane, sender);
+                continue;
+            }
+            match parked.carrier {
+                Carrier::Tcp(stream) if stream.try_write(&[TAKEN]).is_ok_and(|sent| sent == 1) => {
+                    // An error says that whoever waited has left; the connection closes.
+                    let _ = sender.send(Arrival { stream, path: LanePath::Tcp });
+                }
+                Carrier::Tcp(_) => self.registry.give_back(parked.route, parked.lane, sender),
+                foreign => drop(tokio::spawn(take(foreign, sender, parked.until))),
             }
         }
     }
@@ -139,20 +164,31 @@ impl Listener {
     }
 }
 
+/// Tells the dialler of a stream that its lane has it, and serves it as long as it lasts. Whoever waits sees the end of
+/// its wait if that fails.
+async fn take(mut carrier: Carrier, waiting: oneshot::Sender<Arrival>, until: Instant) {
+    let path = carrier.path();
+    let taken = async {
+        carrier.write_all(&[TAKEN]).await?;
+        carrier.into_socket().await
+    };
+    if let Ok(Ok((stream, work))) = tokio::time::timeout_at(until.max(Instant::now() + LAST_WORD), taken).await
+        && waiting.send(Arrival { stream, path }).is_ok()
+        && let Some(work) = work
+    {
+        work.await;
+    }
+}
+
 /// Reads a preamble.
-async fn introduce(mut stream: TcpStream, source: IpAddr, until: Instant) -> Introduced {
+async fn introduce(mut carrier: Carrier, source: Source, until: Instant) -> Introduced {
     let mut bytes = [0; PREAMBLE_BYTES];
-    let read = tokio::time::timeout_at(until, stream.read_exact(&mut bytes)).await;
+    let read = tokio::time::timeout_at(until, carrier.read_exact(&mut bytes)).await;
     let introduced = match (read, parse(&bytes)) {
-        (Ok(Ok(_)), Some((route, lane))) => Some(Parked { stream, source, route, lane, until }),
+        (Ok(Ok(())), Some((route, lane))) => Some(Parked { carrier, source, route, lane, until }),
         _ => None,
     };
     (source, introduced)
-}
-
-/// Whether the dialler is still there and has sent nothing, as it must not before it is answered.
-fn is_waiting(stream: &TcpStream) -> bool {
-    matches!(stream.try_read(&mut [0; 1]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 async fn deadline(at: Option<Instant>) {

@@ -1,7 +1,8 @@
-//! The data plane: TCP connections between the two parties of one job, on which the engine's channel runs.
+//! The data plane: connections between the two parties of one job, on which the engine's channel runs.
 //!
-//! *Source*: design §4.3. A connection of its own carries several times the bytes per core-second of a stream of the
-//! control plane.
+//! *Source*: design §4.3. A TCP connection of its own carries several times the bytes per core-second of a stream of the
+//! control plane. Where TCP does not pass, a lane goes over QUIC, and where no port can be reached, over a stream on the
+//! connection of the control plane, if that is a direct one (CHK-405).
 //!
 //! *Wire*, before the engine's Noise handshake, little endian. The dialler sends 44 bytes: `"TACITDP\0"` | `u16`
 //! version (1) | 32 bytes route | `u16` lane. The listener answers one byte, 1, when the party that waits for this route
@@ -14,22 +15,33 @@
 //! lane's place and make the job fail, and learns nothing. There is one live session per route and lane, at most
 //! [`DataPlaneLimits::pending`] connections that have none, and those have a deadline.
 //!
-//! *Who dials*: [`listening_party`]: party 1 dials party 0, unless only party 1 has an address.
+//! *Who dials*: [`listening_party`]: party 1 dials party 0, unless only party 1 has an address. It tries the addresses in
+//! the order in which they are offered, and the stream after them.
 
+mod carrier;
 mod connect;
 mod listener;
+mod quic;
 mod registry;
 #[cfg(test)]
 mod tests;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tacit_protocol::{Code, Failure, PartyId};
-use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::Instant};
+use libp2p::identity::Keypair;
+use tacit_protocol::{Code, Failure, PartyId, identity::PeerId};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
 
-use crate::network::AddressPolicy;
-use registry::Registry;
+use crate::network::{AddressPolicy, NetworkError, NetworkHandle, RELAY_NEXT};
+use carrier::Carrier;
+use connect::Wanted;
+use listener::Source;
+use registry::{Arrival, Registry};
 pub use registry::{Lane, Lease, Route};
+
+/// Connections by other ways than TCP that the listening task has not taken yet: more are closed.
+const ARRIVALS: usize = 16;
 
 /// Bounds of the listener.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +67,35 @@ pub struct DataPlane {
     registry: Arc<Registry>,
     addresses: AddressPolicy,
     local: SocketAddr,
-    stop: Arc<Notify>,
+    limits: DataPlaneLimits,
+    /// Where lanes over QUIC come and go; none: not by this node.
+    quic: Option<Arc<quic::Port>>,
+    /// Where streams on the control plane's connections come and go; none: not by this node.
+    network: Option<NetworkHandle>,
+    arrivals: mpsc::Sender<(Source, Carrier)>,
+    stop: CancellationToken,
+}
+
+/// What a lane goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LanePath {
+    /// A TCP connection to the peer's data port.
+    Tcp,
+    /// A QUIC connection to the peer's data port.
+    Quic,
+    /// A stream on the control plane's connection.
+    Stream,
+}
+
+impl LanePath {
+    /// The word for it in logs and on screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
+            Self::Stream => "stream",
+        }
+    }
 }
 
 /// A connection for one lane of one job.
@@ -66,6 +106,8 @@ pub struct Session {
     pub stream: std::net::TcpStream,
     /// The lane's place: while it lives, the lane has no other session on this node. Keep it as long as the stream.
     pub lease: Lease,
+    /// What it goes over.
+    pub path: LanePath,
 }
 
 /// A failure of the data plane.
@@ -98,6 +140,14 @@ pub enum DataPlaneError {
         /// The lane.
         lane: Lane,
     },
+    /// The peer is reached over a relay only (CHK-405).
+    #[error("lane {lane}: the peer's data port cannot be reached, and {cause}")]
+    Relayed {
+        /// The lane.
+        lane: Lane,
+        /// Which relay.
+        cause: NetworkError,
+    },
     /// None of the peer's addresses may be dialled (CHK-109), or it has none.
     #[error("no address of the peer's data port may be dialled")]
     NoAddress,
@@ -114,6 +164,7 @@ impl DataPlaneError {
             Self::NotDialled { .. } => "PEER_TIMEOUT",
             Self::Unreachable { .. } | Self::NoAddress => "PEER_UNREACHABLE",
             Self::Unknown { .. } => "CHANNEL_UNKNOWN",
+            Self::Relayed { .. } => "CHANNEL_RELAY",
             Self::Io(_) => "CHANNEL_IO",
         })
     }
@@ -124,8 +175,9 @@ impl DataPlaneError {
             Self::NotDialled { .. } => "Check that this node's data port is reachable from the peer: `tacit doctor`.",
             Self::Unreachable { .. } => "Check that the peer's data port is reachable from here: `tacit doctor`.",
             Self::Unknown { .. } => "Ask the peer's operator whether the job still runs there, then submit it again.",
-            Self::NoAddress => "Ask the peer to set `data.external` to an address that can be reached.",
-            Self::Io(_) => "Check `data.listen` and the limits of the operating system.",
+            Self::Relayed { .. } => RELAY_NEXT,
+            Self::NoAddress => "Ask the peer to set `data_announce` to an address that can be reached.",
+            Self::Io(_) => "Check `data_listen` and the limits of the operating system.",
         }
     }
 }
@@ -136,14 +188,10 @@ impl From<DataPlaneError> for Failure {
     }
 }
 
-/// Which party listens for the lanes of a job: party 0, unless only party 1 offers an address. `None` if nobody can.
-/// Both derive the same from the offers in the contract.
-pub fn listening_party(zero_has_address: bool, one_has_address: bool) -> Option<PartyId> {
-    match (zero_has_address, one_has_address) {
-        (true, _) => Some(PartyId::ZERO),
-        (false, true) => Some(PartyId::ONE),
-        (false, false) => None,
-    }
+/// Which party listens for the lanes of a job: party 0, unless only party 1 offers an address. Both derive the same from
+/// the offers in the contract. Where nobody offers one, a stream on the control plane's connection serves.
+pub fn listening_party(zero_has_address: bool, one_has_address: bool) -> PartyId {
+    if !zero_has_address && one_has_address { PartyId::ONE } else { PartyId::ZERO }
 }
 
 impl DataPlane {
@@ -157,10 +205,54 @@ impl DataPlane {
         addresses: AddressPolicy,
     ) -> Result<(Self, JoinHandle<()>), DataPlaneError> {
         let listener = TcpListener::bind(listen).await?;
-        let plane =
-            Self { registry: Arc::default(), addresses, local: listener.local_addr()?, stop: Arc::new(Notify::new()) };
-        let task = listener::run(listener, limits, plane.registry.clone(), plane.stop.clone());
+        let (arrivals, arrived) = mpsc::channel(ARRIVALS);
+        let plane = Self {
+            registry: Arc::default(),
+            addresses,
+            local: listener.local_addr()?,
+            limits,
+            quic: None,
+            network: None,
+            arrivals,
+            stop: CancellationToken::new(),
+        };
+        let task = listener::run(listener, limits, plane.registry.clone(), arrived, plane.stop.clone());
         Ok((plane, tokio::spawn(task)))
+    }
+
+    /// Takes and dials lanes over QUIC too, on the UDP port of the same number, until [`DataPlane::stop`].
+    ///
+    /// # Errors
+    /// The port cannot be listened on.
+    pub fn open_quic(&mut self, keypair: &Keypair) -> Result<JoinHandle<()>, DataPlaneError> {
+        let port = Arc::new(quic::Port::open(self.local, keypair.clone())?);
+        tracing::debug!(address = %port.local_address()?, "lanes over QUIC");
+        self.quic = Some(port.clone());
+        let (arrivals, limit, stop) = (self.arrivals.clone(), self.limits.preamble_timeout, self.stop.clone());
+        Ok(tokio::spawn(port.run(arrivals, limit, stop)))
+    }
+
+    /// Takes and opens lanes on connections of the control plane too, until [`DataPlane::stop`].
+    pub fn open_streams(&mut self, network: &NetworkHandle) -> JoinHandle<()> {
+        self.network = Some(network.clone());
+        let (arrivals, stop, lanes) = (self.arrivals.clone(), self.stop.clone(), network.take_lanes());
+        tokio::spawn(async move {
+            let Some(mut lanes) = lanes else { return };
+            loop {
+                let inbound = tokio::select! {
+                    () = stop.cancelled() => return,
+                    inbound = lanes.recv() => inbound,
+                };
+                let Some(inbound) = inbound else { return };
+                // Full: more come than this reads, and this one is reset.
+                drop(arrivals.try_send((Source::Peer(inbound.peer), inbound.lane.into())));
+            }
+        })
+    }
+
+    /// Whether it takes lanes over QUIC.
+    pub fn has_quic(&self) -> bool {
+        self.quic.is_some()
     }
 
     /// Where it listens.
@@ -168,9 +260,9 @@ impl DataPlane {
         self.local
     }
 
-    /// Ends the listening task. Sessions that were handed out are not touched.
+    /// Ends the listening tasks. Sessions over TCP that were handed out are not touched.
     pub fn stop(&self) {
-        self.stop.notify_one();
+        self.stop.cancel();
     }
 
     /// Waits until the peer has dialled a lane.
@@ -180,7 +272,7 @@ impl DataPlane {
     pub async fn accept(&self, route: Route, lane: Lane, deadline: Instant) -> Result<Session, DataPlaneError> {
         let (lease, arrival) = self.registry.wait_for(route, lane)?;
         match tokio::time::timeout_at(deadline, arrival).await {
-            Ok(Ok(stream)) => hand_over(stream, lease),
+            Ok(Ok(arrival)) => hand_over(arrival, lease),
             // The listener is gone, or nobody came.
             Ok(Err(_)) | Err(_) => Err(DataPlaneError::NotDialled { lane }),
         }
@@ -193,6 +285,7 @@ impl DataPlane {
     pub async fn connect(
         &self,
         listens: bool,
+        peer: PeerId,
         addresses: &[String],
         route: Route,
         lane: Lane,
@@ -201,12 +294,12 @@ impl DataPlane {
         if listens {
             self.accept(route, lane, deadline).await
         } else {
-            self.dial(addresses, route, lane, deadline).await
+            self.reach(addresses, Wanted { peer: Some(peer), route, lane, deadline }).await
         }
     }
 
-    /// Dials a lane of the peer, at each of its addresses in turn, until it is taken there or the deadline is over: the
-    /// peer may not be ready yet.
+    /// Dials a lane at addresses over TCP until it is taken there or the deadline is over: the peer may not be ready
+    /// yet.
     ///
     /// # Errors
     /// `CHANNEL_DUPLICATE`, `PEER_UNREACHABLE`, or `CHANNEL_UNKNOWN` if the peer never waited for the lane.
@@ -217,9 +310,18 @@ impl DataPlane {
         lane: Lane,
         deadline: Instant,
     ) -> Result<Session, DataPlaneError> {
-        let lease = self.registry.take(route, lane)?;
-        let stream = connect::connect(addresses, self.addresses, route, lane, deadline).await?;
-        hand_over(stream, lease)
+        self.reach(addresses, Wanted { peer: None, route, lane, deadline }).await
+    }
+
+    async fn reach(&self, addresses: &[String], wanted: Wanted) -> Result<Session, DataPlaneError> {
+        let lease = self.registry.take(wanted.route, wanted.lane)?;
+        let carrier = connect::connect(self, addresses, &wanted).await?;
+        let path = carrier.path();
+        let (stream, work) = carrier.into_socket().await?;
+        if let Some(work) = work {
+            tokio::spawn(work);
+        }
+        hand_over(Arrival { stream, path }, lease)
     }
 
     /// How many lanes have a session or wait for one.
@@ -232,9 +334,10 @@ impl DataPlane {
 ///
 /// Its buffers are left to the operating system, whose own tuning reaches further than what an unprivileged process may
 /// set (Linux: 6 MiB against 208 KiB by default), and ends for good once they are set.
-fn hand_over(stream: tokio::net::TcpStream, lease: Lease) -> Result<Session, DataPlaneError> {
+fn hand_over(arrival: Arrival, lease: Lease) -> Result<Session, DataPlaneError> {
+    let Arrival { stream, path } = arrival;
     stream.set_nodelay(true)?;
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
-    Ok(Session { stream, lease })
+    Ok(Session { stream, lease, path })
 }

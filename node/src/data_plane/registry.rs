@@ -10,7 +10,7 @@ use tokio::{
     sync::{Notify, oneshot},
 };
 
-use super::DataPlaneError;
+use super::{DataPlaneError, LanePath};
 
 /// What a connection is for: a digest that only the parties of one contract can form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,9 +27,16 @@ pub(super) struct Registry {
     pub(super) waiting: Notify,
 }
 
+/// A connection that has come for a lane.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) stream: TcpStream,
+    pub(super) path: LanePath,
+}
+
 #[derive(Debug)]
 enum Place {
-    Waiting(oneshot::Sender<TcpStream>),
+    Waiting(oneshot::Sender<Arrival>),
     Taken,
 }
 
@@ -57,7 +64,7 @@ impl Registry {
         self: &Arc<Self>,
         route: Route,
         lane: Lane,
-    ) -> Result<(Lease, oneshot::Receiver<TcpStream>), DataPlaneError> {
+    ) -> Result<(Lease, oneshot::Receiver<Arrival>), DataPlaneError> {
         let (sender, arrival) = oneshot::channel();
         let lease = self.place(route, lane, Place::Waiting(sender))?;
         self.waiting.notify_one();
@@ -65,7 +72,7 @@ impl Registry {
     }
 
     /// The waiting end of a lane, which is taken from then on.
-    pub(super) fn claim(&self, route: Route, lane: Lane) -> Option<oneshot::Sender<TcpStream>> {
+    pub(super) fn claim(&self, route: Route, lane: Lane) -> Option<oneshot::Sender<Arrival>> {
         let mut lanes = self.lock();
         let place = lanes.get_mut(&(route, lane))?;
         match std::mem::replace(place, Place::Taken) {
@@ -75,7 +82,7 @@ impl Registry {
     }
 
     /// Puts a claimed end back, because the connection turned out to be dead.
-    pub(super) fn give_back(&self, route: Route, lane: Lane, sender: oneshot::Sender<TcpStream>) {
+    pub(super) fn give_back(&self, route: Route, lane: Lane, sender: oneshot::Sender<Arrival>) {
         // Without a place, whoever waited has left.
         if let Some(place) = self.lock().get_mut(&(route, lane)) {
             *place = Place::Waiting(sender);

@@ -168,8 +168,68 @@ async fn a_dialler_that_left_does_not_take_the_lane() {
 
 #[test]
 fn both_sides_derive_who_listens() {
-    assert_eq!(listening_party(true, true), Some(PartyId::ZERO));
-    assert_eq!(listening_party(true, false), Some(PartyId::ZERO));
-    assert_eq!(listening_party(false, true), Some(PartyId::ONE));
-    assert_eq!(listening_party(false, false), None);
+    assert_eq!(listening_party(true, true), PartyId::ZERO);
+    assert_eq!(listening_party(true, false), PartyId::ZERO);
+    assert_eq!(listening_party(false, true), PartyId::ONE);
+    assert_eq!(listening_party(false, false), PartyId::ZERO, "a stream needs no address");
+}
+
+/// Two data planes that take lanes over QUIC, and the identities of their nodes.
+async fn with_quic() -> [(DataPlane, PeerId); 2] {
+    crate::crypto::install();
+    let mut planes = Vec::new();
+    for seed in [1, 2] {
+        let keypair = Keypair::ed25519_from_bytes([seed; 32]).expect("32 bytes");
+        let mut plane = start(DataPlaneLimits::default()).await;
+        drop(plane.open_quic(&keypair).expect("a free port"));
+        planes.push((plane, PeerId::from_libp2p(&keypair.public().to_peer_id()).expect("an Ed25519 key")));
+    }
+    planes.try_into().unwrap_or_else(|_| panic!("two"))
+}
+
+fn quic_address_of(plane: &DataPlane) -> Vec<String> {
+    vec![format!("/ip4/127.0.0.1/udp/{}/quic-v1", plane.local_address().port())]
+}
+
+#[tokio::test]
+async fn a_lane_goes_over_quic_and_what_is_said_last_arrives() {
+    let [(zero, zeros), (one, ones)] = with_quic().await;
+    let addresses = quic_address_of(&zero);
+    let dialling = one.connect(false, zeros, &addresses, ROUTE, 0, patient());
+    let (dialled, accepted) = tokio::join!(dialling, zero.connect(true, ones, &[], ROUTE, 0, patient()));
+    let (dialled, mut accepted) = (dialled.expect("dialled"), accepted.expect("accepted"));
+    assert_eq!([dialled.path, accepted.path], [LanePath::Quic; 2]);
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut stream = dialled.stream;
+        stream.write_all(&vec![7; 3_000_000]).expect("open");
+        // As the engine does at its end.
+        stream.shutdown(std::net::Shutdown::Both).expect("open");
+    });
+    let read = tokio::task::spawn_blocking(move || {
+        let mut all = Vec::new();
+        accepted.stream.read_to_end(&mut all).expect("an end, no error");
+        all.len()
+    });
+    assert_eq!(read.await.expect("no panic"), 3_000_000);
+    ended.await.expect("no panic");
+}
+
+#[tokio::test]
+async fn a_lane_over_quic_reaches_the_node_that_was_meant_or_none() {
+    let [(zero, _), (one, ones)] = with_quic().await;
+    // It dials zero and means one.
+    let soon = Instant::now() + Duration::from_millis(500);
+    let error = one.connect(false, ones, &quic_address_of(&zero), ROUTE, 0, soon).await.expect_err("another node");
+    assert_eq!(error.code().as_str(), "PEER_UNREACHABLE");
+}
+
+#[tokio::test]
+async fn where_tcp_finds_nobody_quic_serves() {
+    let [(zero, zeros), (one, ones)] = with_quic().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a socket").port();
+    let mut addresses = vec![format!("/ip4/127.0.0.1/tcp/{nobody}")];
+    addresses.extend(quic_address_of(&zero));
+    let dialling = one.connect(false, zeros, &addresses, ROUTE, 0, patient());
+    let (dialled, accepted) = tokio::join!(dialling, zero.connect(true, ones, &[], ROUTE, 0, patient()));
+    assert_eq!([dialled.expect("dialled").path, accepted.expect("accepted").path], [LanePath::Quic; 2]);
 }

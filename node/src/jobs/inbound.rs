@@ -41,7 +41,8 @@ impl Jobs {
             | Request::Bench(_)
             | Request::BenchEnd { .. }
             | Request::Idle(_)
-            | Request::Probe(_) => return None,
+            | Request::Probe(_)
+            | Request::Addresses(_) => return None,
         };
         Some(answer.unwrap_or_else(|failure| {
             tracing::info!(peer = %from.short(), code = %failure.code, "message refused: {failure}");

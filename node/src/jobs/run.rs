@@ -133,13 +133,15 @@ impl Jobs {
         let listener = listening_party(offered(PartyId::ZERO), offered(PartyId::ONE));
         let addresses = &contract.channels[job.party.other().index()].addresses;
         let plane = &self.context.data_plane;
-        let session = plane.connect(listener == Some(job.party), addresses, route, LANE, deadline).await;
-        session.map_err(|error| Failure::from(error).by_party(job.peer_name()))
+        let session = plane.connect(listener == job.party, job.peer, addresses, route, LANE, deadline).await;
+        let session = session.map_err(|error| Failure::from(error).by_party(job.peer_name()))?;
+        tracing::info!(job = %job.id.short(), peer = %job.peer_name(), path = session.path.as_str(), "the data channel is open");
+        Ok(session)
     }
 
     /// The blocking part: handshake, alignment, computation, barrier, opening.
     fn engine(&self, job: &JobRecord, connection: Session, started: u64, live: &Live) -> Result<(), Failure> {
-        let Session { stream, lease } = connection;
+        let Session { stream, lease, .. } = connection;
         let socket = stream.try_clone().map_err(|cause| channel_failure(&cause))?;
         let peer = || Some(job.peer_name());
         let contract = job.contract()?;
@@ -412,7 +414,7 @@ fn open_channel(
     stream: TcpStream,
 ) -> Result<NoiseChannel, tacit_mpc::Error> {
     let offered = |party: PartyId| !contract.channels[party.index()].addresses.is_empty();
-    let responder = listening_party(offered(PartyId::ZERO), offered(PartyId::ONE)).unwrap_or(PartyId::ZERO);
+    let responder = listening_party(offered(PartyId::ZERO), offered(PartyId::ONE));
     let role = if responder == job.party { NoiseRole::Responder } else { NoiseRole::Initiator };
     let prologue = contract.prologue(LANE, responder.other(), responder);
     let key = context.channel_key(&job.id).map_err(refused_by_node)?;

@@ -21,8 +21,8 @@ impl AddressPolicy {
     pub fn permits(self, address: &Multiaddr) -> bool {
         let mut parts = address.iter();
         match parts.next() {
-            Some(Protocol::Ip4(ip)) => self.permits_ip(IpAddr::V4(ip)) && is_direct(parts),
-            Some(Protocol::Ip6(ip)) => self.permits_ip(IpAddr::V6(ip)) && is_direct(parts),
+            Some(Protocol::Ip4(ip)) => self.permits_ip(IpAddr::V4(ip)) && is_ours(parts),
+            Some(Protocol::Ip6(ip)) => self.permits_ip(IpAddr::V6(ip)) && is_ours(parts),
             Some(Protocol::Memory(_)) => self.allow_local,
             _ => false,
         }
@@ -53,8 +53,8 @@ pub(crate) async fn resolve(addresses: Vec<Multiaddr>, policy: AddressPolicy) ->
     resolved
 }
 
-/// Whether what follows the host is one of our transports, and no relay.
-fn is_direct<'a>(mut parts: impl Iterator<Item = Protocol<'a>>) -> bool {
+/// Whether what follows the host is one of our transports, to the peer itself or over one relay.
+fn is_ours<'a>(mut parts: impl Iterator<Item = Protocol<'a>>) -> bool {
     match parts.next() {
         Some(Protocol::Tcp(port)) => port != 0 && ends(parts),
         Some(Protocol::Udp(port)) => port != 0 && parts.next() == Some(Protocol::QuicV1) && ends(parts),
@@ -63,13 +63,35 @@ fn is_direct<'a>(mut parts: impl Iterator<Item = Protocol<'a>>) -> bool {
 }
 
 fn ends<'a>(mut parts: impl Iterator<Item = Protocol<'a>>) -> bool {
-    matches!((parts.next(), parts.next()), (None | Some(Protocol::P2p(_)), None))
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (None | Some(Protocol::P2p(_)), None, None, None) => true,
+        (Some(Protocol::P2p(_)), Some(Protocol::P2pCircuit), None | Some(Protocol::P2p(_)), None) => true,
+        _ => false,
+    }
+}
+
+/// Whether an address leads over a relay.
+pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+/// The relay that an address leads over.
+pub(crate) fn relay_of(address: &Multiaddr) -> Option<libp2p::PeerId> {
+    let mut last = None;
+    for part in address.iter() {
+        match part {
+            Protocol::P2p(peer) => last = Some(peer),
+            Protocol::P2pCircuit => return last,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn host_name(address: &Multiaddr) -> Option<String> {
     let mut parts = address.iter();
     match parts.next() {
-        Some(Protocol::Dns(host) | Protocol::Dns4(host) | Protocol::Dns6(host)) if is_direct(&mut parts) => {
+        Some(Protocol::Dns(host) | Protocol::Dns4(host) | Protocol::Dns6(host)) if is_ours(&mut parts) => {
             Some(host.into_owned())
         }
         _ => None,
@@ -125,11 +147,30 @@ mod tests {
             "/ip4/192.0.2.7/tcp/0",
             "/ip4/192.0.2.7/udp/1",
             "/ip4/192.0.2.7/tcp/1/ws",
-            "/ip4/192.0.2.7/tcp/1/p2p/12D3KooWA8EXV3KjBxEU5EnsPfneLx84vMWAtTBQBeyooN82KSuS/p2p-circuit",
+            "/ip4/192.0.2.7/tcp/1/p2p-circuit",
+            "/p2p/12D3KooWA8EXV3KjBxEU5EnsPfneLx84vMWAtTBQBeyooN82KSuS/p2p-circuit",
             "/unix/tmp",
         ] {
             assert!(!LOCAL.permits(&address(odd)), "{odd}");
         }
+    }
+
+    #[test]
+    fn chk_109_an_address_over_a_relay_is_judged_by_where_the_relay_is() {
+        let over = |host: &str| {
+            address(&format!("/ip4/{host}/tcp/1/p2p/12D3KooWA8EXV3KjBxEU5EnsPfneLx84vMWAtTBQBeyooN82KSuS/p2p-circuit"))
+        };
+        assert!(PUBLIC.permits(&over("192.0.2.7")) && !PUBLIC.permits(&over("10.1.2.3")));
+        assert_eq!(
+            relay_of(&over("192.0.2.7")),
+            over("192.0.2.7").iter().find_map(|part| match part {
+                Protocol::P2p(peer) => Some(peer),
+                _ => None,
+            })
+        );
+        assert!(is_relayed(&over("192.0.2.7")) && relay_of(&address("/ip4/192.0.2.7/tcp/1")).is_none());
+        let twice = over("192.0.2.7").with(Protocol::P2pCircuit);
+        assert!(!PUBLIC.permits(&twice));
     }
 
     #[tokio::test]

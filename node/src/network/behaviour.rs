@@ -1,16 +1,18 @@
 //! The protocols of the swarm, and their order.
 
 use libp2p::{
-    StreamProtocol,
+    PeerId, StreamProtocol,
     connection_limits::{self, ConnectionLimits},
-    identify,
+    dcutr, identify,
     identity::Keypair,
-    ping,
+    ping, relay,
     request_response::{self, ProtocolSupport},
     swarm::NetworkBehaviour,
 };
 
-use super::{NetworkConfig, admission::Admission, codec::FrameCodec, members_only::MembersOnly};
+use super::{
+    NetworkConfig, admission::Admission, codec::FrameCodec, lanes::Lanes, members_only::MembersOnly, relaying,
+};
 
 /// All protocols. The two that deny connections come first, so that the others never see what is denied.
 #[derive(NetworkBehaviour)]
@@ -21,10 +23,19 @@ pub(crate) struct Behaviour {
     ping: ping::Behaviour,
     pub(crate) pair: request_response::Behaviour<FrameCodec>,
     pub(crate) negotiate: MembersOnly<request_response::Behaviour<FrameCodec>>,
+    /// Reaches peers over relays, and keeps places at them.
+    pub(crate) relay_client: MembersOnly<relay::client::Behaviour>,
+    /// Relays for the peers that the operator has named.
+    pub(crate) relay_server: MembersOnly<relay::Behaviour>,
+    /// Turns a relayed connection into a direct one, where gateways let it.
+    pub(crate) punch: MembersOnly<dcutr::Behaviour>,
+    /// Bulk data, where the data plane has no path of its own.
+    pub(crate) lanes: MembersOnly<Lanes>,
 }
 
 impl Behaviour {
-    pub(crate) fn new(keypair: &Keypair, config: &NetworkConfig) -> Self {
+    pub(crate) fn new(keypair: &Keypair, config: &NetworkConfig, client: relay::client::Behaviour) -> Self {
+        let local = keypair.public().to_peer_id();
         let limits = ConnectionLimits::default()
             .with_max_pending_outgoing(Some(64))
             .with_max_established(Some(config.max_connections));
@@ -52,6 +63,31 @@ impl Behaviour {
                 [(StreamProtocol::new("/tacit/negotiate/1"), ProtocolSupport::Full)],
                 streams,
             )),
+            relay_client: MembersOnly::new(client),
+            relay_server: MembersOnly::new(relaying::server(local, &config.relay)),
+            punch: MembersOnly::new(dcutr::Behaviour::new(local)),
+            lanes: MembersOnly::new(Lanes::default()),
         }
+    }
+
+    /// Gives a peer the members' protocols, on the connections that it makes from now on.
+    pub(crate) fn admit(&mut self, peer: PeerId, relaying: relaying::Relaying) {
+        self.admission.admit(peer);
+        self.negotiate.admit(peer);
+        self.relay_client.admit(peer);
+        self.punch.admit(peer);
+        self.lanes.admit(peer);
+        if relaying.serve {
+            self.relay_server.admit(peer);
+        }
+    }
+
+    /// Takes the members' protocols away again; who may connect at all is the caller's to say.
+    pub(crate) fn forget(&mut self, peer: &PeerId) {
+        self.negotiate.forget(peer);
+        self.relay_client.forget(peer);
+        self.punch.forget(peer);
+        self.lanes.forget(peer);
+        self.relay_server.forget(peer);
     }
 }

@@ -81,6 +81,16 @@ pub enum NetworkError {
         /// What was being done.
         step: &'static str,
     },
+    /// The peer is reached over a relay only, on which no bulk data goes (CHK-405).
+    #[error("{step}: peer {peer} is reached over the relay {relay} only, which is not for bulk data")]
+    Relayed {
+        /// The peer.
+        peer: PeerId,
+        /// What was being done.
+        step: &'static str,
+        /// The relay.
+        relay: PeerId,
+    },
     /// An address that must not be dialled (CHK-109).
     #[error("the address {0} must not be dialled for a peer")]
     Address(Multiaddr),
@@ -103,6 +113,10 @@ pub enum NetworkError {
     Stopped,
 }
 
+/// What to do about a peer that is reached over a relay only.
+pub(crate) const RELAY_NEXT: &str = "Open the data port of one of the two nodes to the other (`data_announce` in node.toml), \
+    or agree that all operators set `bulk = true` under `[relay]`.";
+
 impl NetworkError {
     /// The stable code.
     pub fn code(&self) -> Code {
@@ -114,6 +128,7 @@ impl NetworkError {
             Self::Malformed { .. } => Code::new("PROTOCOL_LENGTH"),
             Self::TooLarge { .. } => Code::new("PROPOSAL_TOO_BIG"),
             Self::Busy { .. } => Code::new("PEER_RATE"),
+            Self::Relayed { .. } => Code::new("CHANNEL_RELAY"),
             Self::Address(_) => Code::new("TICKET_ADDRESS"),
             Self::Listen { .. } => Code::new("NETWORK_LISTEN"),
             Self::Transport { .. } => Code::new("NETWORK_TRANSPORT"),
@@ -129,6 +144,7 @@ impl NetworkError {
             | Self::Refused { peer, .. }
             | Self::Greeting { peer, .. }
             | Self::Malformed { peer, .. }
+            | Self::Relayed { peer, .. }
             | Self::Busy { peer, .. } => Some(peer),
             _ => None,
         }
@@ -143,6 +159,7 @@ impl NetworkError {
             | Self::Greeting { step, .. }
             | Self::Malformed { step, .. }
             | Self::TooLarge { step, .. }
+            | Self::Relayed { step, .. }
             | Self::Busy { step, .. } => Some(step),
             _ => None,
         }
@@ -162,6 +179,7 @@ impl NetworkError {
             Self::Malformed { .. } => "The peer runs other software or is faulty; ask its operator.",
             Self::TooLarge { .. } => "Make the program or the message smaller.",
             Self::Busy { .. } => "Wait until the requests under way are answered.",
+            Self::Relayed { .. } => RELAY_NEXT,
             Self::Address(_) => "Use an address that other organisations can reach, or set `allow_local` for tests.",
             Self::Listen { .. } => "Choose another address or port with `network.listen`.",
             Self::Transport { .. } => "Check the node's key file with `tacit doctor`.",

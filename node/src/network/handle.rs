@@ -1,6 +1,10 @@
 //! What the rest of the node holds of the network: a handle to ask with, and requests to answer.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use libp2p::Multiaddr;
 use tacit_protocol::identity::PeerId;
@@ -13,7 +17,12 @@ use super::{
     admission::ConnectionCounts,
     codec::{MAX_MESSAGE_BYTES, MAX_PAIR_BYTES},
     error::NetworkError,
+    lanes::LaneStream,
+    path::PeerPath,
 };
+
+/// Streams of bulk data that peers have opened and the data plane has not taken yet: more are dropped.
+pub(crate) const LANE_QUEUE: usize = 16;
 
 /// Asks the network task. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,6 +31,9 @@ pub struct NetworkHandle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) connected: watch::Receiver<BTreeSet<PeerId>>,
     pub(crate) listening: watch::Receiver<Vec<Multiaddr>>,
+    pub(crate) paths: watch::Receiver<BTreeMap<PeerId, PeerPath>>,
+    pub(crate) seen_at: watch::Receiver<BTreeMap<PeerId, Multiaddr>>,
+    pub(crate) lanes: Arc<Mutex<Option<mpsc::Receiver<InboundLane>>>>,
 }
 
 /// A running network: its handle, the requests of others, and the task.
@@ -52,6 +64,15 @@ impl Network {
     pub fn into_parts(self) -> (NetworkHandle, mpsc::Receiver<InboundRequest>, JoinHandle<()>) {
         (self.handle, self.requests, self.task)
     }
+}
+
+/// A stream for bulk data that a paired peer has opened.
+#[derive(Debug)]
+pub struct InboundLane {
+    /// Who opened it: authenticated by the connection.
+    pub peer: PeerId,
+    /// The stream. Nothing of it was read.
+    pub lane: LaneStream,
 }
 
 /// The protocol on which a request came.
@@ -190,6 +211,34 @@ impl NetworkHandle {
         self.connected.clone()
     }
 
+    /// How each connected peer is reached.
+    pub fn paths(&self) -> watch::Receiver<BTreeMap<PeerId, PeerPath>> {
+        self.paths.clone()
+    }
+
+    /// Where connected peers see this node, each by the address from which its packets come there.
+    pub fn seen_at(&self) -> watch::Receiver<BTreeMap<PeerId, Multiaddr>> {
+        self.seen_at.clone()
+    }
+
+    /// Opens a stream for bulk data to a connected peer, on the most direct connection.
+    ///
+    /// # Errors
+    /// `CHANNEL_RELAY` if the only connection goes over a relay (CHK-405), `PEER_UNREACHABLE` if there is none.
+    pub async fn open_lane(&self, peer: PeerId) -> Result<LaneStream, NetworkError> {
+        let opened = self.ask(|reply| Command::OpenLane { peer: peer.to_libp2p(), reply }).await??;
+        let unreachable = |reason: String| NetworkError::Unreachable { peer, step: "channel", reason };
+        match opened.await {
+            Ok(opened) => opened.map_err(|error| unreachable(error.to_string())),
+            Err(_) => Err(unreachable("the connection was closed".to_owned())),
+        }
+    }
+
+    /// The streams for bulk data that peers open: for the one who asks first.
+    pub fn take_lanes(&self) -> Option<mpsc::Receiver<InboundLane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// How many connections there are.
     ///
     /// # Errors
@@ -240,6 +289,9 @@ fn within_limit(step: &'static str, bytes: &[u8], limit: usize) -> Result<(), Ne
 /// Where the answer of a peer goes.
 pub(crate) type Reply = oneshot::Sender<Result<Vec<u8>, NetworkError>>;
 
+/// A stream of bulk data that is being opened.
+pub(crate) type OpeningLane = oneshot::Receiver<std::io::Result<LaneStream>>;
+
 /// What the handle asks of the task.
 pub(crate) enum Command {
     Request { peer: libp2p::PeerId, step: &'static str, bytes: Vec<u8>, reply: Reply },
@@ -249,6 +301,7 @@ pub(crate) enum Command {
     Dial { peer: libp2p::PeerId },
     Disconnect { peer: libp2p::PeerId },
     Listen { address: Multiaddr, reply: oneshot::Sender<Result<(), NetworkError>> },
+    OpenLane { peer: libp2p::PeerId, reply: oneshot::Sender<Result<OpeningLane, NetworkError>> },
     Counts { reply: oneshot::Sender<ConnectionCounts> },
     Stop,
 }

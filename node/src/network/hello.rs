@@ -10,7 +10,7 @@ use tacit_protocol::{
     privacy::BudgetHead,
 };
 
-use super::Greeter;
+use super::{Greeter, Relaying};
 use crate::clock::Clock;
 
 /// What a greeting is compared with.
@@ -43,12 +43,20 @@ pub struct NodeGreeter {
     epoch: Nonce,
     clock: Arc<dyn Clock>,
     book: Arc<dyn HelloBook>,
+    /// Organisations that relay to this node, and that it relays for.
+    relays: (Vec<String>, Vec<String>),
 }
 
 impl NodeGreeter {
     /// A greeter for the node of an organisation, in a process that drew `epoch` when it started.
     pub fn new(organisation: String, epoch: Nonce, clock: Arc<dyn Clock>, book: Arc<dyn HelloBook>) -> Self {
-        Self { organisation, epoch, clock, book }
+        Self { organisation, epoch, clock, book, relays: Default::default() }
+    }
+
+    /// The same, with the names of the organisations that relay to this node, and of those that it relays for.
+    #[must_use]
+    pub fn with_relays(self, via: Vec<String>, serve: Vec<String>) -> Self {
+        Self { relays: (via, serve), ..self }
     }
 }
 
@@ -91,6 +99,12 @@ impl Greeter for NodeGreeter {
 
     fn answered(&self, by: PeerId, refused: Option<&Code>) {
         self.book.answered(&by, refused);
+    }
+
+    fn relaying(&self, peer: PeerId) -> Relaying {
+        let (via, serve) = &self.relays;
+        let Some(name) = self.book.organisation_of(&peer) else { return Relaying::default() };
+        Relaying { via: via.contains(&name), serve: serve.contains(&name) }
     }
 }
 
@@ -169,6 +183,14 @@ mod tests {
         assert_eq!(judged(&one_older), Ok(EPOCH));
         assert_eq!(judged(&Hello { now: 1_121, ..hello() }), Err("HELLO_CLOCK".into()));
         assert_eq!(judged(&Hello { now: 1_120, ..hello() }), Ok(EPOCH));
+    }
+
+    #[test]
+    fn relays_are_the_paired_organisations_that_the_operator_named() {
+        let greeter = greeter("Banque", 1_000).with_relays(vec!["Maison".into()], vec!["Autre".into()]);
+        assert_eq!(greeter.relaying(maison()), Relaying { via: true, serve: false });
+        let stranger = Identity::generate(&mut ChaCha20Rng::seed_from_u64(2)).peer();
+        assert_eq!(greeter.relaying(stranger), Relaying::default());
     }
 
     #[test]

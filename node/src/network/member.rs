@@ -11,6 +11,8 @@ use super::{
     error::NetworkError,
     handle::Reply,
     pace::{Backoff, Bucket},
+    path::Paths,
+    relaying::Relaying,
 };
 
 /// A paired peer: its addresses, its session and its pace.
@@ -34,6 +36,16 @@ pub(crate) struct Member {
     waiting: VecDeque<Queued>,
     /// Frames that broke the protocol on the present connections.
     pub(crate) strikes: u32,
+    /// How its connections lead to it.
+    pub(crate) paths: Paths,
+    /// When to close the relayed ones, if there is a direct one.
+    pub(crate) retire: Option<Instant>,
+    /// What relaying is agreed on with it.
+    pub(crate) relaying: Relaying,
+    /// When to ask it for a place as a relay.
+    pub(crate) reserve: Option<Instant>,
+    /// Whether it has told how it sees this node, on the present connections.
+    pub(crate) has_identified: bool,
 }
 
 /// How far the session with a peer is (CHK-110 to CHK-112).
@@ -68,6 +80,11 @@ impl Member {
             in_flight: 0,
             waiting: VecDeque::new(),
             strikes: 0,
+            paths: Paths::default(),
+            retire: None,
+            relaying: Relaying::default(),
+            reserve: None,
+            has_identified: false,
         }
     }
 
@@ -106,6 +123,12 @@ impl Member {
 
     /// The next time at which something is to be done for this peer.
     pub(crate) fn wake(&self) -> Option<Instant> {
+        let session = self.session_wake();
+        session.into_iter().chain(self.retire).chain(self.reserve).min()
+    }
+
+    /// The same, of its session alone.
+    pub(crate) fn session_wake(&self) -> Option<Instant> {
         match self.session {
             Session::Opening(until) => Some(until),
             Session::Closed if !self.dialing => self.next_dial,

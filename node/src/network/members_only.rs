@@ -50,6 +50,10 @@ impl<B> MembersOnly<B> {
         self.open.contains_key(&connection)
     }
 
+    pub(crate) fn inner(&self) -> &B {
+        self.present.as_ref().expect("`new` puts it there and nothing takes it away")
+    }
+
     pub(crate) fn inner_mut(&mut self) -> &mut B {
         self.present.as_mut().expect("`new` puts it there and nothing takes it away")
     }
@@ -108,6 +112,12 @@ impl<B: NetworkBehaviour> NetworkBehaviour for MembersOnly<B> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        self.present.poll(cx)
+        loop {
+            match self.present.poll(cx) {
+                // Where members reach this node, such as a place at a relay, identify must not tell to strangers.
+                Poll::Ready(ToSwarm::ExternalAddrConfirmed(_) | ToSwarm::ExternalAddrExpired(_)) => {}
+                other => return other,
+            }
+        }
     }
 }

@@ -18,17 +18,23 @@
 //! | streams of a connection, requests in flight of a peer | [`NetworkConfig::max_in_flight`] |
 //! | requests not taken by the node yet | [`NetworkConfig::request_queue`] |
 //! | requests of this node that wait for one peer | [`NetworkConfig::max_waiting`] |
+//! | what is done as a relay | [`RelayLimits`] |
+//! | streams of bulk data not taken by the data plane yet | [`handle::LANE_QUEUE`] |
 
 mod address;
 mod admission;
 mod behaviour;
 mod codec;
 mod error;
+mod guard;
 mod handle;
 pub mod hello;
+mod lanes;
 mod member;
 mod members_only;
 mod pace;
+mod path;
+mod relaying;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -40,13 +46,19 @@ use libp2p::identity::Keypair;
 use tacit_protocol::{Code, canonical::Nonce, identity::PeerId};
 
 pub use address::AddressPolicy;
+pub(crate) use address::is_relayed;
 pub(crate) use address::resolve;
 pub use admission::{AdmissionLimits, ConnectionCounts};
 pub use codec::{MAX_HELLO_BYTES, MAX_MESSAGE_BYTES, MAX_PAIR_BYTES};
 pub use error::NetworkError;
+pub(crate) use error::RELAY_NEXT;
+pub use handle::{InboundLane, InboundRequest, Network, NetworkHandle, Protocol, Responder};
 pub use handle::{InboundRequest, Network, NetworkHandle, Protocol, Responder};
+pub use lanes::{LaneStream, Meter};
 pub(crate) use pace::Bucket;
 pub use pace::Redial;
+pub use path::{PathKind, PeerPath};
+pub use relaying::{RelayLimits, Relaying};
 pub use transport::NodeTransport;
 
 /// The settings of the control plane.
@@ -79,6 +91,12 @@ pub struct NetworkConfig {
     pub redial: Redial,
     /// Which addresses may be dialled (CHK-109).
     pub addresses: AddressPolicy,
+    /// Where this node is reached, as its peers are told that reach others over it. Default: where it listens.
+    pub announced: Vec<libp2p::Multiaddr>,
+    /// Bounds of what it does as a relay.
+    pub relay: RelayLimits,
+    /// Whether bulk data may go over a relay (CHK-405). Default: no.
+    pub bulk_over_relay: bool,
 }
 
 impl Default for NetworkConfig {
@@ -97,6 +115,9 @@ impl Default for NetworkConfig {
             request_queue: 64,
             redial: Redial::default(),
             addresses: AddressPolicy::default(),
+            announced: Vec::new(),
+            relay: RelayLimits::default(),
+            bulk_over_relay: false,
         }
     }
 }
@@ -114,6 +135,10 @@ pub trait Greeter: Send + Sync + 'static {
 
     /// Takes note that a peer has accepted this node's greeting, or refused it with a code.
     fn answered(&self, _by: PeerId, _refused: Option<&Code>) {}
+    /// What relaying is agreed on with a paired peer. Default: none.
+    fn relaying(&self, _: PeerId) -> Relaying {
+        Relaying::default()
+    }
 }
 
 /// Starts the network task on the present tokio runtime. It dials and listens only when told to.

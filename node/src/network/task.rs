@@ -1,5 +1,7 @@
 //! The task that owns the swarm. What it knows of a peer is in [`Member`]; here events become changes of that.
 
+mod ways;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -11,7 +13,7 @@ use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::{ConnectedPoint, transport::ListenerId},
     identity::Keypair,
-    ping,
+    ping, relay,
     request_response::{Event, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
     swarm::{
         ConnectionId, SwarmEvent,
@@ -29,9 +31,11 @@ use super::{
     address::resolve,
     behaviour::{Behaviour, BehaviourEvent},
     codec::{Answer, Ask},
-    handle::{Command, InboundRequest, Network, NetworkHandle, Reply, Responder},
+    handle::{Command, InboundLane, InboundRequest, LANE_QUEUE, Network, NetworkHandle, Reply, Responder},
     member::{Member, Queued, Session},
     pace::Bucket,
+    path::PeerPath,
+    transport,
 };
 
 /// Commands that may wait for the task.
@@ -60,21 +64,30 @@ pub(super) fn spawn(
     let swarm_config = libp2p::swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(IDLE_TIMEOUT)
         .with_max_negotiating_inbound_streams(32);
-    let swarm = Swarm::new(transport, Behaviour::new(keypair, &config), local, swarm_config);
+    let (relays, client) = relay::client::new(local);
+    let transport = transport::with_relays(keypair, transport, config.addresses, relays)?;
+    let swarm = Swarm::new(transport, Behaviour::new(keypair, &config, client), local, swarm_config);
     let (commands, from_handle) = mpsc::channel(COMMAND_QUEUE);
     let (to_node, requests) = mpsc::channel(config.request_queue);
     let (connected, connected_out) = watch::channel(BTreeSet::new());
     let (listening, listening_out) = watch::channel(Vec::new());
+    let (paths, paths_out) = watch::channel(BTreeMap::new());
+    let (seen_at, seen_at_out) = watch::channel(BTreeMap::new());
+    let (to_data_plane, lanes) = mpsc::channel(LANE_QUEUE);
     let now = Instant::now();
-    let task = Task {
+    let mut task = Task {
         swarm,
         config,
         greeter,
         jitter,
         commands: from_handle,
         to_node,
+        to_data_plane,
         connected,
         listening,
+        paths,
+        seen_at,
+        reservations: HashMap::new(),
         members: BTreeMap::new(),
         strangers: HashMap::new(),
         strangers_pace: Bucket::new(STRANGERS_PACE.0, STRANGERS_PACE.1, now),
@@ -84,7 +97,16 @@ pub(super) fn spawn(
         resolving: FuturesUnordered::new(),
         listeners: Vec::new(),
     };
-    let handle = NetworkHandle { local: own_name, commands, connected: connected_out, listening: listening_out };
+    task.announce_relay();
+    let handle = NetworkHandle {
+        local: own_name,
+        commands,
+        connected: connected_out,
+        listening: listening_out,
+        paths: paths_out,
+        seen_at: seen_at_out,
+        lanes: Arc::new(std::sync::Mutex::new(Some(lanes))),
+    };
     Ok(Network { handle, requests, task: tokio::spawn(task.run()) })
 }
 
@@ -95,8 +117,13 @@ struct Task {
     jitter: Box<dyn rand_core::Rng + Send>,
     commands: mpsc::Receiver<Command>,
     to_node: mpsc::Sender<InboundRequest>,
+    to_data_plane: mpsc::Sender<InboundLane>,
     connected: watch::Sender<BTreeSet<tacit_protocol::identity::PeerId>>,
     listening: watch::Sender<Vec<Multiaddr>>,
+    paths: watch::Sender<BTreeMap<tacit_protocol::identity::PeerId, PeerPath>>,
+    seen_at: watch::Sender<BTreeMap<tacit_protocol::identity::PeerId, Multiaddr>>,
+    /// Places at relays, or that were asked for.
+    reservations: HashMap<ListenerId, PeerId>,
     members: BTreeMap<PeerId, Member>,
     /// Connections on which only pairing is there, and when each is closed.
     strangers: HashMap<ConnectionId, Instant>,
@@ -186,6 +213,7 @@ impl Task {
             Command::Dial { peer } => self.dial(peer),
             Command::Disconnect { peer } => self.disconnect(peer),
             Command::Listen { address, reply } => self.listen(address, reply),
+            Command::OpenLane { peer, reply } => drop(reply.send(self.open_lane(peer))),
             Command::Counts { reply } => drop(reply.send(self.swarm.behaviour().admission.counts())),
             Command::Stop => {}
         }
@@ -193,9 +221,8 @@ impl Task {
 
     fn admit(&mut self, peer: PeerId, mut addresses: Vec<Multiaddr>) {
         addresses.truncate(MAX_ADDRESSES);
-        let behaviour = self.swarm.behaviour_mut();
-        behaviour.admission.admit(peer);
-        behaviour.negotiate.admit(peer);
+        let relaying = self.greeter.relaying(name(peer));
+        self.swarm.behaviour_mut().admit(peer, relaying);
         let is_pairing = self.swarm.is_connected(&peer);
         // A peer that has just paired connects anew itself, once it has read the answer.
         let now = Instant::now() + if is_pairing { self.config.redial.first } else { Duration::ZERO };
@@ -203,11 +230,14 @@ impl Task {
             Some(member) => member.addresses = addresses,
             None => drop(self.members.insert(peer, Member::new(addresses, &self.config, now))),
         }
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.relaying = relaying;
+        }
     }
 
     fn forget(&mut self, peer: PeerId, revoke: bool) {
         let behaviour = self.swarm.behaviour_mut();
-        behaviour.negotiate.forget(&peer);
+        behaviour.forget(&peer);
         if revoke {
             behaviour.admission.revoke(peer);
         } else {
@@ -216,8 +246,10 @@ impl Task {
         if let Some(mut member) = self.members.remove(&peer) {
             member.fail_waiting(|step| NetworkError::Unknown { peer: name(peer), step });
         }
+        self.give_up_places(peer);
         self.disconnect(peer);
         self.publish(peer, false);
+        self.publish_path(peer);
     }
 
     fn listen(&mut self, address: Multiaddr, reply: oneshot::Sender<Result<(), NetworkError>>) {
@@ -280,6 +312,7 @@ impl Task {
 
     fn on_resolved(&mut self, resolved: Resolved) {
         let Resolved { peer, addresses, pair } = resolved;
+        let addresses = self.usable(addresses, pair.is_some());
         match pair {
             Some((_, reply)) if addresses.is_empty() && !self.swarm.is_connected(&peer) => {
                 let reason = "none of its addresses may be dialled or has a host that is known".to_owned();
@@ -290,6 +323,7 @@ impl Task {
                 let id = pair.send_request_with_addresses(&peer, Ask::Request(bytes), addresses);
                 self.sent.insert((Protocol::Pair, id), Sent::Request { step: "pair", reply });
             }
+            None if addresses.is_empty() => self.dial_failed(peer, "no address may be dialled now"),
             None => {
                 let dial = DialOpts::peer_id(peer).condition(PeerCondition::NotDialing).addresses(addresses).build();
                 if let Err(error) = self.swarm.dial(dial) {
@@ -337,7 +371,9 @@ impl Task {
         let due: Vec<PeerId> =
             self.members.iter().filter(|(_, m)| m.wake().is_some_and(|at| at <= now)).map(|(peer, _)| *peer).collect();
         for peer in due {
+            self.tend_ways(peer, now);
             match self.members.get_mut(&peer) {
+                Some(member) if member.session_wake().is_none_or(|at| at > now) => {}
                 Some(member) if matches!(member.session, Session::Opening(_)) => {
                     // CHK-110: no greeting in time.
                     self.fail_session(peer, &Code::new("HELLO_REQUIRED"));
@@ -376,8 +412,9 @@ impl Task {
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
                 self.dial_failed(peer, &error.to_string());
             }
-            SwarmEvent::NewListenAddr { listener_id, .. } => {
+            SwarmEvent::NewListenAddr { listener_id, address } => {
                 self.listening.send_replace(self.swarm.listeners().cloned().collect());
+                self.on_listening(listener_id, &address);
                 self.end_listen(listener_id, Ok(()));
             }
             SwarmEvent::ExpiredListenAddr { .. } => {
@@ -385,11 +422,16 @@ impl Task {
             }
             SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
                 let reason = reason.err().map_or_else(|| "closed".to_owned(), |error| error.to_string());
+                self.listening.send_replace(self.swarm.listeners().cloned().collect());
+                self.on_place_lost(listener_id, &reason);
                 self.end_listen(listener_id, Err(reason));
             }
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(&event),
             SwarmEvent::Behaviour(BehaviourEvent::Pair(event)) => self.on_message(Protocol::Pair, event),
             SwarmEvent::Behaviour(BehaviourEvent::Negotiate(event)) => self.on_message(Protocol::Negotiate, event),
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.on_identify(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Punch(event)) => self.on_punch(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Lanes(inbound)) => self.on_lane(inbound),
             _ => {}
         }
     }
@@ -398,6 +440,8 @@ impl Task {
         match event.result {
             // The others say that nobody is there any more.
             Ok(_) | Err(ping::Failure::Unsupported) => {}
+            // Bulk data has the connection to itself: an answer stands behind it.
+            Err(_) if self.has_moved(event.peer, event.connection) => {}
             Err(_) => {
                 tracing::debug!(peer = %event.peer, step = "ping", "a connection is dead");
                 self.swarm.close_connection(event.connection);
@@ -419,6 +463,7 @@ impl Task {
             return;
         };
         member.connections.insert(connection);
+        member.paths.insert(connection, endpoint, now);
         member.next_dial = None;
         if member.session == Session::Closed {
             member.session = Session::Opening(now + self.config.hello_timeout);
@@ -430,14 +475,17 @@ impl Task {
             let id = self.swarm.behaviour_mut().negotiate.inner_mut().send_request(&peer, Ask::Hello(greeting));
             self.sent.insert((Protocol::Negotiate, id), Sent::Hello);
         }
+        self.on_way(peer, now);
     }
 
     fn on_closed(&mut self, peer: PeerId, connection: ConnectionId) {
         self.strangers.remove(&connection);
         let Some(member) = self.members.get_mut(&peer) else { return };
-        if !member.connections.remove(&connection) || !member.connections.is_empty() {
-            return;
-        }
+        member.paths.remove(connection);
+        let is_last = member.connections.remove(&connection) && member.connections.is_empty();
+        self.publish_path(peer);
+        let Some(member) = self.members.get_mut(&peer).filter(|_| is_last) else { return };
+        member.has_identified = false;
         if member.session == Session::Open {
             tracing::info!(%peer, step = "connection", "a paired peer is gone");
         }
@@ -662,6 +710,7 @@ impl Task {
             self.send(peer, queued);
         }
         self.publish(peer, true);
+        self.seek_place(peer);
     }
 }
 

@@ -16,6 +16,8 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
 
+mod relays;
+
 /// The longest that any test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 

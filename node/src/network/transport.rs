@@ -10,10 +10,10 @@ use libp2p::{
         upgrade::Version,
     },
     identity::Keypair,
-    noise, quic, tcp, yamux,
+    noise, quic, relay, tcp, yamux,
 };
 
-use super::error::NetworkError;
+use super::{address::AddressPolicy, error::NetworkError, guard::Guarded};
 
 /// A transport whose connections are encrypted, bound to a peer's key, and multiplexed.
 pub type NodeTransport = Boxed<(PeerId, StreamMuxerBox)>;
@@ -53,6 +53,27 @@ pub fn memory(keypair: &Keypair) -> Result<NodeTransport, NetworkError> {
         .multiplex(yamux_config())
         .timeout(HANDSHAKE_TIMEOUT)
         .boxed())
+}
+
+/// A transport and, for addresses over relays, connections through another node, with Noise and Yamux of their own. Dials
+/// are held to `policy`.
+///
+/// # Errors
+/// If the Noise keys cannot be made from `keypair`.
+pub(crate) fn with_relays(
+    keypair: &Keypair,
+    transport: NodeTransport,
+    policy: AddressPolicy,
+    relays: relay::client::Transport,
+) -> Result<NodeTransport, NetworkError> {
+    let relayed = relays
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise_config(keypair)?)
+        .multiplex(yamux_config())
+        .timeout(HANDSHAKE_TIMEOUT)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let both = Guarded::new(relayed.or_transport(transport), policy);
+    Ok(both.map(|either, _| either.into_inner()).boxed())
 }
 
 fn noise_config(keypair: &Keypair) -> Result<noise::Config, NetworkError> {

@@ -154,7 +154,7 @@ impl IdleWork {
         }
         let session = session([&self.context.identity.peer(), &peer], &offer, &answer);
         let listener = listening_party(!answer.channel.addresses.is_empty(), !channel.addresses.is_empty());
-        let listens = listener == Some(PartyId::ONE);
+        let listens = listener == PartyId::ONE;
         let (party, theirs) = (PartyId::ZERO, answer.channel);
         let agreed = Agreed { session, party, key, theirs, listens, peer, name, chunks, _used: used, _place: place };
         self.work(agreed).await
@@ -188,7 +188,7 @@ impl IdleWork {
         let session = session([&peer, &self.context.identity.peer()], offer, &answer);
         let theirs = offer.channel.clone();
         let listener = listening_party(!channel.addresses.is_empty(), !theirs.addresses.is_empty());
-        let (listens, party) = (listener == Some(PartyId::ZERO), PartyId::ONE);
+        let (listens, party) = (listener == PartyId::ZERO, PartyId::ONE);
         let agreed = Agreed { session, party, key, theirs, listens, peer, name, chunks, _used: used, _place: place };
         let this = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -233,7 +233,7 @@ impl IdleWork {
     async fn work(&self, agreed: Agreed) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + CONNECT;
         let (plane, route) = (&self.context.data_plane, Route(*agreed.session.as_bytes()));
-        let connect = plane.connect(agreed.listens, &agreed.theirs.addresses, route, LANE, deadline);
+        let connect = plane.connect(agreed.listens, agreed.peer, &agreed.theirs.addresses, route, LANE, deadline);
         let connected = tokio::select! {
             () = self.given_up() => return Ok(()),
             connected = connect => connected?,
@@ -273,7 +273,7 @@ fn make(
         })
         .build()
         .map_err(|error| Failure::new(Code::new("NODE_START"), format!("no threads: {error}"), "free some."))?;
-    let Session { stream, lease } = connected;
+    let Session { stream, lease, .. } = connected;
     let (own, remote) = (Digest::from_bytes(agreed.key.public()), Digest::from_bytes(*agreed.theirs.key.as_bytes()));
     let (role, initiator, responder) =
         if agreed.listens { (Role::Responder, remote, own) } else { (Role::Initiator, own, remote) };

@@ -281,6 +281,19 @@ impl PairingBook {
         }
     }
 
+    /// Takes note of where a paired peer says that it can be reached (CHK-109). If it says nothing of use, what is known
+    /// stays.
+    pub(super) fn learn(&mut self, peer: PeerId, addresses: &[String]) -> Result<Vec<Change>, PairingError> {
+        let addresses = dialable(addresses, self.allow_local).map_err(TicketError::Address)?;
+        let known = self.peers.get_mut(&peer).filter(|peer| peer.state == PeerState::Paired);
+        let known = known.ok_or(PairingError::Unknown { peer })?;
+        if addresses.is_empty() || known.addresses == addresses {
+            return Ok(Vec::new());
+        }
+        known.addresses = addresses;
+        Ok(vec![Change::Peer(peer)])
+    }
+
     /// Ends a pairing for good, in whichever state it is (CHK-115).
     pub(super) fn revoke(&mut self, peer: PeerId, now: u64) -> Result<Vec<Change>, PairingError> {
         let known = self.peers.get_mut(&peer).ok_or(PairingError::Unknown { peer })?;

@@ -365,6 +365,26 @@ impl Pairing {
         Ok(confirmed)
     }
 
+    /// Takes note of where a paired peer says that it can be reached (CHK-109), on the disk and in the network.
+    ///
+    /// # Errors
+    /// `TICKET_ADDRESS` if one of them is none, or the store fails.
+    pub async fn learn(
+        self: &Arc<Self>,
+        network: &NetworkHandle,
+        peer: PeerId,
+        addresses: Vec<String>,
+    ) -> Result<(), PairingError> {
+        let before = self.peer(&peer);
+        let decide = move |book: &mut PairingBook| book.learn(peer, &addresses).map(|changes| ((), changes));
+        self.off_reactor(move |this| this.change(&mut this.lock(), decide)).await?;
+        let after = self.peer(&peer).ok_or(PairingError::Unknown { peer })?;
+        if before.as_ref() != Some(&after) {
+            network.admit(peer, addresses_of(&after)).await?;
+        }
+        Ok(())
+    }
+
     /// Ends a pairing for good (CHK-115): written down first, then the connections are closed. The caller aborts the
     /// peer's jobs.
     ///

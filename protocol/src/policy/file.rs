@@ -8,12 +8,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Approval, ColumnClause, Day, POLICY_VERSION, Policy, Priority, PrivacyClause, QueryClause, ReleaseClause,
-    RetentionClause,
-    use_name,
+    RetentionClause, use_name,
 };
 use crate::canonical::Digest;
-use crate::privacy::Rho;
 use crate::near::nearest;
+use crate::privacy::Rho;
 use crate::program::Alignment;
 use crate::program::rules::ColumnUse;
 use crate::schema::{Element, TableSchema};

@@ -32,8 +32,8 @@ mod history;
 mod judge;
 mod label;
 mod learned;
-mod noise;
 mod models;
+mod noise;
 mod report;
 mod sensitivity;
 #[cfg(test)]

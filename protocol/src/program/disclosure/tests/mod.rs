@@ -6,8 +6,8 @@ mod functions;
 mod history;
 mod invariance;
 mod job;
-mod noise;
 mod models;
+mod noise;
 mod policy;
 
 use std::collections::BTreeMap;
