@@ -138,6 +138,18 @@ impl Heads {
         Ok(Arc::new(Self { organisation_of, log, clock, store, own, state: Mutex::new(state) }))
     }
 
+    /// Takes note of the head of a peer's log in a receipt that both sign (CHK-812). One that is behind a later greeting
+    /// tells nothing new.
+    pub(crate) fn countersigned(&self, peer: &PeerId, head: &LogHead) {
+        let known = self.lock().seen.get(peer).map(|seen| seen.head);
+        let is_news = known.is_none_or(|known| {
+            head.sequence > known.sequence || head.sequence == known.sequence && head.digest != known.digest
+        });
+        if is_news && let Err(code) = self.check_head(peer, head) {
+            tracing::error!(peer = %self.name(peer), step = "receipt", %code, "its log is not the one that it greeted with");
+        }
+    }
+
     /// What came of greetings with a peer.
     pub fn greeted(&self, peer: &PeerId) -> Greeted {
         self.lock().greeted.get(peer).cloned().unwrap_or_default()
@@ -398,6 +410,21 @@ mod tests {
     }
 
     #[test]
+    fn chk_812_a_log_that_went_back_behind_a_receipt_is_a_fork() {
+        let (store, log): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::new()), Arc::new(Log::in_memory()));
+        let known = heads(&store, &log);
+        assert_eq!(known.check_head(&peer(), &head(2, 1)), Ok(()));
+        known.countersigned(&peer(), &head(9, 2));
+        known.countersigned(&peer(), &head(7, 5));
+        assert_eq!(known.check_head(&peer(), &head(9, 2)), Ok(()));
+        assert_eq!(heads(&store, &log).check_head(&peer(), &head(3, 1)), Err(Code::new("LOG_FORK")));
+        let other = heads(&(Arc::new(MemoryStore::new()) as Arc<dyn Store>), &log);
+        assert_eq!(other.check_head(&peer(), &head(4, 1)), Ok(()));
+        other.countersigned(&peer(), &head(4, 2));
+        assert_eq!(other.check_head(&peer(), &head(5, 1)), Err(Code::new("LOG_FORK")), "another log of the same length");
+    }
+
+    #[test]
     fn chk_113_a_restore_is_accepted_by_the_operator_once_and_is_in_both_logs() {
         let (store, log): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::new()), Arc::new(Log::in_memory()));
         let known = heads(&store, &log);
@@ -450,6 +477,7 @@ mod tests {
             epoch: tacit_protocol::canonical::Nonce::from_bytes([1; 16]),
             now: 1_003,
             log: head(1, 1),
+            budget: None,
         };
         let refused = Code::new("HELLO_VERSION");
         own.heard(&peer(), &hello(PROTOCOL_VERSION + 2, PROTOCOL_VERSION + 2), Err(&refused));

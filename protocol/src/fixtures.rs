@@ -224,6 +224,7 @@ pub(crate) fn accounts() -> Vec<PartyAccount> {
         ended: NOW + 60 + u64::from(place),
         software: "tacit 0.1.0".into(),
         results: vec![(PartyId(place) == party("Banque")).then(|| opening().commitment())],
+        log: crate::log::EMPTY,
         budget: None,
     };
     vec![account(0), account(1)]

@@ -14,6 +14,7 @@ use crate::codec::wire;
 use crate::contract::{Contract, ContractError, EvidenceSlot, SignedContract};
 use crate::identity::{Identity, Signature};
 use crate::job::JobId;
+use crate::messages::LogHead;
 use crate::privacy::BudgetHead;
 use crate::program::disclosure::Learned;
 use crate::{Code, PartyId};
@@ -101,6 +102,8 @@ pub struct PartyAccount {
     pub software: String,
     /// One entry an output of the release spec: its commitment to what it received, where it is a receiver.
     pub results: Vec<Option<Digest>>,
+    /// The head of its log after the run, which both sign with the receipt (CHK-812).
+    pub log: LogHead,
     /// The head of its budget ledger after the run, where the release has noise: whoever holds the receipt has seen the
     /// ledger that far.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -74,7 +74,7 @@ class Node:
         with open(self.dir / "node.log", "a") as log:
             environment = dict(os.environ, TACIT_LOG=self.log)
             self.process = subprocess.Popen(
-                [self.binary, "--dir", self.dir, "node"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+                [self.binary, "--dir", self.dir, "node", "--set", "api_calls_per_second=10000"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
             )
         until(f"{self.name} answers", self.answers)
         return self
@@ -134,7 +134,7 @@ class Node:
             return self.call("PUT", f"/v1/imports/{ticket['id']}/data", data, "application/octet-stream")
 
     def submit(self, program):
-        return self.post("/v1/jobs", {"program": program, "purpose": "load"})["id"]
+        return self.post("/v1/jobs?again=true", {"program": program, "purpose": "load"})["id"]
 
     def ended(self, job):
         """A job once it has ended, by long polls."""

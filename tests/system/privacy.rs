@@ -163,6 +163,10 @@ fn a_restored_budget_is_locked_until_its_operator_confirms_chk_931() {
     std::fs::rename(&copy, &live).expect("restored");
     two.maison.restart();
     two.banque.restart();
+    until("the bank's operator has accepted the restore", || {
+        let accepted = two.banque.cli(&["peer", "accept-restore", "maison"]);
+        (accepted.code == 0).then_some(())
+    });
     two.connected();
     until("the bank has said what it saw", || two.maison.client().budget(12.0).ok()?.doubt.map(drop));
     locked(&two);

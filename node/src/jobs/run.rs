@@ -300,6 +300,7 @@ impl Jobs {
             self.context.log_job(job, LogKind::Job, &format!("received the outputs {}", names.join(", ")), None)?;
         }
         let noisy = job.contract()?.terms.release.outputs.iter().any(|output| !output.noise.is_empty());
+        let log = self.context.log.head();
         let budget = noisy.then(|| BudgetHead::new(self.context.budget.head(), &self.context.identity));
         self.book.change(&job.id, |job, now| {
             let (sent, received, rounds) = (figures.sent, figures.received, figures.rounds);
@@ -312,6 +313,7 @@ impl Jobs {
                 ended: now.max(started),
                 software,
                 results,
+                log,
                 budget,
             });
             job.figures = Some(figures);

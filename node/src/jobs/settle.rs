@@ -175,8 +175,11 @@ impl Jobs {
     fn take_receipt(&self, job: &JobRecord, mut signed: SignedReceipt, peers: Signature) -> Result<(), Failure> {
         signed.add(job.party.other(), peers).map_err(failure)?;
         signed.add(job.party, signed.receipt.sign(&self.context.identity)).map_err(failure)?;
-        if let Some(head) = signed.receipt.accounts.get(job.party.other().index()).and_then(|account| account.budget) {
-            self.context.witness_budget(&job.peer, &head)?;
+        if let Some(account) = signed.receipt.accounts.get(job.party.other().index()) {
+            self.context.heads.countersigned(&job.peer, &account.log);
+            if let Some(head) = &account.budget {
+                self.context.witness_budget(&job.peer, head)?;
+            }
         }
         self.context.log_job(
             job,
