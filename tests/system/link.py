@@ -4,7 +4,7 @@
 
 Makes two TUN devices of these names, which may be moved to other network namespaces afterwards, and passes packets
 between them: each arrives DELAY_MS later, unless it is lost, which happens to a share LOSS of them. Says "ready" once the
-devices are there, and runs until it is ended.
+devices are there, and runs until it is ended, its parent is gone, or its devices are.
 """
 
 import fcntl
@@ -28,11 +28,15 @@ def device(name: str) -> int:
     return handle
 
 
+# How long a device that is being moved may give errors, in seconds.
+MOVING = 10.0
+
+
 def take(handle: int):
-    """The next packet, if one waits. A device that is being moved gives errors for a moment."""
+    """The next packet; None where no more wait. A device that is being moved gives errors for a moment."""
     try:
         return os.read(handle, 65536)
-    except OSError:
+    except BlockingIOError:
         return None
 
 
@@ -41,18 +45,26 @@ def main(first: str, second: str, delay_ms: str, loss: str, seed: str = "1") -> 
     chance, delay, share = random.Random(int(seed)), float(delay_ms) / 1000, float(loss)
     print("ready", flush=True)
     queues = [[], []]
-    count = 0
-    while True:
+    count, parent, faulty = 0, os.getppid(), None
+    while os.getppid() == parent:
         now = time.monotonic()
         due = [queue[0][0] - now for queue in queues if queue]
         # A poll of a moment ago is near enough to the time.
-        timeout = max(0.0, min(due)) if due else None
+        timeout = min(1.0, max(0.0, min(due))) if due else 1.0
         readable, _, _ = select.select(ends, [], [], timeout)
         now = time.monotonic()
         for handle in readable:
             side = ends.index(handle)
             for _ in range(64):
-                packet = take(handle)
+                try:
+                    packet = take(handle)
+                except OSError:
+                    faulty = faulty or now
+                    if now - faulty > MOVING:
+                        return
+                    time.sleep(0.01)
+                    break
+                faulty = None
                 if packet is None:
                     break
                 if chance.random() >= share and len(queues[1 - side]) < QUEUE:
