@@ -43,6 +43,8 @@ const PINGS: usize = 5;
 const ANSWER: Duration = Duration::from_secs(15);
 /// How long both may take to meet on the data plane.
 const MEET: Duration = Duration::from_secs(8);
+/// The same at the answerer.
+const MEET_THERE: Duration = Duration::from_secs(6);
 /// How long a connection for the look at an address may take.
 const REACH: Duration = Duration::from_secs(3);
 /// How long a measurement may take.
@@ -299,7 +301,8 @@ struct Meeting {
 
 impl Meeting {
     async fn measure(self, context: &Context) -> Result<Measured, Failure> {
-        let deadline = Instant::now() + MEET;
+        // The answerer gives up first, so that it is free when the asker goes on.
+        let deadline = Instant::now() + if self.asks { MEET } else { MEET_THERE };
         let (plane, route) = (&context.data_plane, Route(*self.route.as_bytes()));
         let met = plane.connect(self.listens, &self.theirs.addresses, route, LANE, deadline).await?;
         let moved = tokio::task::spawn_blocking(move || self.move_bytes(met)).await;

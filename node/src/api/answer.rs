@@ -28,7 +28,7 @@ impl IntoResponse for ApiFailure {
             "API_ROUTE" | "IMPORT_UNKNOWN" | "JOB_UNKNOWN" | "DATASET_UNKNOWN" | "PEER_UNKNOWN" => {
                 StatusCode::NOT_FOUND
             }
-            "JOB_RESULT_PENDING" | "STATE_ILLEGAL" | "NODE_DRAINING" | "PEER_NO_RESTORE" | "API_REPLAY" => {
+            "JOB_RESULT_PENDING" | "STATE_ILLEGAL" | "NODE_DRAINING" | "RESTORE_NONE" | "API_REPLAY" => {
                 StatusCode::CONFLICT
             }
             _ => match self.0.code.exit_class() {

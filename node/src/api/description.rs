@@ -23,7 +23,7 @@ const FAILURES: [(&str, &str, &str); 9] = [
         "NotThere",
         "API_ROUTE, JOB_UNKNOWN, DATASET_UNKNOWN, PEER_UNKNOWN, IMPORT_UNKNOWN: not there for the caller.",
     ),
-    ("409", "NotNow", "JOB_RESULT_PENDING, STATE_ILLEGAL, NODE_DRAINING, PEER_NO_RESTORE: not in this state."),
+    ("409", "NotNow", "JOB_RESULT_PENDING, STATE_ILLEGAL, NODE_DRAINING, RESTORE_NONE: not in this state."),
     ("413", "TooLarge", "API_LIMIT: the body is too large."),
     ("500", "Failed", "Every other code: the node could not do it, and says why."),
     ("502", "PeerAway", "PEER_*, CHANNEL_*: the peer or the way to it is not there."),
