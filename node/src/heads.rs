@@ -95,6 +95,8 @@ struct State {
     seen: BTreeMap<PeerId, Seen>,
     restored: Restored,
     greeted: BTreeMap<PeerId, Greeted>,
+    /// With what a peer refused this node's last greeting.
+    refusals: BTreeMap<PeerId, Failure>,
     /// Peers whose refusal of the restored log is in this node's log.
     told: BTreeSet<PeerId>,
 }
@@ -152,20 +154,23 @@ impl Heads {
 
     /// What came of greetings with a peer.
     pub fn greeted(&self, peer: &PeerId) -> Greeted {
-        self.lock().greeted.get(peer).cloned().unwrap_or_default()
+        let state = self.lock();
+        let mut greeted = state.greeted.get(peer).cloned().unwrap_or_default();
+        greeted.problem = greeted.problem.or_else(|| state.refusals.get(peer).cloned());
+        greeted
     }
 
     /// The operator says that a peer's log went back because its node was restored: its greetings are accepted again from
     /// the head on that it shows. Gives the entries that this node had seen and that are gone now: from, to.
     ///
     /// # Errors
-    /// `PEER_NO_RESTORE` if nothing is to be accepted, or a fault of the store or the log.
+    /// `RESTORE_NONE` if nothing is to be accepted, or a fault of the store or the log.
     pub fn accept_restore(&self, peer: &PeerId) -> Result<(u64, u64), Failure> {
         let organisation = (self.organisation_of)(peer);
         let forked = self.lock().seen.get(peer).and_then(|seen| Some((seen.head, seen.forked?)));
         let (Some(organisation), Some((head, forked))) = (organisation, forked) else {
             let message = "the log of this peer has not gone back, as far as it has greeted";
-            return Err(Failure::new(Code::new("PEER_NO_RESTORE"), message, "see `tacit peer list`."));
+            return Err(Failure::new(Code::new("RESTORE_NONE"), message, "see `tacit peer list`."));
         };
         let text = "its restore from a backup was accepted by the operator";
         let body = json!({ "peer": peer, "organisation": organisation, "text": text,
@@ -216,6 +221,7 @@ impl Heads {
     /// A peer has accepted this node's greeting.
     fn accepted_by(&self, peer: &PeerId) {
         let mut state = self.lock();
+        state.refusals.remove(peer);
         let before = state.restored.pending.len();
         state.restored.pending.retain(|(pending, _)| pending != peer);
         if state.restored.pending.len() == before {
@@ -237,7 +243,7 @@ impl Heads {
         let problem = self.refusal(&name, code);
         let mut state = self.lock();
         let is_news = code.as_str() == "LOG_FORK" && state.told.insert(*peer);
-        state.greeted.entry(*peer).or_default().problem = Some(problem.clone());
+        state.refusals.insert(*peer, problem.clone());
         drop(state);
         if is_news {
             tracing::error!(peer = %name, step = "hello", code = %problem.code, "{problem}");
@@ -384,7 +390,7 @@ mod tests {
 
     fn heads(store: &Arc<dyn Store>, log: &Arc<Log>) -> Arc<Heads> {
         let name = |_: &PeerId| Some("banque".to_owned());
-        let clock = Arc::new(ManualClock::at(1_000));
+        let clock = Arc::new(ManualClock::at(1_000_000));
         let budget = Arc::new(Budget::in_memory(Arc::clone(store), clock.clone()).expect("opens"));
         let own = OwnLedger { budget, node: Identity::from_seed(&[8; 32]).peer() };
         Heads::open(name, Arc::clone(log), clock, Arc::clone(store), own).expect("opens")
@@ -428,13 +434,13 @@ mod tests {
     fn chk_113_a_restore_is_accepted_by_the_operator_once_and_is_in_both_logs() {
         let (store, log): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::new()), Arc::new(Log::in_memory()));
         let known = heads(&store, &log);
-        assert_eq!(known.accept_restore(&peer()).expect_err("nothing to accept").code.as_str(), "PEER_NO_RESTORE");
+        assert_eq!(known.accept_restore(&peer()).expect_err("nothing to accept").code.as_str(), "RESTORE_NONE");
         assert_eq!(known.check_head(&peer(), &head(5, 2)), Ok(()));
         assert_eq!(known.check_head(&peer(), &head(3, 1)), Err(Code::new("LOG_FORK")));
         assert_eq!(known.accept_restore(&peer()), Ok((3, 5)));
         assert_eq!(known.check_head(&peer(), &head(3, 1)), Ok(()));
         assert_eq!(heads(&store, &log).check_head(&peer(), &head(4, 9)), Ok(()));
-        assert_eq!(known.accept_restore(&peer()).expect_err("accepted").code.as_str(), "PEER_NO_RESTORE");
+        assert_eq!(known.accept_restore(&peer()).expect_err("accepted").code.as_str(), "RESTORE_NONE");
         assert!(
             texts(&log).contains("LOG_FORK") && texts(&log).contains("accepted by the operator"),
             "{}",

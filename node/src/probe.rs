@@ -43,6 +43,8 @@ const PINGS: usize = 5;
 const ANSWER: Duration = Duration::from_secs(15);
 /// How long both may take to meet on the data plane.
 const MEET: Duration = Duration::from_secs(8);
+/// The same at the answerer.
+const MEET_THERE: Duration = Duration::from_secs(6);
 /// How long a connection for the look at an address may take.
 const REACH: Duration = Duration::from_secs(3);
 /// How long a measurement may take.
@@ -163,7 +165,7 @@ impl Probes {
         *has_address = !theirs.addresses.is_empty();
         let own = self.context.identity.peer();
         let route = session([&own, peer], &nonce, [&channel, &theirs]);
-        let met = Meeting { key, theirs, listens: !asker_dials, route, asks: true, bytes: BYTES };
+        let met = Meeting { key, peer, theirs, listens: !asker_dials, route, asks: true, bytes: BYTES };
         met.measure(&self.context).await.map_err(|failure| failure.by_party(name))
     }
 
@@ -198,7 +200,7 @@ impl Probes {
                 })?;
                 let (key, own) = self.context.new_channel();
                 let route = session([&peer, &self.context.identity.peer()], &nonce, [&channel, &own]);
-                let met = Meeting { key, theirs: channel, listens: asker_dials, route, asks: false, bytes };
+                let met = Meeting { key, peer, theirs: channel, listens: asker_dials, route, asks: false, bytes };
                 let context = Arc::clone(&self.context);
                 self.tasks.spawn(async move {
                     if let Err(failure) = met.measure(&context).await {
@@ -290,6 +292,7 @@ fn misfit(name: &str) -> Failure {
 /// Two nodes that meet on the data plane.
 struct Meeting {
     key: StaticKey,
+    peer: PeerId,
     theirs: ChannelOffer,
     listens: bool,
     route: Digest,
@@ -299,9 +302,10 @@ struct Meeting {
 
 impl Meeting {
     async fn measure(self, context: &Context) -> Result<Measured, Failure> {
-        let deadline = Instant::now() + MEET;
+        // The answerer gives up first, so that it is free when the asker goes on.
+        let deadline = Instant::now() + if self.asks { MEET } else { MEET_THERE };
         let (plane, route) = (&context.data_plane, Route(*self.route.as_bytes()));
-        let met = plane.connect(self.listens, &self.theirs.addresses, route, LANE, deadline).await?;
+        let met = plane.connect(self.listens, self.peer, &self.theirs.addresses, route, LANE, deadline).await?;
         let moved = tokio::task::spawn_blocking(move || self.move_bytes(met)).await;
         moved.unwrap_or_else(|panic| {
             let message = format!("a test of the path stopped: {panic}");
@@ -310,7 +314,7 @@ impl Meeting {
     }
 
     fn move_bytes(self, met: Session) -> Result<Measured, Failure> {
-        let Session { stream, lease } = met;
+        let Session { stream, lease, .. } = met;
         let (own, remote) = (Digest::from_bytes(self.key.public()), Digest::from_bytes(*self.theirs.key.as_bytes()));
         let (role, initiator, responder) =
             if self.listens { (Role::Responder, remote, own) } else { (Role::Initiator, own, remote) };

@@ -13,8 +13,8 @@ use tacit_protocol::terms::Venue;
 use tacit_protocol::{Code, Failure, Policy};
 use tacit_sdk::Client;
 
-use super::Connect;
 use super::output::{self, Output};
+use super::remote::Connect;
 
 #[derive(Subcommand)]
 pub(super) enum Command {

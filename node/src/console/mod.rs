@@ -40,7 +40,7 @@ macro_rules! asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-const ASSETS: [Asset; 18] = [
+const ASSETS: [Asset; 19] = [
     Asset { path: "/", media_type: "text/html; charset=utf-8", bytes: include_bytes!("assets/index.html") },
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),

@@ -53,7 +53,6 @@ pub use codec::{MAX_HELLO_BYTES, MAX_MESSAGE_BYTES, MAX_PAIR_BYTES};
 pub use error::NetworkError;
 pub(crate) use error::RELAY_NEXT;
 pub use handle::{InboundLane, InboundRequest, Network, NetworkHandle, Protocol, Responder};
-pub use handle::{InboundRequest, Network, NetworkHandle, Protocol, Responder};
 pub use lanes::{LaneStream, Meter};
 pub(crate) use pace::Bucket;
 pub use pace::Redial;

@@ -66,7 +66,7 @@ impl Node {
     /// Accepts that a peer's log went back because its node was restored from a backup (CHK-113).
     ///
     /// # Errors
-    /// `PEER_UNKNOWN`, `PEER_NO_RESTORE`, or a fault of the store or the log.
+    /// `PEER_UNKNOWN`, `RESTORE_NONE`, or a fault of the store or the log.
     pub async fn accept_restore(&self, peer: &str) -> Result<Peer, Failure> {
         let peer = parse_peer(peer)?;
         let known = self.context.pairing.peer(&peer).ok_or_else(|| unknown_peer(&peer.to_string()))?;
