@@ -1,5 +1,5 @@
 //! The command line. Every command but `init`, `node`, `demo`, `bench`, `receipt verify`, `log verify FILE`,
-//! `policy check --schema` and `completions` is a call of the API of the node that runs in the directory.
+//! `policy check --policy --schema` and `completions` is a call of the API of the node that runs in the directory.
 
 mod approval;
 mod console;
