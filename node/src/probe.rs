@@ -165,7 +165,7 @@ impl Probes {
         *has_address = !theirs.addresses.is_empty();
         let own = self.context.identity.peer();
         let route = session([&own, peer], &nonce, [&channel, &theirs]);
-        let met = Meeting { key, peer, theirs, listens: !asker_dials, route, asks: true, bytes: BYTES };
+        let met = Meeting { key, peer: *peer, theirs, listens: !asker_dials, route, asks: true, bytes: BYTES };
         met.measure(&self.context).await.map_err(|failure| failure.by_party(name))
     }
 

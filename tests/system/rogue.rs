@@ -173,6 +173,7 @@ impl Rogue {
             venue: Venue::TwoParty,
             purpose: "test".into(),
             limits: RunLimits { seconds: 600, bytes: 1 << 30 },
+            priority: tacit_protocol::policy::Priority::Normal,
             own: Vec::new(),
         };
         let own = proposal.datasets.iter().filter(|dataset| dataset.owner == proposal.proposer);

@@ -1,6 +1,6 @@
 //! The command line. Every command but `init`, `node`, `config check`, `backup`, `restore`, `fsck`, `demo`, `bench`,
-//! `receipt verify`, `log verify FILE`, `policy check --schema` and `completions` is a call of the API of the node that
-//! runs in the directory.
+//! `receipt verify`, `log verify FILE`, `policy check --policy --schema` and `completions` is a call of the API of the node
+//! that runs in the directory.
 
 mod approval;
 mod backup;

@@ -21,7 +21,8 @@ pub(super) enum Command {
     /// Whether policies would allow a program: by which clause not, at which operation, and what each party would learn.
     ///
     /// Exit code 0 if it is allowed or an operator would be asked, 3 if it is forbidden. Policies of peers are judged by
-    /// their owners; here their datasets are checked against what any policy would say. With --schema it needs no node.
+    /// their owners; here their datasets are checked against what any policy would say. With --policy and --schema it
+    /// needs no node.
     Check(CheckOptions),
     /// The policy of a dataset, as its file has it.
     Show {
@@ -68,7 +69,8 @@ pub(super) struct CheckOptions {
     /// A policy to judge with instead of the one in force. The dataset may be left out where the program reads one only.
     #[arg(long = "policy", value_name = "[DATASET=]FILE")]
     policies: Vec<String>,
-    /// The datasets, as `tacit catalogue --json` prints them: the check is made from files, without a node.
+    /// Datasets that the node does not know, as `tacit catalogue --json` prints them. With policies, and with schemas of
+    /// all datasets of the program, the check is made from these files, without a node.
     #[arg(long = "schema", value_name = "FILE")]
     schemas: Vec<PathBuf>,
 }
@@ -77,7 +79,17 @@ pub(super) fn run(client: &Connect<'_>, command: Command, output: &Output) -> Re
     let read = |file: &Path| super::read_file(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     match command {
         Command::Check(options) => {
-            let check = if options.schemas.is_empty() { ask(&client()?, &options)? } else { offline(&options)? };
+            let program = Program::from_json(&super::read_file(&options.program)?)?;
+            let mut given = Vec::new();
+            for file in &options.schemas {
+                given.extend(schemas(file)?);
+            }
+            // All that is needed is in files: no node is asked.
+            let known = |name: &String| given.iter().any(|info| info.name == *name);
+            let check = match !options.policies.is_empty() && loaded(&program).iter().all(known) {
+                true => offline(&options, &program, given)?,
+                false => ask(&client()?, &options, program, given)?,
+            };
             output.one(&check, report);
             if check.verdict == "forbids" {
                 let message = format!("the program is forbidden by {} clauses or rules", check.refusals.len());
@@ -99,8 +111,12 @@ pub(super) fn run(client: &Connect<'_>, command: Command, output: &Output) -> Re
     Ok(())
 }
 
-fn ask(client: &Client, options: &CheckOptions) -> Result<PolicyCheck, Failure> {
-    let program = Program::from_json(&super::read_file(&options.program)?)?;
+fn ask(
+    client: &Client,
+    options: &CheckOptions,
+    program: Program,
+    schemas: Vec<DatasetInfo>,
+) -> Result<PolicyCheck, Failure> {
     let own = client.status()?.name;
     let drafts = drafts(options, &program)?;
     // A node has policies of its own datasets, which it knows by their short names.
@@ -113,26 +129,24 @@ fn ask(client: &Client, options: &CheckOptions) -> Result<PolicyCheck, Failure> 
         purpose: options.purpose.clone(),
         organisation: options.organisation.clone(),
         policies: drafts.into_iter().map(short).collect(),
+        schemas,
     };
     Ok(client.policy_check(&request)?)
 }
 
 /// From files alone.
-fn offline(options: &CheckOptions) -> Result<PolicyCheck, Failure> {
-    let program = Program::from_json(&super::read_file(&options.program)?)?;
+fn offline(options: &CheckOptions, program: &Program, given: Vec<DatasetInfo>) -> Result<PolicyCheck, Failure> {
     let mut policies = BTreeMap::new();
-    for (name, text) in drafts(options, &program)? {
+    for (name, text) in drafts(options, program)? {
         policies.insert(name, Policy::parse(&text).map_err(crate::data::DataError::from)?);
     }
     let mut known = BTreeMap::new();
-    for file in &options.schemas {
-        for info in schemas(file)? {
-            let schema = TableSchema { columns: info.columns, rows: info.rows, unique_key: info.key };
-            known.insert(info.name, (info.owner, schema));
-        }
+    for info in given {
+        let schema = TableSchema { columns: info.columns, rows: info.rows, unique_key: info.key };
+        known.insert(info.name, (info.owner, schema));
     }
     let mut datasets = BTreeMap::new();
-    for name in loaded(&program) {
+    for name in loaded(program) {
         let (owner, schema) = known.remove(&name).ok_or_else(|| {
             let message = format!("no --schema file has {name:?}");
             Failure::new(Code::new("DATASET_UNKNOWN"), message, "write it by `tacit catalogue --json`.")
@@ -150,7 +164,7 @@ fn offline(options: &CheckOptions) -> Result<PolicyCheck, Failure> {
     let organisation = options.organisation.clone().or(stranger).or_else(|| owners.last()).unwrap_or_default();
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
     let question = Question {
-        program: &program,
+        program,
         organisation: &organisation,
         purpose: &options.purpose,
         venue: Venue::TwoParty,

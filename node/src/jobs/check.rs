@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tacit_protocol::api::DatasetInfo;
 use tacit_protocol::api::policies::{PolicyCheck, PolicyCheckRequest};
 use tacit_protocol::identity::PeerId;
 use tacit_protocol::policy::dry_run::{AskedDataset, Question, dry_run};
@@ -83,6 +84,10 @@ impl Jobs {
                     data.policy = draft_of(draft, &data.schema)?;
                 }
                 Found { owner: owner.to_owned(), schema: data.schema.clone(), own: Some(data) }
+            } else if let Some(given) = request.schemas.iter().find(|given| given.name == *name) {
+                let DatasetInfo { columns, rows, key: unique_key, .. } = given.clone();
+                let schema = TableSchema { columns, rows, unique_key };
+                Found { owner: owner.to_owned(), schema, own: None }
             } else {
                 let peer = self.context.peer_named(owner).ok_or_else(unknown)?;
                 let catalogue = self.context.catalogue_of(&peer, owner).await?;

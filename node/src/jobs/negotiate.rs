@@ -207,13 +207,10 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
         if proposal.proposer != me && !alignments(proposal).is_empty() {
             refusals.extend(data.policy.check_alignments(&name, me, proposer, remembered.aligned));
         }
-        let own_rules = match remember(rules(&data.policy, proposal), remembered.told) {
-            Ok(rules) => rules,
-            Err(rules) => {
-                refusals.push(too_much_told(&name, me));
-                rules
-            }
-        };
+        let (own_rules, is_whole) = remember(rules(&data.policy, proposal), remembered.told);
+        if !is_whole {
+            refusals.push(too_much_told(&name, me));
+        }
         known.insert(name.clone(), own_rules.clone());
         reviewed.push((name, data, own_rules));
     }
@@ -511,15 +508,12 @@ pub fn unknown_dataset(name: &str) -> Failure {
     Failure::new(Code::new("DATASET_UNKNOWN"), message, "see `tacit catalogue`.")
 }
 
-/// Rules with what earlier jobs told, which all parties have to know to derive the same; the rules alone where that is
-/// more than can be said.
-///
-/// # Errors
-/// The rules without a history.
-pub fn remember(rules: DatasetRules, told: Vec<PastJob>) -> Result<DatasetRules, DatasetRules> {
+/// Rules with what earlier jobs told, which all parties have to know to derive the same; the rules alone, and `false`, where
+/// that is more than can be said.
+pub fn remember(rules: DatasetRules, told: Vec<PastJob>) -> (DatasetRules, bool) {
     match history::said(told) {
-        Some(history) => Ok(DatasetRules { history, ..rules }),
-        None => Err(rules),
+        Some(history) => (DatasetRules { history, ..rules }, true),
+        None => (rules, false),
     }
 }
 

@@ -269,7 +269,7 @@ impl Jobs {
             let rules = negotiate::rules(&data.policy, proposal);
             let told = self.context.remembered(&data, proposal)?.told;
             // More than can be said is refused by the review.
-            let rules = negotiate::remember(rules, told).unwrap_or_else(|rules| rules);
+            let (rules, _) = negotiate::remember(rules, told);
             let (name, policy) = (dataset.name.clone(), data.policy.digest());
             Ok(OwnedDataset { name, input: data.root, policy, rules })
         })

@@ -35,6 +35,9 @@ pub struct PolicyCheckRequest {
     /// Policies in TOML to judge with instead of those in force, by the names of this node's datasets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub policies: BTreeMap<String, String>,
+    /// Datasets of others that this node's catalogue does not have, such as those that an asker would bring.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<crate::api::DatasetInfo>,
 }
 
 /// What policies say of a program.

@@ -330,3 +330,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn jobs_that_wait_go_by_priority_and_then_by_their_coming() {
+    use tacit_protocol::policy::Priority::{self, High, Low, Normal};
+
+    let (book, _) = book(Arc::new(MemoryStore::new()));
+    let waiting = |nonce: u8, priority: Priority, at: u64| {
+        let mut job = job(nonce);
+        job.role = Role::Owner;
+        job.state = JobState::Negotiating;
+        job.priority = priority;
+        job.enter(JobState::Queued, at, "").expect("legal");
+        job
+    };
+    let jobs = [waiting(1, Normal, NOW), waiting(2, Low, NOW), waiting(3, High, NOW + 9), waiting(4, Normal, NOW + 1)];
+    for job in &jobs {
+        book.add(job, None).expect("room").expect("new");
+    }
+    let places = || jobs.each_ref().map(|job| book.place(job).expect("read").map(|(place, _)| place));
+    assert_eq!(places(), [Some(2), Some(4), Some(1), Some(3)]);
+    let usage = book.usage().expect("read");
+    let dataset = &jobs[0].proposal.datasets[0].name;
+    assert_eq!(usage(dataset, &jobs[0].peer, None).running, 0, "what waits uses nothing yet");
+    book.enter(&jobs[2].id, JobState::Negotiating, "").expect("its turn");
+    assert_eq!(places(), [Some(1), Some(3), None, Some(2)]);
+    assert_eq!(usage(dataset, &jobs[0].peer, None).running, 1);
+}
