@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures lanes over TCP and over QUIC between two nodes on a link with delay and loss.
 
-    sudo tests/load/lossy_link.py TACIT [--delay-ms 20] [--loss 0.01] [--op mul] [--n 20000] [--runs 3] [--congestion cubic]
+    sudo tests/load/lossy_link.py TACIT [--delay-ms 20] [--loss 0.01] [--op mul] [--n 20000] [--runs 3] [--congestion reno]
 
 TACIT is the binary. Two network namespaces are joined by `tests/system/link.py`, which delays and loses packets; a node
 runs in each, and `tacit bench --peer` measures between them, once for each order of `data_transports`. Needs root, Linux,
@@ -45,8 +45,9 @@ class Net:
             run("ip", "-n", host, "link", "set", "lo", "up")
             run("ip", "-n", host, "address", "add", f"203.0.113.{number}/24", "dev", device)
             run("ip", "-n", host, "link", "set", device, "up")
-            set_to = f"net.ipv4.tcp_congestion_control={options.congestion}"
-            run("ip", "netns", "exec", host, "sysctl", "-q", "-w", set_to)
+            if options.congestion:
+                set_to = f"net.ipv4.tcp_congestion_control={options.congestion}"
+                run("ip", "netns", "exec", host, "sysctl", "-q", "-w", set_to)
 
     def close(self):
         for process in reversed(self.processes):
@@ -111,9 +112,10 @@ def main():
     parser.add_argument("--op", default="mul")
     parser.add_argument("--n", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--congestion", default="cubic")
+    parser.add_argument("--congestion", help="of TCP, one that the system allows everybody; its own by default")
     options = parser.parse_args()
-    print(f"{2 * options.delay_ms:g} ms there and back, {options.loss:.2%} lost each way, TCP with {options.congestion}\n")
+    default = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    print(f"{2 * options.delay_ms:g} ms there and back, {options.loss:.2%} lost each way, TCP with {options.congestion or default}\n")
     print("| lane | operation | n | seconds | MB both ways | Mbit/s |")
     print("| --- | --- | --- | --- | --- | --- |")
     for transports in (["tcp"], ["quic"]):
