@@ -427,7 +427,11 @@ mod tests {
         let other = heads(&(Arc::new(MemoryStore::new()) as Arc<dyn Store>), &log);
         assert_eq!(other.check_head(&peer(), &head(4, 1)), Ok(()));
         other.countersigned(&peer(), &head(4, 2));
-        assert_eq!(other.check_head(&peer(), &head(5, 1)), Err(Code::new("LOG_FORK")), "another log of the same length");
+        assert_eq!(
+            other.check_head(&peer(), &head(5, 1)),
+            Err(Code::new("LOG_FORK")),
+            "another log of the same length"
+        );
     }
 
     #[test]
