@@ -23,7 +23,7 @@ const FAILURES: [(&str, &str, &str); 11] = [
         "NotThere",
         "API_ROUTE, JOB_UNKNOWN, DATASET_UNKNOWN, PEER_UNKNOWN, IMPORT_UNKNOWN, TOKEN_UNKNOWN: not there for the caller.",
     ),
-    ("409", "NotNow", "JOB_RESULT_PENDING, STATE_ILLEGAL, TOKEN_LIMIT: not in this state."),
+    ("409", "NotNow", "JOB_RESULT_PENDING, STATE_ILLEGAL, TOKEN_LIMIT, IMPORT_LIMIT: not in this state."),
     ("413", "TooLarge", "API_LIMIT: the body is too large."),
     ("429", "TooOften", "API_RATE: the token or its address calls too often; `retry-after` says when to ask again."),
     ("500", "Failed", "Every other code: the node could not do it, and says why."),
