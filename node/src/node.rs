@@ -305,7 +305,7 @@ impl Node {
         announced.retain(|_, (_, at)| is_awaited(*at, now));
         if announced.len() >= MAX_ANNOUNCED {
             let message = format!("{MAX_ANNOUNCED} imports are announced whose bytes have not come");
-            return Err(Failure::new(Code::new("API_BUSY"), message, "send their bytes, or wait an hour."));
+            return Err(Failure::new(Code::new("IMPORT_LIMIT"), message, "send their bytes, or wait an hour."));
         }
         announced.insert(id.clone(), (request, now));
         Ok(ImportTicket { id })

@@ -71,13 +71,18 @@ pub fn begin(format: LogFormat) {
     let (filter, handle) = reload::Layer::new(EnvFilter::new(&base));
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let is_json = format == LogFormat::Json;
-    let text = (!is_json).then(|| fmt::layer().with_ansi(colours).with_writer(std::io::stderr));
+    let text = (!is_json).then(|| quiet(fmt::layer()).with_ansi(colours).with_writer(std::io::stderr));
     // The fields of an event stand beside its message, those of its job under `span`.
-    let json =
-        is_json.then(|| fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(std::io::stderr));
+    let json = is_json
+        .then(|| quiet(fmt::layer()).json().flatten_event(true).with_span_list(false).with_writer(std::io::stderr));
     if tracing_subscriber::registry().with(filter).with(text).with(json).try_init().is_ok() {
         drop(PROCESS.set(Levels { handle, base, set: Mutex::default() }));
     }
+}
+
+/// A log that cannot be written, such as on a full disk, is no reason to end the process.
+fn quiet<S>(layer: fmt::Layer<S>) -> fmt::Layer<S> {
+    layer.log_internal_errors(false)
 }
 
 /// The levels that were set at run time; empty: none.

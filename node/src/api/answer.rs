@@ -47,7 +47,7 @@ impl IntoResponse for ApiFailure {
                 StatusCode::NOT_FOUND
             }
             "JOB_RESULT_PENDING" | "STATE_ILLEGAL" | "NODE_DRAINING" | "RESTORE_NONE" | "API_REPLAY"
-            | "TOKEN_LIMIT" => StatusCode::CONFLICT,
+            | "TOKEN_LIMIT" | "IMPORT_LIMIT" => StatusCode::CONFLICT,
             _ => match self.0.code.exit_class() {
                 ExitClass::Usage => StatusCode::BAD_REQUEST,
                 ExitClass::Denied | ExitClass::EvidenceRejected | ExitClass::BudgetExhausted => StatusCode::FORBIDDEN,

@@ -26,7 +26,7 @@ const FAILURES: [(&str, &str, &str); 11] = [
     (
         "409",
         "NotNow",
-        "JOB_RESULT_PENDING, STATE_ILLEGAL, NODE_DRAINING, RESTORE_NONE, TOKEN_LIMIT: not in this state.",
+        "JOB_RESULT_PENDING, STATE_ILLEGAL, NODE_DRAINING, RESTORE_NONE, TOKEN_LIMIT, IMPORT_LIMIT: not in this state.",
     ),
     ("413", "TooLarge", "API_LIMIT: the body is too large."),
     ("429", "TooOften", "API_RATE: the token or its address calls too often; `retry-after` says when to ask again."),

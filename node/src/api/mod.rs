@@ -1,4 +1,4 @@
-//! The HTTP API of the node, on a loopback address. Command line, console and SDKs use nothing else.
+//! The HTTP API of the node, on a loopback address, or over TLS. Command line, console and SDKs use nothing else.
 
 mod access;
 mod answer;
@@ -170,9 +170,6 @@ async fn count(State(shared): State<Shared>, request: Request, next: Next) -> Re
     }
     response
 }
-
-/// How long a connection that is closed may take to hear of it.
-const CLOSING: Duration = Duration::from_secs(2);
 
 /// Where the API listens.
 pub struct Listening {

@@ -7,18 +7,22 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tacit_protocol::{Code, Failure};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// What TLS records that carry a handshake begin with.
 const HANDSHAKE_RECORD: u8 = 0x16;
+
+/// How long who is told so may take to hear of it.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// An acceptor with a certificate, its chain, and its key, all in PEM.
 ///
@@ -70,7 +74,7 @@ pub(super) async fn accept(mut stream: TcpStream, acceptor: &TlsAcceptor) -> io:
         stream.shutdown().await?;
         // What came is read, so that closing does not take the answer back.
         let mut rest = [0; 1024];
-        drop(tokio::time::timeout(super::CLOSING, tokio::io::AsyncReadExt::read(&mut stream, &mut rest)).await);
+        drop(tokio::time::timeout(CLOSING, stream.read(&mut rest)).await);
         return Ok(None);
     }
     acceptor.accept(stream).await.map(Some)

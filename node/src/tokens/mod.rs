@@ -163,11 +163,13 @@ impl Tokens {
         Ok(IssuedToken { token, info })
     }
 
-    /// The tokens that were issued and are not long over, newest first. Those of the local command line are not among
+    /// The tokens that were issued and are not over, newest first. Those of the local command line are not among
     /// them.
     pub fn list(&self) -> Vec<TokenInfo> {
         let records: Vec<TokenRecord> = self.view().issued.values().cloned().collect();
-        let mut infos: Vec<TokenInfo> = records.iter().map(|record| self.info(record)).collect();
+        let now = self.parts.clock.unix_seconds();
+        let infos = records.iter().map(|record| self.info(record)).filter(|info| now < info.expires);
+        let mut infos: Vec<TokenInfo> = infos.collect();
         infos.sort_by(|a, b| (b.issued, &b.id).cmp(&(a.issued, &a.id)));
         infos
     }
@@ -312,7 +314,9 @@ impl Tokens {
     /// Drops tokens that are over from the register.
     fn forget_expired(&self, now: u64) -> Result<(), Failure> {
         let view = self.view();
-        let over: Vec<String> = view.issued.values().filter(|t| t.expires <= now).map(|t| t.id.clone()).collect();
+        let key_holds = |id: &String| view.keys.get(id).is_some_and(|key| key.holds(now));
+        let is_over = |token: &&TokenRecord| token.expires <= now || !key_holds(&token.key);
+        let over: Vec<String> = view.issued.values().filter(is_over).map(|token| token.id.clone()).collect();
         drop(view);
         let batch = over.iter().fold(Batch::new(), |batch, id| batch.delete(TOKENS.name(), id.as_bytes()));
         if !batch.is_empty() {
