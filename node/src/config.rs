@@ -547,6 +547,16 @@ mod tests {
         (config.bench_seconds, config.bench_memory_mib) = (1, 64);
         config.idle = Idle { enabled: false, disk: 1 << 20, threads: 2, mbit: Some(100) };
         config.announce = vec!["/ip4/203.0.113.7/tcp/7700".into()];
+        config.data_transports = vec![DataTransport::Quic];
+        config.relay = Relay {
+            via: vec!["harbour".into()],
+            serve: vec!["banque".into()],
+            bulk: true,
+            places: 1,
+            connections: 2,
+            connection_mib: 3,
+            connection_seconds: 60,
+        };
         let settings = config.settings();
         assert!(
             settings.iter().all(|setting| !setting.default || setting.key == "peer_timeout_seconds"),
@@ -556,8 +566,9 @@ mod tests {
         let keys = |table: &toml::Table, section: &str| -> Vec<String> {
             table.iter().filter(|(_, value)| !value.is_table()).map(|(key, _)| format!("{section}{key}")).collect()
         };
-        let inner = written.get("idle").and_then(toml::Value::as_table).expect("a section");
-        let mut expected = [keys(&written, ""), keys(inner, "idle.")].concat();
+        let section = |name: &str| written.get(name).and_then(toml::Value::as_table).expect("a section");
+        let mut expected =
+            [keys(&written, ""), keys(section("idle"), "idle."), keys(section("relay"), "relay.")].concat();
         let mut found: Vec<String> = settings.into_iter().map(|setting| setting.key).collect();
         expected.sort();
         found.sort();
