@@ -646,9 +646,22 @@ mod tests {
         config.drain_seconds = 5;
         config.idle = Idle { enabled: false, disk: 1 << 20, threads: 2, mbit: Some(100) };
         config.announce = vec!["/ip4/203.0.113.7/tcp/7700".into()];
+<<<<<<< HEAD
         (config.api_tls_certificate, config.api_tls_key) = (Some("api.pem".into()), Some("api.key".into()));
         config.api_hosts = vec!["node.maison.example".into()];
         (config.api_calls_per_second, config.log_format) = (50, LogFormat::Json);
+=======
+        config.data_transports = vec![DataTransport::Quic];
+        config.relay = Relay {
+            via: vec!["harbour".into()],
+            serve: vec!["banque".into()],
+            bulk: true,
+            places: 1,
+            connections: 2,
+            connection_mib: 3,
+            connection_seconds: 60,
+        };
+>>>>>>> net
         let settings = config.settings();
         assert!(
             settings.iter().all(|setting| !setting.default || setting.key == "peer_timeout_seconds"),
@@ -658,8 +671,9 @@ mod tests {
         let keys = |table: &toml::Table, section: &str| -> Vec<String> {
             table.iter().filter(|(_, value)| !value.is_table()).map(|(key, _)| format!("{section}{key}")).collect()
         };
-        let inner = written.get("idle").and_then(toml::Value::as_table).expect("a section");
-        let mut expected = [keys(&written, ""), keys(inner, "idle.")].concat();
+        let section = |name: &str| written.get(name).and_then(toml::Value::as_table).expect("a section");
+        let mut expected =
+            [keys(&written, ""), keys(section("idle"), "idle."), keys(section("relay"), "relay.")].concat();
         let mut found: Vec<String> = settings.into_iter().map(|setting| setting.key).collect();
         expected.sort();
         found.sort();

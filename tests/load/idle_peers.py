@@ -28,7 +28,10 @@ class Node:
         until(f"{name} answers", lambda: self.call("status", check=False).returncode == 0)
 
     def call(self, *words, check=True):
-        return subprocess.run([*self.words, *words], check=check, capture_output=True, text=True)
+        ran = subprocess.run([*self.words, *words], capture_output=True, text=True)
+        if check and ran.returncode != 0:
+            raise SystemExit(f"{words}: {ran.stderr}")
+        return ran
 
     def json(self, *words):
         return [json.loads(line) for line in self.call("--json", *words).stdout.splitlines()]
@@ -67,10 +70,13 @@ def main():
             nodes.append(hub)
             alone = hub.resident_mb()
             for number in range(options.peers):
+                if number % 10 == 0:
+                    print(f"{number} peers", file=sys.stderr)
                 peer = Node(options.tacit, directory, f"peer{number:04}")
                 nodes.append(peer)
-                ticket = hub.json("peer", "invite", "--auto")[0]["ticket"]
-                peer.call("peer", "accept", ticket)
+                # The peers invite: a node has at most 64 tickets, redeemed or not, until they expire.
+                ticket = peer.json("peer", "invite", "--auto")[0]["ticket"]
+                hub.call("peer", "accept", ticket)
             until("all are connected", lambda: sum(peer["connected"] for peer in hub.json("peer", "list")) == options.peers)
             began, spent = time.monotonic(), hub.cpu_seconds()
             time.sleep(options.seconds)
