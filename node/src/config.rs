@@ -646,11 +646,9 @@ mod tests {
         config.drain_seconds = 5;
         config.idle = Idle { enabled: false, disk: 1 << 20, threads: 2, mbit: Some(100) };
         config.announce = vec!["/ip4/203.0.113.7/tcp/7700".into()];
-<<<<<<< HEAD
         (config.api_tls_certificate, config.api_tls_key) = (Some("api.pem".into()), Some("api.key".into()));
         config.api_hosts = vec!["node.maison.example".into()];
         (config.api_calls_per_second, config.log_format) = (50, LogFormat::Json);
-=======
         config.data_transports = vec![DataTransport::Quic];
         config.relay = Relay {
             via: vec!["harbour".into()],
@@ -661,7 +659,6 @@ mod tests {
             connection_mib: 3,
             connection_seconds: 60,
         };
->>>>>>> net
         let settings = config.settings();
         assert!(
             settings.iter().all(|setting| !setting.default || setting.key == "peer_timeout_seconds"),
