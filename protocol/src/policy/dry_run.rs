@@ -97,6 +97,9 @@ pub struct BindingClause {
     pub datasets: Vec<String>,
 }
 
+/// What earlier jobs told parties, which are given in order.
+pub type HistoryOf<'a> = dyn Fn(&[String]) -> Vec<PastJob> + 'a;
+
 /// A dataset that a program loads, as far as it is known.
 pub struct AskedDataset<'a> {
     /// The owner's organisation.
@@ -106,7 +109,7 @@ pub struct AskedDataset<'a> {
     /// The policy; none: only its owner knows it.
     pub policy: Option<Policy>,
     /// What earlier jobs told the parties, in the order in which they are given.
-    pub history: Box<dyn Fn(&[String]) -> Vec<PastJob> + 'a>,
+    pub history: Box<HistoryOf<'a>>,
     /// Jobs of the asking organisation within a day.
     pub jobs_today: u32,
     /// Jobs on it now.
