@@ -122,6 +122,7 @@ fn release(program: &Program, cond: NodeId, joined: NodeId) -> ReleaseSpec {
         receivers: vec![PartyId::ONE],
         gates: vec![gate.clone()],
         grid: Some(number("0.01")),
+        noise: Vec::new(),
     });
     ReleaseSpec { outputs: outputs.collect(), minimum_overlap: vec![MinimumOverlap { join: joined, rows: 100 }] }
 }

@@ -14,7 +14,7 @@ use axum::body::BodyDataStream;
 use futures::StreamExt;
 use rand_core::Rng;
 use serde_json::json;
-use tacit_protocol::api::policies::{ApproveRequest, SubmitOptions};
+use tacit_protocol::api::policies::ApproveRequest;
 use tacit_protocol::api::{
     DatasetInfo, ImportRequest, ImportTicket, Invitation, InviteRequest, JobDetail, JobResult, LogCheck, LogLine,
     NodeStatus, Peer, Setting,

@@ -49,7 +49,7 @@ fn a_budget_is_enough_for_as_many_counts_as_it_says() {
         off.push(found - exact);
         if asked == 1 {
             assert!(
-                ended.learned.iter().any(|line| line.contains("within 12 in 95 of 100 cases")),
+                ended.learned.iter().any(|fact| fact.what.contains("within 12 in 95 of 100 cases")),
                 "{:?}",
                 ended.learned
             );

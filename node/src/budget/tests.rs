@@ -141,3 +141,31 @@ fn an_altered_ledger_does_not_open() {
     let opened = Budget::open(&path, Arc::new(MemoryStore::default()), Arc::new(ManualClock::default()));
     assert_eq!(opened.err().expect("refused").code.as_str(), "BUDGET_JOURNAL");
 }
+
+/// A journal on a disk that is full.
+struct Full;
+
+impl crate::store::JournalFile for Full {
+    fn append(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+
+    fn sync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn cut(&mut self, _: u64) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_not_put_aside_and_nothing_is_signed_or_sent_for_it() {
+    let budget = budget();
+    budget.reserve(job(1), &[charge("banque", 30)]).expect("fits");
+    let full = Journal::start(Box::new(Full), b"TACITJ01").expect("opens").journal;
+    budget.lock().set_journal(full);
+    assert_eq!(code(budget.reserve(job(2), &[charge("banque", 30)])), "BUDGET_JOURNAL");
+    assert_eq!(code(budget.spend(job(1), &[charge("banque", 30)])), "BUDGET_JOURNAL");
+    assert_eq!((left(&budget, "banque"), budget.open_jobs()), (70, vec![job(1)]));
+}

@@ -28,7 +28,9 @@ pub trait HelloBook: Send + Sync + 'static {
     fn check_head(&self, peer: &PeerId, head: &LogHead) -> Result<(), Code>;
 
     /// How far this node has seen the peer's budget ledger.
-    fn budget_of(&self, peer: &PeerId) -> Option<BudgetHead>;
+    fn budget_of(&self, _peer: &PeerId) -> Option<BudgetHead> {
+        None
+    }
 
     /// Takes note of a paired peer's greeting, of how far it has seen this node's budget ledger (CHK-931), and of what it was judged.
     fn heard(&self, _from: &PeerId, _hello: &Hello, _judged: Result<(), &Code>) {}
@@ -131,10 +133,6 @@ mod tests {
 
         fn check_head(&self, _: &PeerId, head: &LogHead) -> Result<(), Code> {
             if *head == HEAD { Ok(()) } else { Err(Code::new("LOG_FORK")) }
-        }
-
-        fn budget_of(&self, _: &PeerId) -> Option<BudgetHead> {
-            None
         }
     }
 

@@ -551,7 +551,7 @@ mod tests {
             ("epsilon = 0", "privacy.epsilon is no budget"),
             ("epsilon = \"0.5\"\ndelta = \"0.1\"", "privacy.epsilon is no budget"),
             ("epsilon = 3\nepsilon_total = 2", "privacy.epsilon_total is less than"),
-            ("epsilon = 3\nepsilom_total = 4", "did you mean privacy.epsilon_total?"),
+            ("epsilon = 3\nepsilom_total = 4", "did you mean epsilon_total?"),
         ] {
             let error = noisy(privacy).expect_err("refused").to_string();
             assert!(error.contains(words), "{privacy}: {error}");

@@ -68,7 +68,9 @@ fn attack_29_a_range_that_a_program_chooses_is_no_range() {
     let mut q = Question::new();
     let table = q.load();
     let amount = q.column(table, "amount");
-    q.program.push(Op::Assume { value: amount, lo: number("200000"), hi: number("300000") });
+    let promised = q.program.push(Op::Assume { value: amount, lo: number("200000"), hi: number("300000") });
+    let total = q.sum(promised);
+    q.release("total", total);
     let error = infer(&q.program, &q.datasets).expect_err("no such range");
     assert_eq!(error.code().as_str(), "PROGRAM_RANGE");
 }
