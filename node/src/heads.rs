@@ -352,12 +352,12 @@ impl HelloBook for Heads {
         budget::seen_of(&*self.store, peer).ok().flatten()
     }
 
-    fn heard(&self, from: &PeerId, hello: &Hello, judged: Result<(), &Code>) {
+    fn heard(&self, from: &PeerId, hello: &Hello, refused: Option<&Code>) {
         // Only what this node has signed itself can be held against it.
         if let Some(seen) = hello.budget.filter(|seen| seen.is_of(&self.own.node)) {
             self.own.budget.witnessed(&seen.head);
         }
-        let problem = judged.err().map(|code| self.fault(&self.name(from), hello, code));
+        let problem = refused.map(|code| self.fault(&self.name(from), hello, code));
         let skew = i64::try_from(i128::from(hello.now) - i128::from(self.clock.unix_seconds())).ok();
         let versions = Some((hello.oldest, hello.newest));
         let greeted = Greeted { versions, build: Some(hello.build.to_string()), skew, problem };
@@ -490,13 +490,13 @@ mod tests {
             budget: None,
         };
         let refused = Code::new("HELLO_VERSION");
-        own.heard(&peer(), &hello(PROTOCOL_VERSION + 2, PROTOCOL_VERSION + 2), Err(&refused));
+        own.heard(&peer(), &hello(PROTOCOL_VERSION + 2, PROTOCOL_VERSION + 2), Some(&refused));
         let newer = own.greeted(&peer());
         assert_eq!(newer.versions, Some((PROTOCOL_VERSION + 2, PROTOCOL_VERSION + 2)));
         assert!(newer.problem.expect("a problem").next.starts_with("update this node"));
-        own.heard(&peer(), &hello(0, 0), Err(&refused));
+        own.heard(&peer(), &hello(0, 0), Some(&refused));
         assert!(own.greeted(&peer()).problem.expect("a problem").next.starts_with("banque updates its node"));
-        own.heard(&peer(), &hello(OLDEST_VERSION, PROTOCOL_VERSION), Ok(()));
+        own.heard(&peer(), &hello(OLDEST_VERSION, PROTOCOL_VERSION), None);
         let good = own.greeted(&peer());
         assert_eq!((good.problem, good.build.as_deref(), good.skew), (None, Some("tacit 9"), Some(3)));
         own.answered(&peer(), Some(&refused));

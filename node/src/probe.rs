@@ -43,6 +43,8 @@ const PINGS: usize = 5;
 const ANSWER: Duration = Duration::from_secs(15);
 /// How long both may take to meet on the data plane.
 const MEET: Duration = Duration::from_secs(8);
+/// How long a test of a path waits for the end of another one.
+const SOON: Duration = Duration::from_secs(3);
 /// The same at the answerer.
 const MEET_THERE: Duration = Duration::from_secs(6);
 /// How long a connection for the look at an address may take.
@@ -195,9 +197,12 @@ impl Probes {
                     let message = format!("a test of the path moves at most {MAX_PROBE_BYTES} bytes each way");
                     return Err(Failure::new(Code::new("USAGE_PROBE_LIMIT"), message, "ask for less."));
                 }
-                let place = Arc::clone(&self.place).try_acquire_owned().map_err(|_| {
-                    Failure::new(Code::new("PEER_BUSY"), "another path is measured", "try again in a minute.")
-                })?;
+                // The end of the one before may be a moment away.
+                let place = tokio::time::timeout(SOON, Arc::clone(&self.place).acquire_owned()).await;
+                let Ok(Ok(place)) = place else {
+                    let message = "another path is measured";
+                    return Err(Failure::new(Code::new("PEER_BUSY"), message, "try again in a minute."));
+                };
                 let (key, own) = self.context.new_channel();
                 let route = session([&peer, &self.context.identity.peer()], &nonce, [&channel, &own]);
                 let met = Meeting { key, peer, theirs: channel, listens: asker_dials, route, asks: false, bytes };

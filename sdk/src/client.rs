@@ -492,9 +492,9 @@ fn trust(pem: &[u8]) -> Result<TlsConfig, ClientError> {
     let wrong = |cause: String| ClientError::Remote { cause };
     let mut certificates: Vec<Certificate<'static>> = Vec::new();
     for item in parse_pem(pem) {
-        match item.map_err(|cause| wrong(format!("the file of certificates does not read: {cause}")))? {
-            PemItem::Certificate(certificate) => certificates.push(certificate),
-            _ => {}
+        let item = item.map_err(|cause| wrong(format!("the file of certificates does not read: {cause}")))?;
+        if let PemItem::Certificate(certificate) = item {
+            certificates.push(certificate);
         }
     }
     if certificates.is_empty() {

@@ -76,8 +76,12 @@ fn the_same_word_gives_the_same_job() {
     two.banque.ended(&first.id);
     let second = two.banque.client().submit(&request).expect("submitted");
     assert_eq!(first.id, second.id);
-    let other = SubmitRequest { idempotency_key: None, ..request };
+    let other = SubmitRequest { idempotency_key: Some("another report".into()), ..request.clone() };
     assert_ne!(two.banque.client().submit(&other).expect("submitted").id, first.id);
+    // CHK-706: without a word, a question that was answered is.
+    let none = SubmitRequest { idempotency_key: None, ..request };
+    let repeated = two.banque.client().submit(&none).expect("submitted");
+    assert_eq!(repeated.info.as_deref(), Some("JOB_REPEATED"));
 }
 
 #[test]

@@ -85,7 +85,9 @@ fn stayed_at_home(browser: &Browser<'_>, node: &Organisation) {
     let (requests, complaints) = browser.requests_and_complaints();
     assert!(requests.iter().any(|url| url.ends_with("/v1/jobs")), "{requests:?}");
     for url in requests {
-        assert!(url.starts_with(&origin), "a request left the origin: {url}");
+        // The browser's own drawing of a field for days comes from nowhere.
+        let own = url.starts_with("data:image/svg+xml;base64,");
+        assert!(own || url.starts_with(&origin), "a request left the origin: {url}");
     }
     // A refused call is a line in the browser's console, too.
     let wrong: Vec<&String> =

@@ -25,7 +25,7 @@ fn program_file(two: &Two, program: &Program) -> String {
 fn amounts_under(bound: i64) -> Program {
     question(|program, joined| {
         let selected: Array = joined.column("frequency").lt(bound) & joined.column("balance").gt(100);
-        program.release("amount", &selected.choose(&joined.column("amount"), 0).sum());
+        program.release("amount", &selected.choose(joined.column("amount"), 0).sum());
     })
 }
 
@@ -92,7 +92,7 @@ fn policies_are_kept_compared_and_loosened_by_their_operator_chk_921() {
     );
     assert!(versions.iter().all(|version| version.signed), "{versions:#?}");
     assert_eq!(versions[0].text, SHOP_POLICY);
-    let shown = two.maison.cli(&["policy", "show", "customers", "--version", "2"]);
+    let shown = two.maison.cli(&["policy", "show", "customers", "--number", "2"]);
     assert!(shown.stdout.contains("minimum_rows = 150"), "{}", shown.stdout);
     assert_eq!(two.maison.cli(&["policy", "history", "customers"]).stdout.lines().count(), 3);
     let log = two.maison.client().log(0).expect("a log");
@@ -115,7 +115,7 @@ fn a_second_job_whose_difference_from_the_first_is_small_is_refused_chk_213() {
         let (frequency, rich) = (joined.column("frequency"), joined.column("balance").gt(100));
         let (below, up_to) = (frequency.lt(6) & rich.clone(), frequency.lt(7) & rich);
         let difference = &up_to & &!&below;
-        program.release("amount", &up_to.choose(&joined.column("amount"), 0).sum());
+        program.release("amount", &up_to.choose(joined.column("amount"), 0).sum());
         // Not released: it only names what has to be counted.
         drop((below, difference));
     });

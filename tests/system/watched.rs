@@ -36,7 +36,7 @@ fn probes_say_whether_the_node_is_ready_and_metrics_take_a_token() {
     let (status, text) = answered(&address, &bare("GET", "/metrics", &auditor));
     assert_eq!(status, 200);
     for line in [
-        "tacit_ready 1",
+        "tacit_ready{} 1",
         "tacit_jobs{state=\"finished\"} 0",
         "tacit_refusals_total{at=\"api\",code=\"JOB_UNKNOWN\"} 1",
         "tacit_refusals_total{at=\"api\",code=\"TOKEN_INVALID\"} 1",

@@ -91,14 +91,15 @@ enum Access {
 
 fn access(role: TokenRole, method: &Method, path: &str) -> Access {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    let mut known = false;
-    for (_, _, roles) in CALLS.iter().filter(|call| call.1 == path).filter(|call| {
-        known = true;
-        call.0 == method
-    }) {
-        return if roles.contains(&role) { Access::Allowed } else { Access::Denied };
+    let mut of_path = CALLS.iter().filter(|call| call.1 == path).peekable();
+    if of_path.peek().is_none() {
+        return Access::Denied;
     }
-    if known { Access::NoMethod } else { Access::Denied }
+    match of_path.find(|call| call.0 == method) {
+        Some((_, _, roles)) if roles.contains(&role) => Access::Allowed,
+        Some(_) => Access::Denied,
+        None => Access::NoMethod,
+    }
 }
 
 /// Lets a call of a known caller through if the table has it for the caller's role. A path that is no call at all goes on

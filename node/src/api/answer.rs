@@ -39,6 +39,8 @@ impl IntoResponse for ApiFailure {
         let status = match self.0.code.as_str() {
             "TOKEN_INVALID" => StatusCode::UNAUTHORIZED,
             "API_ORIGIN" | "TOKEN_SCOPE" => StatusCode::FORBIDDEN,
+            // A name that is none, of whatever: no peer was asked.
+            "PEER_NAME" => StatusCode::BAD_REQUEST,
             "API_LIMIT" => StatusCode::PAYLOAD_TOO_LARGE,
             "API_RATE" => StatusCode::TOO_MANY_REQUESTS,
             "API_BUSY" => StatusCode::SERVICE_UNAVAILABLE,

@@ -10,7 +10,11 @@ use tacit_protocol::Failure;
 
 /// What a call may be answered with instead of its result: the status, a name, and when. All carry a [`Failure`].
 const FAILURES: [(&str, &str, &str); 11] = [
-    ("400", "WrongCall", "The call or its input is wrong: PROGRAM_*, INPUT_*, USAGE_*, IMPORT_*, TICKET_*, DATASET_*."),
+    (
+        "400",
+        "WrongCall",
+        "The call or its input is wrong: PROGRAM_*, INPUT_*, USAGE_*, IMPORT_*, TICKET_*, DATASET_*, PEER_NAME.",
+    ),
     ("401", "NoToken", "TOKEN_INVALID: no bearer token of this node, or one that is over."),
     (
         "403",

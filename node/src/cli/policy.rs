@@ -28,9 +28,9 @@ pub(super) enum Command {
     Show {
         /// The dataset.
         name: String,
-        /// A version of it instead of the one in force.
+        /// The number of a version, instead of the one in force.
         #[arg(long, value_name = "N")]
-        version: Option<u64>,
+        number: Option<u64>,
     },
     /// The policies that a dataset had, with who signed them and how many jobs ran under each.
     History {
@@ -97,7 +97,7 @@ pub(super) fn run(client: &Connect<'_>, command: Command, output: &Output) -> Re
                 return Err(Failure::new(Code::new("POLICY_FORBIDS"), message, next));
             }
         }
-        Command::Show { name, version } => output.one(&client()?.policy(&name, version)?, show),
+        Command::Show { name, number } => output.one(&client()?.policy(&name, number)?, show),
         Command::History { name } => output.list(&client()?.policy_versions(&name)?, history),
         Command::Diff { name, file } => {
             let request = PolicyRequest { policy: read(&file)?, confirm_loosened: false };
@@ -158,10 +158,10 @@ fn offline(options: &CheckOptions, program: &Program, given: Vec<DatasetInfo>) -
         let history = Box::new(|_: &[String]| Vec::new());
         datasets.insert(name, AskedDataset { owner, schema, policy, history, jobs_today: 0, jobs_running: 0 });
     }
-    let owners = datasets.values().map(|asked| asked.owner.clone());
+    let mut owners = datasets.values().map(|asked| asked.owner.clone());
     // Without a word, one asks whose policy is not at hand: that of an organisation's own datasets binds it little.
     let stranger = datasets.values().find(|asked| asked.policy.is_none()).map(|asked| asked.owner.clone());
-    let organisation = options.organisation.clone().or(stranger).or_else(|| owners.last()).unwrap_or_default();
+    let organisation = options.organisation.clone().or(stranger).or_else(|| owners.next_back()).unwrap_or_default();
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
     let question = Question {
         program,

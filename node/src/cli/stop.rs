@@ -29,8 +29,11 @@ pub(super) fn run(client: &Client, options: &Options, output: &Output) -> Result
     } else {
         client.stop()?
     }
+    if options.no_wait {
+        return Ok(());
+    }
     let mut told = None;
-    while !options.no_wait {
+    loop {
         match client.status() {
             Ok(status) => {
                 if told.replace(status.jobs_to_drain) != Some(status.jobs_to_drain) && status.draining {
@@ -44,10 +47,9 @@ pub(super) fn run(client: &Client, options: &Options, output: &Output) -> Result
                     );
                 }
             }
-            Err(ClientError::Unreachable { .. }) => break,
+            Err(ClientError::Unreachable { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
         std::thread::sleep(EVERY);
     }
-    Ok(())
 }

@@ -63,11 +63,11 @@ fn is_ours<'a>(mut parts: impl Iterator<Item = Protocol<'a>>) -> bool {
 }
 
 fn ends<'a>(mut parts: impl Iterator<Item = Protocol<'a>>) -> bool {
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (None | Some(Protocol::P2p(_)), None, None, None) => true,
-        (Some(Protocol::P2p(_)), Some(Protocol::P2pCircuit), None | Some(Protocol::P2p(_)), None) => true,
-        _ => false,
-    }
+    matches!(
+        (parts.next(), parts.next(), parts.next(), parts.next()),
+        (None | Some(Protocol::P2p(_)), None, None, None)
+            | (Some(Protocol::P2p(_)), Some(Protocol::P2pCircuit), None | Some(Protocol::P2p(_)), None)
+    )
 }
 
 /// Whether an address leads over a relay.

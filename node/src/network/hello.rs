@@ -32,8 +32,9 @@ pub trait HelloBook: Send + Sync + 'static {
         None
     }
 
-    /// Takes note of a paired peer's greeting, of how far it has seen this node's budget ledger (CHK-931), and of what it was judged.
-    fn heard(&self, _from: &PeerId, _hello: &Hello, _judged: Result<(), &Code>) {}
+    /// Takes note of a paired peer's greeting, of how far it has seen this node's budget ledger (CHK-931), and of why it was
+    /// refused, if it was.
+    fn heard(&self, _from: &PeerId, _hello: &Hello, _refused: Option<&Code>) {}
 
     /// Takes note of a peer's answer to a greeting of this node: accepted, or refused with a code.
     fn answered(&self, _by: &PeerId, _refused: Option<&Code>) {}
@@ -95,7 +96,7 @@ impl Greeter for NodeGreeter {
         // CHK-111: the connection has proven the key; it is paired, and as this organisation.
         let paired_as = self.book.organisation_of(&from).ok_or(Code::new("PEER_REVOKED"))?;
         let judged = self.judge(&from, &paired_as, &hello);
-        self.book.heard(&from, &hello, judged.as_ref().map(|()| ()));
+        self.book.heard(&from, &hello, judged.as_ref().err());
         judged.map(|()| hello.epoch)
     }
 

@@ -30,6 +30,9 @@ pub(crate) struct KnownTree {
     pub(crate) sealed: Sealed,
 }
 
+/// Seals what is sealed in a value again, given its key.
+pub(crate) type SealAgain = fn(&Reseal<'_>, &[u8], &[u8]) -> Result<Vec<u8>, Failure>;
+
 /// What is sealed in the values of a tree.
 #[derive(Clone, Copy)]
 pub(crate) enum Sealed {
@@ -38,7 +41,7 @@ pub(crate) enum Sealed {
     /// The whole value, for this purpose, with the key as associated data.
     Whole(&'static str),
     /// What this function seals again.
-    Inside(fn(&Reseal<'_>, &[u8], &[u8]) -> Result<Vec<u8>, Failure>),
+    Inside(SealAgain),
 }
 
 impl KnownTree {

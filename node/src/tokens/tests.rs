@@ -79,7 +79,7 @@ fn a_token_says_who_bears_it_and_lives_over_restarts() {
     drop(tokens);
     let again = node.open();
     assert_eq!(role_of(&again, &issued.token), expected);
-    assert_eq!(again.list(), [issued.info.clone()]);
+    assert_eq!(again.list(), std::slice::from_ref(&issued.info));
     let log: String = node.log.entries_after(0, 100).into_iter().map(|entry| entry.body).collect();
     assert!(log.contains("a token was issued") && log.contains("ada"), "{log}");
     let signature = issued.token.rsplit('.').next().expect("a part");

@@ -361,10 +361,10 @@ fn privacy(clause: &Privacy, places: &Places<'_>) -> Result<PrivacyClause, Polic
         budget.map_err(|error| places.value(&path(key), format!("is no budget: {error}")))
     };
     let own = check("epsilon", clause.epsilon)?;
-    if let Some(total) = clause.epsilon_total {
-        if check("epsilon_total", total)? < own {
-            return Err(places.value(&path("epsilon_total"), "is less than what one organisation may learn"));
-        }
+    if let Some(total) = clause.epsilon_total
+        && check("epsilon_total", total)? < own
+    {
+        return Err(places.value(&path("epsilon_total"), "is less than what one organisation may learn"));
     }
     Ok(PrivacyClause { epsilon: clause.epsilon, delta, epsilon_total: clause.epsilon_total })
 }

@@ -113,7 +113,7 @@ fn below(bound: &BigUint, rng: &mut dyn CryptoRng) -> BigUint {
     let mut bytes = vec![0; usize::try_from(bits.div_ceil(8)).expect("a number in memory")];
     loop {
         rng.fill_bytes(&mut bytes);
-        if let Some(last) = bytes.last_mut().filter(|_| bits % 8 != 0) {
+        if let Some(last) = bytes.last_mut().filter(|_| !bits.is_multiple_of(8)) {
             *last &= (1 << (bits % 8)) - 1;
         }
         let number = BigUint::from_bytes_le(&bytes);

@@ -161,7 +161,7 @@ mod tests {
         let normal = |x: f64| libm::erfc(-x / std::f64::consts::SQRT_2) / 2.0;
         for rho in [1e-4, 0.0133, 0.1, 0.507, 2.0] {
             // mu = 1 / sigma of a Gaussian mechanism of sensitivity 1.
-            let mu = (2.0 * rho as f64).sqrt();
+            let mu = (2.0_f64 * rho).sqrt();
             for delta in [1e-9, 1e-6, 1e-4] {
                 let epsilon = Rho::from_units((rho * Rho::ONE as f64) as u64).epsilon(delta);
                 let exact = normal(mu / 2.0 - epsilon / mu) - epsilon.exp() * normal(-mu / 2.0 - epsilon / mu);
