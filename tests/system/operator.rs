@@ -144,8 +144,8 @@ fn a_pair_is_tested_both_ways_and_each_fault_has_its_fix() {
     two.banque.restart();
     two.connected();
     let findings = read(&two.maison.cli(&["--json", "doctor", "--peer", "banque"]).stdout);
-    let blocked = finding(&findings, "data there");
-    assert!(blocked.verdict != "pass" && blocked.text.contains("data_announce"), "{findings:?}");
+    // Data go over a stream of the control connection then.
+    assert_ne!(finding(&findings, "data there").verdict, "fail", "{findings:?}");
     assert_ne!(finding(&findings, "data back").verdict, "fail", "{findings:?}");
 
     two.banque.kill();

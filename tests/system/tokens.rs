@@ -58,7 +58,7 @@ fn chk_902_every_call_is_open_to_its_roles_and_to_no_other() {
                     TokenRole::Operator => true,
                     TokenRole::Analyst => OF_ANALYSTS.contains(&call.as_str()),
                     TokenRole::Auditor => {
-                        method == "GET" && !["/result", "/export"].iter().any(|end| place.ends_with(end))
+                        method == "GET" && !["/result", "/{name}/export"].iter().any(|end| place.ends_with(end))
                     }
                 };
                 if may && ["POST /v1/stop", "POST /v1/backup"].contains(&call.as_str()) {
