@@ -228,6 +228,9 @@ fn everything_can_be_done_with_the_keyboard_and_a_new_token_loses_nothing_typed(
     shop.keys("?");
     shop.shows("#help[open]", "Approvals");
     shop.keys(&ESCAPE.to_string());
+    // Keys that come while the dialog closes are still the dialog's.
+    let closed = "return document.querySelector('dialog[open]') === null";
+    shop.wait("the help has closed", || shop.script(closed, &[]).as_bool().filter(|closed| *closed));
     for (key, heading) in
         [("p", "Peers"), ("d", "Datasets"), ("j", "Jobs"), ("l", "Log"), ("s", "Settings"), ("a", "Approvals")]
     {
