@@ -84,12 +84,13 @@ def imports(binary, parent, rows):
 
 def peers(binary, parent, count):
     """What a node with so many paired peers costs while nothing happens: memory, and processor seconds a minute."""
+    # The peers invite: a node has at most 64 tickets, redeemed or not, until they expire.
     hub = Node(binary, parent, "hub").start()
     alone = hub.memory_mb()["now"]
     others = []
     for place in range(count):
         other = Node(binary, parent, f"peer-{place:03}", log="error").start()
-        hub.pair(other)
+        other.pair(hub)
         others.append(other)
     until("all are connected", lambda: hub.connected(count))
     time.sleep(10)
@@ -98,8 +99,12 @@ def peers(binary, parent, count):
     found = {"alone_mb": alone, "with_peers_mb": hub.memory_mb()["now"], "processor_s_per_minute": 3 * (hub.processor_seconds() - used)}
     for node in (hub, *others):
         node.kill()
+    assert found["with_peers_mb"] <= IDLE_MB, f"{found} is more than {IDLE_MB} MB"
     return found
 
+
+#: What a node with a hundred idle peers may hold, in MB.
+IDLE_MB = 200
 
 #: Name, full size, short size.
 CASES = {
