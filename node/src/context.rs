@@ -295,6 +295,14 @@ impl Context {
         self.pairing.organisation_of(peer)
     }
 
+    /// The name under which a peer is or was paired, or this node's own: what a peer was told, its organisation knows for
+    /// good.
+    pub fn known_as(&self, peer: &PeerId) -> Option<String> {
+        let was_paired = |state| matches!(state, PeerState::Paired | PeerState::Renewing | PeerState::Revoked);
+        let known = self.pairing.peer(peer).filter(|known| was_paired(known.state)).map(|known| known.organisation);
+        self.name_of(peer).or(known)
+    }
+
     /// What negotiations know of this node where the limits on the number of jobs were judged before.
     pub fn knowledge(&self) -> Knowledge<'_> {
         self.knowledge_with(Box::new(|_, _, _| Usage::default()))
@@ -330,7 +338,7 @@ impl Context {
             let organisation = proposal.parties.get(receiver.index()).ok_or_else(stale)?;
             let record = self.datasets.dataset(&dataset.dataset)?;
             let clause = record.policy.policy()?.privacy().ok_or_else(stale)?;
-            let account = Charge::account(record.lineage, &record.name, &organisation.organisation, &clause);
+            let account = Charge::of_account(record.lineage, &record.name, &organisation.organisation, &clause);
             Ok(Charge { rho, ..account })
         };
         budget::charges(release, party).into_iter().map(account).collect()
@@ -366,13 +374,15 @@ impl Context {
     /// A fault of the store.
     pub(crate) fn remembered(&self, data: &OwnData, proposal: &Proposal) -> Result<Remembered, Failure> {
         let parties = history::parties(proposal);
-        let name_of = |peer: &PeerId| self.name_of(peer);
+        let keys_of = |peer: &PeerId| self.pairing.keys_of(peer);
+        let name_of = |peer: &PeerId| self.known_as(peer);
         let asked = Asked {
             lineage: data.lineage,
             version: data.version,
             policy: &data.policy,
             parties: &parties,
             job: proposal.job_id().ok(),
+            keys_of: &keys_of,
             name_of: &name_of,
             now: self.clock.unix_seconds(),
         };

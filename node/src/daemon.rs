@@ -166,7 +166,8 @@ async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
     let keypair = identity.to_libp2p();
     let paired = pairing.clone();
     let budget = Arc::new(Budget::open(&files.budget(), store.clone(), clock.clone())?);
-    let own = OwnLedger { budget: budget.clone(), node: identity.peer() };
+    let keys = [vec![identity.peer()], pairing.own_earlier_keys()].concat();
+    let own = OwnLedger { budget: budget.clone(), keys };
     let heads = Heads::open(move |peer| paired.organisation_of(peer), log.clone(), clock.clone(), store.clone(), own)?;
     let epoch = Nonce::random(&mut system_rng());
     let greeter = NodeGreeter::new(config.name.clone(), epoch, clock.clone(), heads.clone())

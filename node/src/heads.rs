@@ -5,11 +5,12 @@
 //! peer has accepted a greeting. A peer that has seen more of the log refuses with `LOG_FORK`, also after a restart, and
 //! its operator says whether the restore was one (`tacit peer accept-restore`). Both sides have it in their logs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bincode::{Decode, Encode};
 use serde_json::json;
+use tacit_protocol::canonical::Nonce;
 use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{Hello, LogHead, OLDEST_VERSION, PROTOCOL_VERSION};
 use tacit_protocol::privacy::BudgetHead;
@@ -86,8 +87,8 @@ pub struct Heads {
 pub struct OwnLedger {
     /// It.
     pub budget: Arc<Budget>,
-    /// This node, who signs its heads.
-    pub node: PeerId,
+    /// The keys of this node, which sign its heads or did so: the present one, and those before it.
+    pub keys: Vec<PeerId>,
 }
 
 #[derive(Default)]
@@ -99,7 +100,14 @@ struct State {
     refusals: BTreeMap<PeerId, Failure>,
     /// Peers whose refusal of the restored log is in this node's log.
     told: BTreeSet<PeerId>,
+    /// The epoch of each peer's process, and those before it with the second in which each was followed, newest first.
+    epochs: BTreeMap<PeerId, (Nonce, VecDeque<(Nonce, u64)>)>,
 }
+
+/// Epochs of a peer that are remembered.
+const EPOCHS: usize = 8;
+/// Seconds after the first greeting of a new process in which one of the old process may still arrive.
+const LAST_WORDS: u64 = 2;
 
 /// Notes in a store that it was restored from a backup whose log ended with a head.
 ///
@@ -181,8 +189,28 @@ impl Heads {
         self.store.flush()?;
         let mut state = self.lock();
         state.seen.insert(*peer, seen);
+        state.epochs.remove(peer);
         state.greeted.entry(*peer).or_default().problem = None;
         Ok((forked.sequence, head.sequence))
+    }
+
+    /// What is known of a peer's log and budget ledger, and what it still has to accept of this node's, holds for the key
+    /// that follows its key (CHK-116). Again, it changes nothing.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn follow(&self, old: &PeerId, new: &PeerId) -> Result<(), Failure> {
+        budget::follow(self.store.as_ref(), old, new)?;
+        let mut state = self.lock();
+        if let (Some(seen), None) = (state.seen.get(old).copied(), state.seen.get(new)) {
+            HEADS.put(self.store.as_ref(), new.public_key(), &seen)?;
+            state.seen.insert(*new, seen);
+        }
+        if let Some((pending, _)) = state.restored.pending.iter_mut().find(|(pending, _)| pending == old) {
+            *pending = *new;
+            RESTORED.put(self.store.as_ref(), RESTORED_KEY, &state.restored)?;
+        }
+        Ok(self.store.flush()?)
     }
 
     /// Writes something down where it holds up nobody: greetings are judged on the network's own task.
@@ -283,8 +311,10 @@ impl Heads {
     fn fault(&self, name: &str, hello: &Hello, code: &Code) -> Failure {
         let (message, next) = match code.as_str() {
             "LOG_FORK" => (
-                "its log went back behind what this node has seen of it: it was restored from an older copy, or two run".into(),
-                format!("ask {name}; if it was restored, run `tacit peer accept-restore {name}`."),
+                "its log went back behind what this node has seen of it, or two processes run with its key: it was restored \
+                 from an older copy, or a copy of it runs"
+                    .into(),
+                format!("ask {name}; once one node runs under the key alone, run `tacit peer accept-restore {name}`."),
             ),
             "HELLO_VERSION" => {
                 let older = hello.newest < OLDEST_VERSION;
@@ -347,6 +377,32 @@ impl HelloBook for Heads {
         if grown { Ok(()) } else { Err(Code::new("LOG_FORK")) }
     }
 
+    fn check_epoch(&self, peer: &PeerId, hello: &Hello) -> Result<(), Code> {
+        let now = self.clock.unix_seconds();
+        let mut state = self.lock();
+        let (current, past) = state.epochs.entry(*peer).or_insert_with(|| (hello.epoch, VecDeque::new()));
+        let Some((_, followed)) = past.iter().find(|(epoch, _)| *epoch == hello.epoch) else {
+            if *current != hello.epoch {
+                past.push_front((*current, now));
+                past.truncate(EPOCHS);
+                *current = hello.epoch;
+            }
+            return Ok(());
+        };
+        if now < followed.saturating_add(LAST_WORDS) {
+            return Err(Code::new("PEER_RATE"));
+        }
+        let known = state.seen.get(peer).copied();
+        let seen = Seen { head: known.map_or(hello.log, |known| known.head), forked: Some(hello.log) };
+        if known.is_none_or(|known| known.forked.is_none()) {
+            state.seen.insert(*peer, seen);
+            drop(state);
+            self.keep(peer, seen);
+            self.note(peer, "two processes run with its key: a copy of its node runs", Some("LOG_FORK"));
+        }
+        Err(Code::new("LOG_FORK"))
+    }
+
     fn budget_of(&self, peer: &PeerId) -> Option<BudgetHead> {
         // A store that cannot be read keeps nothing from being said.
         budget::seen_of(&*self.store, peer).ok().flatten()
@@ -354,7 +410,7 @@ impl HelloBook for Heads {
 
     fn heard(&self, from: &PeerId, hello: &Hello, refused: Option<&Code>) {
         // Only what this node has signed itself can be held against it.
-        if let Some(seen) = hello.budget.filter(|seen| seen.is_of(&self.own.node)) {
+        if let Some(seen) = hello.budget.filter(|seen| self.own.keys.iter().any(|key| seen.is_of(key))) {
             self.own.budget.witnessed(&seen.head);
         }
         let problem = refused.map(|code| self.fault(&self.name(from), hello, code));
@@ -392,7 +448,7 @@ mod tests {
         let name = |_: &PeerId| Some("banque".to_owned());
         let clock = Arc::new(ManualClock::at(1_000_000));
         let budget = Arc::new(Budget::in_memory(Arc::clone(store), clock.clone()).expect("opens"));
-        let own = OwnLedger { budget, node: Identity::from_seed(&[8; 32]).peer() };
+        let own = OwnLedger { budget, keys: vec![Identity::from_seed(&[8; 32]).peer()] };
         Heads::open(name, Arc::clone(log), clock, Arc::clone(store), own).expect("opens")
     }
 
@@ -432,6 +488,22 @@ mod tests {
             Err(Code::new("LOG_FORK")),
             "another log of the same length"
         );
+    }
+
+    #[test]
+    fn chk_116_a_new_key_of_a_peer_does_not_make_its_log_a_new_one() {
+        let (store, log): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::new()), Arc::new(Log::in_memory()));
+        note_restore(store.as_ref(), head(3, 1), vec![peer()]).expect("noted");
+        let known = heads(&store, &log);
+        let new = Identity::from_seed(&[9; 32]).peer();
+        assert_eq!(known.check_head(&peer(), &head(5, 2)), Ok(()));
+        for _ in 0..2 {
+            known.follow(&peer(), &new).expect("kept");
+        }
+        assert_eq!(known.own_head(&new), head(3, 1), "it has not accepted the restored log yet");
+        for heads in [heads(&store, &log), known] {
+            assert_eq!(heads.check_head(&new, &head(4, 1)), Err(Code::new("LOG_FORK")));
+        }
     }
 
     #[test]
@@ -475,20 +547,49 @@ mod tests {
         );
     }
 
-    #[test]
-    fn chk_112_a_newer_and_an_older_peer_are_told_apart_with_who_updates() {
-        let (store, log): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::new()), Arc::new(Log::in_memory()));
-        let own = heads(&store, &log);
-        let hello = |oldest, newest| Hello {
+    fn hello(oldest: u16, newest: u16) -> Hello {
+        Hello {
             oldest,
             newest,
             build: tacit_protocol::messages::PeerText::new("tacit 9"),
             organisation: "banque".into(),
-            epoch: tacit_protocol::canonical::Nonce::from_bytes([1; 16]),
+            epoch: Nonce::from_bytes([1; 16]),
             now: 1_003,
             log: head(1, 1),
             budget: None,
+        }
+    }
+
+    #[test]
+    fn two_processes_under_one_key_are_refused_until_the_operator_has_looked_chk_931() {
+        let (store, log): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::new()), Arc::new(Log::in_memory()));
+        let clock = Arc::new(ManualClock::at(1_000_000));
+        let budget = Arc::new(Budget::in_memory(Arc::clone(&store), clock.clone()).expect("opens"));
+        let own = OwnLedger { budget, keys: Vec::new() };
+        let name = |_: &PeerId| Some("banque".to_owned());
+        let own = Heads::open(name, Arc::clone(&log), clock.clone(), Arc::clone(&store), own).expect("opens");
+        let greets = |epoch: u8| {
+            let hello = Hello { epoch: Nonce::from_bytes([epoch; 16]), ..hello(1, 2) };
+            let judged = own.check_epoch(&peer(), &hello).and_then(|()| own.check_head(&peer(), &hello.log));
+            judged.map_err(|code| code.to_string())
         };
+        for restarted in [1, 1, 2, 3, 3] {
+            assert_eq!(greets(restarted), Ok(()), "{restarted}");
+        }
+        assert_eq!(greets(2), Err("PEER_RATE".into()), "the last words of a process that ended");
+        assert_eq!(greets(3), Ok(()));
+        clock.advance(std::time::Duration::from_secs(2));
+        assert_eq!(greets(2), Err("LOG_FORK".into()));
+        assert_eq!(greets(3), Err("LOG_FORK".into()), "nobody knows which of both is the node");
+        assert!(texts(&log).contains("a copy of its node runs"), "{}", texts(&log));
+        own.accept_restore(&peer()).expect("accepted");
+        assert_eq!(greets(3), Ok(()));
+    }
+
+    #[test]
+    fn chk_112_a_newer_and_an_older_peer_are_told_apart_with_who_updates() {
+        let (store, log): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::new()), Arc::new(Log::in_memory()));
+        let own = heads(&store, &log);
         let refused = Code::new("HELLO_VERSION");
         own.heard(&peer(), &hello(PROTOCOL_VERSION + 2, PROTOCOL_VERSION + 2), Some(&refused));
         let newer = own.greeted(&peer());

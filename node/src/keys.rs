@@ -16,7 +16,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use hmac::{Hmac, Mac};
 use rand_core::CryptoRng;
 use sha2::Sha256;
-use tacit_protocol::{Code, Failure};
+use tacit_protocol::{Code, Failure, Identity};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::reseal::Reseal;
@@ -283,6 +283,12 @@ impl IdentitySeed {
         }
         store.flush()?;
         Ok(seed)
+    }
+
+    /// The writes that put another identity in the place of the one that the store has.
+    pub(crate) fn put_in(batch: Batch, identity: &Identity, key: &NodeKey, rng: &mut dyn CryptoRng) -> Batch {
+        let seed = identity.to_seed();
+        batch.put(SECRETS, IDENTITY, &key.sealer("identity").seal(IDENTITY, seed.as_slice(), rng))
     }
 
     /// Opens the stored identity.

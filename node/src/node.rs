@@ -184,8 +184,21 @@ impl Node {
     /// # Errors
     /// `PEER_UNKNOWN` if it is not pending.
     pub async fn confirm_peer(&self, peer: &str) -> Result<Peer, Failure> {
-        let confirmed = self.context.pairing.confirm(&self.context.network, parse_peer(peer)?).await?;
-        self.log_peer(&confirmed, "confirmed by the operator")?;
+        let peer = parse_peer(peer)?;
+        let old = self.context.pairing.would_follow(&peer);
+        if let Some(old) = old {
+            // Before the new key is admitted; again, it changes nothing.
+            let heads = Arc::clone(&self.context.heads);
+            off_reactor(move || heads.follow(&old, &peer)).await??;
+        }
+        let confirmed = self.context.pairing.confirm(&self.context.network, peer).await?;
+        match old {
+            None => self.log_peer(&confirmed, "confirmed by the operator")?,
+            Some(old) => {
+                self.end_with(&old, "its organisation has a new key").await?;
+                self.log_peer(&confirmed, &format!("confirmed by the operator: its key follows {old}"))?;
+            }
+        }
         Ok(self.peer_info(&confirmed))
     }
 
@@ -196,20 +209,27 @@ impl Node {
     pub async fn revoke_peer(&self, peer: &str) -> Result<Peer, Failure> {
         let peer = parse_peer(peer)?;
         self.context.pairing.revoke(&self.context.network, peer).await?;
-        for job in self.jobs.book().open_with(&peer)? {
+        self.end_with(&peer, "the pairing was ended").await?;
+        let revoked = self.context.pairing.peer(&peer).ok_or_else(|| unknown_peer(&peer.to_string()))?;
+        self.log_peer(&revoked, "revoked by the operator")?;
+        Ok(self.peer_info(&revoked))
+    }
+
+    /// Calls the jobs with a key off that is paired no more, and drops what was made in advance with it.
+    async fn end_with(&self, peer: &PeerId, why: &str) -> Result<(), Failure> {
+        for job in self.jobs.book().open_with(peer)? {
             // One that is past its release cannot be called off; its peer cannot be reached any more either.
-            drop(self.jobs.cancel(&job, &self.context.config.name, "the pairing was ended"));
+            drop(self.jobs.cancel(&job, &self.context.config.name, why));
         }
         if let Some(reserve) = self.context.reserve.clone() {
+            let peer = *peer;
             // What cannot be removed now is at the next start.
             let dropped = off_reactor(move || reserve.store().drop_all(&peer)).await?;
             if let Err(error) = dropped {
                 tracing::warn!(peer = %peer.short(), step = "idle", code = %error.code(), "files stay: {error}");
             }
         }
-        let revoked = self.context.pairing.peer(&peer).ok_or_else(|| unknown_peer(&peer.to_string()))?;
-        self.log_peer(&revoked, "revoked by the operator")?;
-        Ok(self.peer_info(&revoked))
+        Ok(())
     }
 
     /// How each connected peer is reached.
@@ -235,6 +255,7 @@ impl Node {
             state: peer.state.as_str().into(),
             connected: self.context.network.connected().borrow().contains(&peer.peer),
             words: self.context.pairing.words(&peer.peer),
+            follows: self.context.pairing.would_follow(&peer.peer).map(|old| old.to_string()),
             versions: greeted.versions.map(|(oldest, newest)| format!("{oldest} to {newest}")),
             build: greeted.build,
             lag: greeted.versions.and_then(|versions| lag(&peer.organisation, versions)),

@@ -32,8 +32,11 @@ pub enum PeerState {
     Pending,
     /// Both sides agreed.
     Paired,
-    /// It was paired or pending, and this node's operator ended that for good (CHK-115).
+    /// It was paired or pending, and this node's operator ended that for good (CHK-115), or another key has followed it
+    /// (CHK-116).
     Revoked,
+    /// It was paired with an earlier key of this node, and its operator has to confirm the present one (CHK-116).
+    Renewing,
 }
 
 impl PeerState {
@@ -44,6 +47,7 @@ impl PeerState {
             Self::Pending => "pending",
             Self::Paired => "paired",
             Self::Revoked => "revoked",
+            Self::Renewing => "renewing",
         }
     }
 }

@@ -106,12 +106,16 @@ pub struct Peer {
     pub name: String,
     /// Its PeerId.
     pub peer_id: String,
-    /// `invited`, `pending`, `paired` or `revoked`.
+    /// `invited`, `pending`, `paired` or `revoked`; `renewing`: it was paired, and its operator has to confirm this node's
+    /// new key.
     pub state: String,
     /// Whether it is connected now.
     pub connected: bool,
     /// The fingerprint of both keys as words, to compare by voice.
     pub words: String,
+    /// The PeerId of a paired organisation whose key this one follows, once it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// The versions of the messages that it speaks, as it last greeted.
     #[serde(default)]
     pub versions: Option<String>,

@@ -27,6 +27,7 @@ pub mod privacy;
 pub mod probe;
 pub mod program;
 pub mod receipt;
+pub mod rotation;
 pub mod schema;
 pub mod terms;
 pub mod ticket;

@@ -1,7 +1,7 @@
 //! What nodes say to each other over the control plane: one request, one answer.
 //!
 //! *Source*: design §4.2, §4.13; `docs/spec` has the order in which they go.
-//! *Security*: encodings are bounded before they are read (CHK-201): 4 KiB for a hello and for pairing, which strangers
+//! *Security*: encodings are bounded before they are read (CHK-201): 4 KiB for a hello, pairing and a new key, which strangers
 //! may send (CHK-110), 256 KiB for all others. Messages of a job carry its id and a sequence number, and every one is
 //! idempotent: the same bytes again get the same answer. Text from a peer is at most 512 characters, shown escaped and
 //! never parsed (CHK-216).
@@ -22,6 +22,7 @@ use crate::probe::{ProbeAnswer, ProbeRequest};
 use crate::program::disclosure::Learned;
 use crate::program::rules::Refusal;
 use crate::receipt::PartyAccount;
+use crate::rotation::Rotation;
 use crate::schema::TableSchema;
 use crate::terms::{OwnedDataset, Proposal};
 use crate::{Code, Failure, PartyId};
@@ -125,6 +126,8 @@ pub enum Request {
     Probe(Box<ProbeRequest>),
     /// Where the sender can be reached from now on, at most 8: told when a session opens and when it changes.
     Addresses(Vec<String>),
+    /// A paired organisation has a new key, which is the sender's (CHK-116).
+    Renew(Box<RenewRequest>),
 }
 
 /// The answer to a [`Request`].
@@ -159,18 +162,20 @@ pub enum Response {
     Idle(Box<IdleAnswer>),
     /// To a part of a test.
     Probe(Box<ProbeAnswer>),
+    /// To a new key.
+    Renew(RenewAnswer),
 }
 
 wire!(Request, MESSAGE_LIMIT, request_limit);
 wire!(Response, MESSAGE_LIMIT, response_limit);
 
-/// Hello and Pair are the first two variants of both enums.
+/// Strangers send Hello, Pair and Renew, whose variants have these numbers.
 fn request_limit(first_byte: Option<u8>) -> usize {
-    if matches!(first_byte, Some(0 | 1)) { STRANGER_LIMIT } else { MESSAGE_LIMIT }
+    if matches!(first_byte, Some(0 | 1 | 17)) { STRANGER_LIMIT } else { MESSAGE_LIMIT }
 }
 
 fn response_limit(first_byte: Option<u8>) -> usize {
-    request_limit(first_byte)
+    if matches!(first_byte, Some(0 | 1 | 14)) { STRANGER_LIMIT } else { MESSAGE_LIMIT }
 }
 
 /// Which job a message is about, and where it stands among the sender's messages of that job.
@@ -286,6 +291,26 @@ pub enum PairAnswer {
         proof: crate::ticket::RedemptionProof,
     },
     /// The issuer's operator is asked to compare the words (CHK-107).
+    Pending,
+    /// No. Strangers learn no reason but the code.
+    Refused(Code),
+}
+
+/// A node whose key has changed says so to a peer that knows it by an earlier one (CHK-116).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RenewRequest {
+    /// The rotations that led to the sender's key, the oldest first, at most 8.
+    pub rotations: Vec<Rotation>,
+    /// Where the sender can be reached, at most 8.
+    pub addresses: Vec<String>,
+}
+
+/// The answer to a new key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum RenewAnswer {
+    /// The sender is paired under its new key.
+    Confirmed,
+    /// The operator is asked to compare the words of the new key (CHK-107).
     Pending,
     /// No. Strangers learn no reason but the code.
     Refused(Code),
@@ -624,6 +649,8 @@ mod tests {
             addresses: vec!["/ip4/203.0.113.7/tcp/1".into()],
             proof: crate::ticket::RedemptionProof::from_bytes([2; 32]),
         };
+        let [(old, name), (new, _)] = fixtures::nodes();
+        let rotation = Rotation::new(name, &old, &new, NOW);
         let account = Box::new(fixtures::accounts()[0].clone());
         let channel = contract.channels[0].clone();
         let chunks = vec![IdleChunks { kind: "triples-64".into(), count: 16 }];
@@ -657,6 +684,9 @@ mod tests {
                 channel: channel.clone(),
                 chunks: chunks.clone(),
             })),
+            Request::Probe(Box::new(ProbeRequest::Ping)),
+            Request::Addresses(vec!["/ip4/203.0.113.7/tcp/1".into()]),
+            Request::Renew(Box::new(RenewRequest { rotations: vec![rotation], addresses: Vec::new() })),
         ];
         for (variant, request) in (0_u8..).zip(requests) {
             let bytes = codec::encode(&request).expect("encodes");
@@ -684,6 +714,8 @@ mod tests {
             Response::Failed(failure),
             Response::Bench(channel.clone()),
             Response::Idle(Box::new(IdleAnswer { channel, chunks })),
+            Response::Probe(Box::new(ProbeAnswer::Pong)),
+            Response::Renew(RenewAnswer::Refused(Code::new("PEER_ROTATION"))),
         ];
         for (variant, response) in (0_u8..).zip(responses) {
             let bytes = codec::encode(&response).expect("encodes");

@@ -31,6 +31,7 @@ mod python;
 mod refusals;
 mod restart;
 mod rogue;
+mod rotation;
 mod tokens;
 mod watched;
 mod wire;

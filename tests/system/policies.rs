@@ -22,7 +22,7 @@ fn program_file(two: &Two, program: &Program) -> String {
 }
 
 /// The total amount of those whose frequency is under a bound.
-fn amounts_under(bound: i64) -> Program {
+pub(crate) fn amounts_under(bound: i64) -> Program {
     question(|program, joined| {
         let selected: Array = joined.column("frequency").lt(bound) & joined.column("balance").gt(100);
         program.release("amount", &selected.choose(joined.column("amount"), 0).sum());

@@ -34,10 +34,15 @@ impl Charge {
     }
 
     /// An account, with nothing taken from it.
-    pub fn account(lineage: Lineage, dataset: &str, organisation: &str, clause: &PrivacyClause) -> Self {
+    pub fn of_account(lineage: Lineage, dataset: &str, organisation: &str, clause: &PrivacyClause) -> Self {
         let (cap, total) = (clause.cap(), clause.total());
         let (dataset, organisation) = (dataset.to_owned(), organisation.to_owned());
         Self { lineage, dataset, organisation, rho: Rho::ZERO, cap, total }
+    }
+
+    /// What tells accounts apart.
+    pub(super) fn account(&self) -> (Lineage, &str) {
+        (self.lineage, &self.organisation)
     }
 }
 

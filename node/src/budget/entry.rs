@@ -7,8 +7,6 @@ use tacit_protocol::job::JobId;
 use tacit_protocol::messages::LogHead;
 use tacit_protocol::privacy::Rho;
 
-use crate::store::Record;
-
 /// What all versions of a dataset have in common (CHK-923).
 pub type Lineage = [u8; 16];
 
@@ -55,14 +53,18 @@ pub struct Entry {
     pub reason: String,
 }
 
-impl Record for Entry {
-    const NAME: &'static str = "budget entry";
-    const VERSION: u8 = 1;
-}
-
 impl Entry {
     /// The head of a ledger that ends with it.
     pub fn head(&self) -> LogHead {
         LogHead { sequence: self.sequence, digest: digest("tacit/budget/1", self) }
+    }
+
+    /// Whether it may be the next of a ledger that ends there.
+    pub(super) fn follows(&self, head: &LogHead) -> bool {
+        let in_order = match self.kind {
+            Kind::Confirmed => self.sequence > head.sequence,
+            _ => self.sequence == head.sequence + 1,
+        };
+        in_order && self.previous == head.digest
     }
 }

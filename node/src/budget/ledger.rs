@@ -27,6 +27,21 @@ pub struct Used {
     pub granted: Rho,
 }
 
+impl Used {
+    fn left_of(&self, cap: Rho) -> Rho {
+        cap.plus(self.granted).minus(self.spent).minus(self.reserved)
+    }
+}
+
+/// Entries that are written in one piece.
+#[derive(bincode::Encode, bincode::Decode)]
+pub(super) struct Step(pub(super) Vec<Entry>);
+
+impl Record for Step {
+    const NAME: &'static str = "budget entries";
+    const VERSION: u8 = 1;
+}
+
 /// The open ledger.
 pub(super) struct Ledger {
     journal: Journal,
@@ -45,18 +60,15 @@ impl Ledger {
         let start = Journal::open(path).map_err(|error| failure(&error))?;
         let mut ledger = Self::of(start.journal);
         for bytes in &start.entries {
-            let entry = Entry::from_bytes(bytes).map_err(|error| failure(&error))?;
-            let head = ledger.head();
-            let follows = match entry.kind {
-                Kind::Confirmed => entry.sequence > head.sequence,
-                _ => entry.sequence == head.sequence + 1,
-            };
-            if !follows || entry.previous != head.digest {
-                let cause =
-                    format!("entry {} of {} does not follow from the one before", entry.sequence, path.display());
-                return Err(failure(&StoreError::Corrupt(cause)));
+            let Step(entries) = Step::from_bytes(bytes).map_err(|error| failure(&error))?;
+            for entry in entries {
+                if !entry.follows(&ledger.head()) {
+                    let cause =
+                        format!("entry {} of {} does not follow from the one before", entry.sequence, path.display());
+                    return Err(failure(&StoreError::Corrupt(cause)));
+                }
+                ledger.take(entry);
             }
-            ledger.take(entry);
         }
         Ok(ledger)
     }
@@ -70,22 +82,34 @@ impl Ledger {
         Self { journal, entries: Vec::new(), accounts, reserved, jobs, rolled_back: None }
     }
 
-    /// The entry that would follow.
-    pub(super) fn next(&self, time: u64, job: Option<JobId>, kind: Kind, charge: Charge, reason: String) -> Entry {
-        let LogHead { sequence, digest: previous } = self.head();
-        // What follows on a confirmation is behind all that was seen of the ledger that was lost.
-        let sequence = match (kind, self.rolled_back) {
-            (Kind::Confirmed, Some(seen)) => sequence.max(seen.sequence),
-            _ => sequence,
-        };
-        let Charge { lineage, dataset, organisation, rho, .. } = charge;
-        Entry { sequence: sequence + 1, previous, time, kind, job, lineage, dataset, organisation, rho, reason }
-    }
-
-    /// Writes an entry to the disk and counts it.
-    pub(super) fn append(&mut self, entry: Entry) -> Result<(), Failure> {
-        self.journal.append(&entry.to_bytes()).map_err(|error| failure(&error))?;
-        self.take(entry);
+    /// Writes what happened to the disk in one piece, so that a crash leaves all of it or nothing, and counts it.
+    pub(super) fn append(
+        &mut self,
+        time: u64,
+        job: Option<JobId>,
+        changes: impl IntoIterator<Item = (Kind, Charge)>,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let mut head = self.head();
+        let mut entries = Vec::new();
+        for (kind, Charge { lineage, dataset, organisation, rho, .. }) in changes {
+            let LogHead { sequence, digest: previous } = head;
+            // What follows on a confirmation is behind all that was seen of the ledger that was lost.
+            let sequence = match (kind, self.rolled_back) {
+                (Kind::Confirmed, Some(seen)) => sequence.max(seen.sequence),
+                _ => sequence,
+            } + 1;
+            let reason = reason.to_owned();
+            let entry = Entry { sequence, previous, time, kind, job, lineage, dataset, organisation, rho, reason };
+            head = entry.head();
+            entries.push(entry);
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let step = Step(entries);
+        self.journal.append(&step.to_bytes()).map_err(|error| failure(&error))?;
+        step.0.into_iter().for_each(|entry| self.take(entry));
         Ok(())
     }
 
@@ -109,9 +133,7 @@ impl Ledger {
                 Kind::Reserved => self.reserved.entry(job).or_default().push(charge_of(&entry)),
                 _ => {
                     let open = self.reserved.entry(job).or_default();
-                    open.retain(|charge| {
-                        (charge.lineage, &charge.organisation) != (entry.lineage, &entry.organisation)
-                    });
+                    open.retain(|charge| charge.account() != (entry.lineage, entry.organisation.as_str()));
                     if open.is_empty() {
                         self.reserved.remove(&job);
                     }
@@ -159,15 +181,23 @@ impl Ledger {
             return Ok(());
         }
         self.sound()?;
-        let own: &[Charge] = job.and_then(|job| self.reserved.get(&job)).map_or(&[], Vec::as_slice);
+        let aside: &[Charge] = job.and_then(|job| self.reserved.get(&job)).map_or(&[], Vec::as_slice);
         for charge in charges {
-            let same = |other: &&Charge| (other.lineage, &other.organisation) == (charge.lineage, &charge.organisation);
-            let aside = own.iter().filter(same).fold(Rho::ZERO, |sum, charge| sum.plus(charge.rho));
-            let left = self.left(charge).plus(aside);
-            if charge.rho > left {
+            // One job may cost an account several times, and several accounts of one lineage.
+            let own = |other: &&Charge| other.account() == charge.account();
+            let all = |other: &&Charge| other.lineage == charge.lineage;
+            let left = self.own_left(charge).plus(sum(aside.iter().filter(own)));
+            let left_of_all = self.total_left(charge).map(|left| left.plus(sum(aside.iter().filter(all))));
+            let asked = sum(charges.iter().filter(own));
+            let asked_of_all = sum(charges.iter().filter(all));
+            let of_all = left_of_all
+                .filter(|left| asked_of_all > *left)
+                .map(|left| (asked_of_all, left, "all organisations together"));
+            let over = of_all.or((asked > left).then_some((asked, left, charge.organisation.as_str())));
+            if let Some((asked, left, whose)) = over {
                 let message = format!(
-                    "the job costs a rho of {} of the privacy budget of {} for {}, and {left} is left",
-                    charge.rho, charge.dataset, charge.organisation
+                    "the job costs a rho of {asked} of the privacy budget of {} for {whose}, and {left} is left",
+                    charge.dataset
                 );
                 let next = "ask for fewer or less exact values (`within`), or ask the owner for a grant.";
                 return Err(Failure::new(Code::new("BUDGET_EXHAUSTED"), message, next));
@@ -178,12 +208,18 @@ impl Ledger {
 
     /// What is left of an account: both its own bound and that of all together hold.
     pub(super) fn left(&self, account: &Charge) -> Rho {
-        let rest = |cap: Rho, used: Used| cap.plus(used.granted).minus(used.spent).minus(used.reserved);
-        let own = rest(account.cap, self.used(&account.lineage, &account.organisation));
-        match account.total {
-            None => own,
-            Some(total) => own.min(rest(total, self.all(&account.lineage))),
-        }
+        let own = self.own_left(account);
+        self.total_left(account).map_or(own, |total| own.min(total))
+    }
+
+    /// What is left of what one organisation may learn.
+    fn own_left(&self, account: &Charge) -> Rho {
+        self.used(&account.lineage, &account.organisation).left_of(account.cap)
+    }
+
+    /// What is left of what all organisations together may learn, where that is bounded.
+    fn total_left(&self, account: &Charge) -> Option<Rho> {
+        account.total.map(|total| self.all(&account.lineage).left_of(total))
     }
 
     pub(super) fn used(&self, lineage: &Lineage, organisation: &str) -> Used {
@@ -226,6 +262,10 @@ impl Ledger {
     pub(super) fn set_journal(&mut self, journal: Journal) {
         self.journal = journal;
     }
+}
+
+fn sum<'a>(charges: impl Iterator<Item = &'a Charge>) -> Rho {
+    charges.fold(Rho::ZERO, |sum, charge| sum.plus(charge.rho))
 }
 
 fn charge_of(entry: &Entry) -> Charge {

@@ -80,6 +80,14 @@ pub fn seen_of(store: &dyn Store, peer: &PeerId) -> Result<Option<BudgetHead>, S
     Ok(OF_PEERS.get(store, peer.to_string().as_bytes())?.map(|OfPeer(head)| head))
 }
 
+/// What was seen of a peer's ledger holds for the key that follows its key (CHK-116).
+///
+/// # Errors
+/// A fault of the store.
+pub fn follow(store: &dyn Store, old: &PeerId, new: &PeerId) -> Result<(), StoreError> {
+    seen_of(store, old)?.map_or(Ok(()), |head| witness(store, new, &head))
+}
+
 /// The budgets of a node.
 pub struct Budget {
     ledger: Mutex<Ledger>,
@@ -132,8 +140,8 @@ impl Budget {
             return Ok(());
         }
         ledger.check(Some(job), charges)?;
-        let entries = charges.iter().map(|charge| (Kind::Reserved, charge.clone()));
-        self.append(&mut ledger, Some(job), entries)
+        let changes = charges.iter().map(|charge| (Kind::Reserved, charge.clone()));
+        self.append(&mut ledger, Some(job), changes, "")
     }
 
     /// What was put aside for a job counts as spent, before the first byte of an opening leaves (CHK-701). The same again
@@ -176,7 +184,7 @@ impl Budget {
         if kind == Kind::Spent && !reserved.is_empty() {
             ledger.sound()?;
         }
-        self.append(&mut ledger, Some(job), reserved.into_iter().map(|charge| (kind, charge)))
+        self.append(&mut ledger, Some(job), reserved.into_iter().map(|charge| (kind, charge)), "")
     }
 
     /// The jobs for which something is put aside.
@@ -188,13 +196,9 @@ impl Budget {
     ///
     /// # Errors
     /// `USAGE_REASON` without a reason, `BUDGET_JOURNAL`.
-    pub fn grant(&self, charge: Charge, reason: &str) -> Result<Entry, Failure> {
-        let mut ledger = self.lock();
+    pub fn grant(&self, charge: Charge, reason: &str) -> Result<(), Failure> {
         let reason = checked_reason(reason)?;
-        let entry = ledger.next(self.clock.unix_seconds(), None, Kind::Granted, charge, reason);
-        ledger.append(entry.clone())?;
-        self.remember(&ledger)?;
-        Ok(entry)
+        self.append(&mut self.lock(), None, [(Kind::Granted, charge)], reason)
     }
 
     /// After a ledger lost its end: all that was left counts as spent, and new entries may follow.
@@ -208,17 +212,10 @@ impl Budget {
             let message = "the budget ledger is whole";
             return Err(Failure::new(Code::new("STATE_ILLEGAL"), message, "see `tacit budget show`."));
         }
-        for charge in caps {
-            let left = ledger.left(charge);
-            if left > Rho::ZERO {
-                let closing = Charge { rho: left, ..charge.clone() };
-                let entry = ledger.next(self.clock.unix_seconds(), None, Kind::Closed, closing, reason.clone());
-                ledger.append(entry)?;
-            }
-        }
-        let mark = ledger.next(self.clock.unix_seconds(), None, Kind::Confirmed, Charge::none(), reason);
-        ledger.append(mark)?;
-        self.remember(&ledger)
+        let closed = |cap: &Charge| (Kind::Closed, Charge { rho: ledger.left(cap), ..cap.clone() });
+        let closed = caps.iter().map(closed).filter(|(_, charge)| charge.rho > Rho::ZERO);
+        let changes: Vec<_> = closed.chain([(Kind::Confirmed, Charge::none())]).collect();
+        self.append(&mut ledger, None, changes, reason)
     }
 
     /// What a peer has seen of this ledger, as its receipts and greetings say: a ledger that is shorter was restored.
@@ -265,15 +262,12 @@ impl Budget {
         &self,
         ledger: &mut Ledger,
         job: Option<JobId>,
-        entries: impl Iterator<Item = (Kind, Charge)>,
+        changes: impl IntoIterator<Item = (Kind, Charge)>,
+        reason: &str,
     ) -> Result<(), Failure> {
-        let mut any = false;
-        for (kind, charge) in entries {
-            let entry = ledger.next(self.clock.unix_seconds(), job, kind, charge, String::new());
-            ledger.append(entry)?;
-            any = true;
-        }
-        if any { self.remember(ledger) } else { Ok(()) }
+        let before = ledger.head();
+        ledger.append(self.clock.unix_seconds(), job, changes, reason)?;
+        if ledger.head() == before { Ok(()) } else { self.remember(ledger) }
     }
 
     /// The store's copy is a witness, and no part of what must be on disk first.
@@ -289,11 +283,11 @@ impl Budget {
 /// The most characters of a reason.
 const REASON: usize = 500;
 
-fn checked_reason(reason: &str) -> Result<String, Failure> {
+fn checked_reason(reason: &str) -> Result<&str, Failure> {
     let reason = reason.trim();
     if reason.is_empty() || reason.chars().count() > REASON {
         let message = format!("a change of a budget needs a reason of at most {REASON} characters");
         return Err(Failure::new(Code::new("USAGE_REASON"), message, "give one with --reason."));
     }
-    Ok(reason.to_owned())
+    Ok(reason)
 }

@@ -7,7 +7,8 @@ use tacit_protocol::policy::Policy;
 use tacit_protocol::privacy::Rho;
 use tacit_protocol::{Code, Failure};
 
-use super::{Charge, Entry, Lineage, page};
+use super::page::{accounts, page};
+use super::{Charge, Entry, Lineage};
 use crate::node::Node;
 
 /// The accuracy of the counts that remaining work is told in, unless another is asked for.
@@ -49,11 +50,13 @@ impl Node {
         let clause = policy.privacy().expect("only such policies are listed");
         let rho = Rho::from_epsilon(request.epsilon, clause.delta.to_f64())
             .map_err(|error| Failure::new(Code::new("USAGE_EPSILON"), error.to_string(), "give --epsilon above 0."))?;
-        let charge = Charge { rho, ..Charge::account(*lineage, name, &request.organisation, &clause) };
-        let entry = self.context.budget.grant(charge, &request.reason)?;
+        let charge = Charge { rho, ..Charge::of_account(*lineage, name, &request.organisation, &clause) };
+        self.context.budget.grant(charge, &request.reason)?;
         self.note(&format!(
             "an epsilon of {} was granted to {} on {name}: {}",
-            request.epsilon, request.organisation, entry.reason
+            request.epsilon,
+            request.organisation,
+            request.reason.trim()
         ))?;
         self.budget(None)
     }
@@ -63,15 +66,8 @@ impl Node {
     /// # Errors
     /// `STATE_ILLEGAL` if it is whole, `USAGE_REASON`.
     pub fn confirm_budget(&self, reason: &str) -> Result<BudgetReport, Failure> {
-        let mut accounts = Vec::new();
-        for (name, lineage, policy) in self.with_noise()? {
-            let clause = policy.privacy().expect("only such policies are listed");
-            let mut organisations = self.context.budget.organisations(&lineage);
-            organisations.extend(policy.release().receivers.iter().cloned());
-            organisations.sort();
-            organisations.dedup();
-            accounts.extend(organisations.iter().map(|to| Charge::account(lineage, &name, to, &clause)));
-        }
+        let datasets = self.with_noise()?;
+        let accounts: Vec<_> = accounts(&self.context.budget, &datasets).map(|(account, _)| account).collect();
         self.context.budget.confirm(&accounts, reason)?;
         self.note(&format!("the budget ledger goes on, and all that was left is spent: {reason}"))?;
         self.budget(None)

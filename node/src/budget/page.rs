@@ -8,19 +8,27 @@ use super::{Budget, Charge, Lineage};
 
 /// One page of all accounts of these datasets. `within` is the accuracy of the counts that are told as remaining work.
 pub fn page(budget: &Budget, datasets: &[(String, Lineage, Policy)], within: f64) -> BudgetReport {
-    let mut accounts = Vec::new();
-    for (dataset, lineage, policy) in datasets {
-        let Some(clause) = policy.privacy() else { continue };
+    let accounts =
+        accounts(budget, datasets).map(|(charge, clause)| account(budget, &charge, &clause, within)).collect();
+    let head = budget.head();
+    BudgetReport { entries: head.sequence, head: head.digest.to_string(), doubt: budget.doubt(), within, accounts }
+}
+
+/// The accounts of these datasets: of everybody who may receive results, or has entries.
+pub(super) fn accounts(
+    budget: &Budget,
+    datasets: &[(String, Lineage, Policy)],
+) -> impl Iterator<Item = (Charge, PrivacyClause)> {
+    let noisy =
+        datasets.iter().filter_map(|(dataset, lineage, policy)| Some((dataset, lineage, policy, policy.privacy()?)));
+    noisy.flat_map(|(dataset, lineage, policy, clause)| {
         let mut organisations = budget.organisations(lineage);
         organisations.extend(policy.release().receivers.iter().cloned());
         organisations.sort();
         organisations.dedup();
-        for organisation in &organisations {
-            accounts.push(account(budget, &Charge::account(*lineage, dataset, organisation, &clause), &clause, within));
-        }
-    }
-    let head = budget.head();
-    BudgetReport { entries: head.sequence, head: head.digest.to_string(), doubt: budget.doubt(), within, accounts }
+        let account = |to: String| (Charge::of_account(*lineage, dataset, &to, &clause), clause);
+        organisations.into_iter().map(account).collect::<Vec<_>>()
+    })
 }
 
 fn account(budget: &Budget, account: &Charge, clause: &PrivacyClause, within: f64) -> BudgetAccount {

@@ -61,6 +61,42 @@ fn all_organisations_together_have_a_bound_too() {
 }
 
 #[test]
+fn what_a_job_costs_is_summed_before_it_is_held_against_what_is_left() {
+    let budget = budget();
+    let twice = [charge("banque", 60), charge("banque", 60)];
+    assert_eq!(code(budget.reserve(job(1), &twice)), "BUDGET_EXHAUSTED", "two datasets of one lineage");
+    let both = [charge("banque", 80), charge("assurance", 80)];
+    let refused = budget.reserve(job(2), &both).expect_err("160 of 150");
+    assert!(refused.message.contains("all organisations together"), "{refused}");
+    assert_eq!(budget.entries(), [], "a refused job leaves nothing");
+    let both = [charge("banque", 80), charge("assurance", 70)];
+    budget.reserve(job(3), &both).expect("150 of 150");
+    budget.check(Some(job(3)), &both).expect("it is put aside already");
+    budget.spend(job(3), &both).expect("reserved");
+    assert_eq!((left(&budget, "banque"), left(&budget, "assurance"), budget.open_jobs()), (0, 0, vec![]));
+}
+
+#[test]
+fn a_job_is_put_aside_as_a_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("budget.journal");
+    // The store is written after the journal, so that a crash may leave it behind.
+    let open = || Budget::open(&path, Arc::new(MemoryStore::default()), Arc::new(ManualClock::default()));
+    let both = [charge("banque", 30), charge("assurance", 20)];
+    open().expect("opens").reserve(job(1), &both).expect("fits");
+    let whole = std::fs::read(&path).expect("a file");
+    for end in [whole.len() - 1, whole.len() / 2] {
+        std::fs::write(&path, &whole[..end]).expect("cut off by a crash");
+        let budget = open().expect("opens");
+        assert_eq!((budget.entries(), budget.open_jobs()), (vec![], vec![]), "{end} bytes");
+        assert_eq!(code(budget.spend(job(1), &both)), "BUDGET_JOURNAL");
+        budget.reserve(job(1), &both).expect("again");
+        budget.spend(job(1), &both).expect("whole");
+        assert_eq!((left(&budget, "banque"), left(&budget, "assurance")), (70, 80));
+    }
+}
+
+#[test]
 fn a_grant_adds_and_erases_nothing() {
     let budget = budget();
     budget.reserve(job(1), &[charge("banque", 100)]).expect("fits");
@@ -136,7 +172,7 @@ fn an_altered_ledger_does_not_open() {
     // A whole frame whose entry is no successor.
     second.sequence = 7;
     let mut journal = Journal::open(&path).expect("opens").journal;
-    journal.append(&second.to_bytes()).expect("appends");
+    journal.append(&ledger::Step(vec![second]).to_bytes()).expect("appends");
     drop(journal);
     let opened = Budget::open(&path, Arc::new(MemoryStore::default()), Arc::new(ManualClock::default()));
     assert_eq!(opened.err().expect("refused").code.as_str(), "BUDGET_JOURNAL");

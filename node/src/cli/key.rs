@@ -1,6 +1,7 @@
 //! `tacit key`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -8,6 +9,7 @@ use tacit_protocol::Failure;
 
 use super::output::Output;
 use crate::clock::{SystemClock, system_rng};
+use crate::pairing::rotate::{self, Rotated};
 use crate::reseal;
 use crate::setup::Files;
 
@@ -22,10 +24,49 @@ pub(super) enum Command {
         #[arg(long, required = true)]
         new: bool,
     },
+    /// Give a stopped node a new identity key, and so a new PeerId.
+    ///
+    /// Its peers are told when it runs again, and each operator confirms the words of the new key with `tacit peer
+    /// confirm`; history, quotas and budgets stay with the organisation, and the old key is revoked. Open tickets, correlations
+    /// and tokens of the API end. Make a new backup afterwards: earlier ones hold the old key.
+    Rotate {
+        /// Says that a new key is wanted.
+        #[arg(long, required = true)]
+        new: bool,
+        /// Give up jobs that have not ended, and receipts that are not settled.
+        #[arg(long)]
+        abandon_jobs: bool,
+    },
 }
 
 pub(super) fn run(dir: &Path, command: Command, output: &Output) -> Result<(), Failure> {
-    let Command::Seal { new: _ } = command;
+    match command {
+        Command::Seal { new: _ } => seal(dir, output),
+        Command::Rotate { new: _, abandon_jobs } => rotate(dir, abandon_jobs, output),
+    }
+}
+
+fn rotate(dir: &Path, abandon_jobs: bool, output: &Output) -> Result<(), Failure> {
+    let rotated = rotate::run(&Files::of(dir), abandon_jobs, Arc::new(SystemClock), &mut system_rng())?;
+    output.one(&rotated, |rotated| {
+        let Rotated { old, new, peers, jobs_ended } = rotated;
+        let mut text = format!("The node's PeerId is {new} now; it was {old}.");
+        if *jobs_ended > 0 {
+            text += &format!(" {jobs_ended} jobs were given up.");
+        }
+        if !peers.is_empty() {
+            text += &format!(
+                "\nStart the node, and compare the words in `tacit peer list` with {} by voice: their operators confirm the \
+                 new key.",
+                peers.join(", ")
+            );
+        }
+        text + "\nMake a new backup, and new tokens for analysts and auditors: the earlier ones are of the old key."
+    });
+    Ok(())
+}
+
+fn seal(dir: &Path, output: &Output) -> Result<(), Failure> {
     let values = reseal::run(&Files::of(dir), &SystemClock, &mut system_rng())?;
     output.one(&json!({ "resealed": values }), |_| {
         format!(

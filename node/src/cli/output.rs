@@ -150,6 +150,15 @@ pub(super) fn peer_table(peers: &[Peer]) -> String {
         if let Some(problem) = &peer.problem {
             text += &format!("\n\n{problem}");
         }
+        if let Some(old) = &peer.follows {
+            text += &format!(
+                "\n\n{} has a new key, {}, which follows {old}. Compare the words by voice, then run `tacit peer confirm {}`.",
+                peer.name, peer.peer_id, peer.name
+            );
+        }
+        if peer.state == "renewing" {
+            text += &format!("\n\n{} has to confirm the new key of this node: compare the words by voice.", peer.name);
+        }
         if let Some(lag) = &peer.lag {
             text += &format!("\n\n{lag}; it runs {}.", peer.build.as_deref().unwrap_or("an unknown build"));
         }

@@ -62,25 +62,27 @@ pub(super) fn run(client: &Client, command: Command, output: &Output) -> Result<
             output.one(&invitation, |invitation| drawn + &output::invitation(invitation, auto));
         }
         Command::Accept { ticket } => output.one(&client.accept(&AcceptRequest { ticket })?, output::accepted),
-        Command::Confirm { peer } => output.one(&client.confirm_peer(&peer_id(client, &peer)?)?, one),
+        Command::Confirm { peer } => output.one(&client.confirm_peer(&find(client, &peer, "pending")?.peer_id)?, one),
         Command::Revoke { peer } => output.one(&client.revoke_peer(&peer_id(client, &peer)?)?, one),
         Command::AcceptRestore { peer } => output.one(&client.accept_restore(&peer_id(client, &peer)?)?, one),
         Command::List => output.list(&client.peers()?, output::peer_table),
-        Command::Show { peer } => output.one(&find(client, &peer)?, output::peer),
+        Command::Show { peer } => output.one(&find(client, &peer, "paired")?, output::peer),
     }
     Ok(())
 }
 
 /// The PeerId of a peer by its name or PeerId.
 pub(super) fn peer_id(client: &Client, text: &str) -> Result<String, Failure> {
-    Ok(find(client, text)?.peer_id)
+    Ok(find(client, text, "paired")?.peer_id)
 }
 
-/// A peer by its name or PeerId.
-fn find(client: &Client, text: &str) -> Result<Peer, Failure> {
-    let peers = client.peers()?;
-    let found = peers.into_iter().find(|peer| peer.name == text || peer.peer_id == text);
-    found.ok_or_else(|| {
+/// A peer by its name or PeerId. An organisation may have several keys (CHK-116): its name means the one in the state that
+/// is asked about, then one that is not revoked.
+fn find(client: &Client, text: &str, state: &str) -> Result<Peer, Failure> {
+    let mut found = client.peers()?;
+    found.retain(|peer| peer.name == text || peer.peer_id == text);
+    let rank = |peer: &Peer| (peer.state != state, peer.state == "revoked");
+    found.into_iter().min_by_key(rank).ok_or_else(|| {
         Failure::new(Code::new("USAGE_PEER"), format!("there is no peer {text:?}"), "see `tacit peer list`.")
     })
 }

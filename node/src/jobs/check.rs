@@ -34,7 +34,7 @@ impl Jobs {
         let found = self.found(request).await?;
         let organisation = request.organisation.clone().unwrap_or_else(|| self.context.config.name.clone());
         let asker = self.peer_of(&organisation).unwrap_or_else(|| self.context.identity.peer());
-        let usage = self.book.usage()?;
+        let usage = self.usage()?;
         let mut datasets = BTreeMap::new();
         for (name, Found { owner, schema, own }) in found {
             let usage = usage(&name, &asker, None);
@@ -102,13 +102,15 @@ impl Jobs {
     /// What earlier jobs told these organisations of a dataset. A fault of the store hides none of it from a negotiation.
     fn told_to(&self, data: &OwnData, parties: &[String]) -> Vec<PastJob> {
         let parties: Vec<_> = parties.iter().map(|name| (self.peer_of(name), name.clone())).collect();
-        let name_of = |peer: &PeerId| self.context.name_of(peer);
+        let keys_of = |peer: &PeerId| self.context.pairing.keys_of(peer);
+        let name_of = |peer: &PeerId| self.context.known_as(peer);
         let asked = Asked {
             lineage: data.lineage,
             version: data.version,
             policy: &data.policy,
             parties: &parties,
             job: None,
+            keys_of: &keys_of,
             name_of: &name_of,
             now: self.book.now(),
         };

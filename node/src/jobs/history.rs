@@ -65,6 +65,20 @@ impl Record for Aligned {
     const VERSION: u8 = 1;
 }
 
+impl Aligned {
+    /// Counts those of another key too.
+    fn add(&mut self, other: Self) {
+        for (day, count) in other.jobs {
+            let sum = self.jobs.entry(day).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        for (version, day) in other.versions {
+            let last = self.versions.entry(version).or_default();
+            *last = day.max(*last);
+        }
+    }
+}
+
 /// A part of a job that concerns one dataset of this node.
 pub struct About<'a> {
     /// The dataset's lineage.
@@ -152,8 +166,11 @@ impl Histories {
     /// # Errors
     /// A fault of the store.
     pub fn alignments(&self, asked: &Asked<'_>, proposal: &Proposal) -> Result<AlignmentUse, Failure> {
-        let key = [asked.lineage.as_slice(), proposer(proposal).public_key()].concat();
-        let aligned = ALIGNED.get(&*self.store, &key)?.unwrap_or_default();
+        let mut aligned = Aligned::default();
+        for key in (asked.keys_of)(&proposer(proposal)) {
+            let key = [asked.lineage.as_slice(), key.public_key()].concat();
+            aligned.add(ALIGNED.get(&*self.store, &key)?.unwrap_or_default());
+        }
         let day = (asked.now / DAY_SECONDS).saturating_sub(u64::from(asked.policy.query().window_days) - 1);
         let jobs = aligned.jobs.range(day..).map(|(_, count)| *count).fold(0_u32, u32::saturating_add);
         let mut versions: BTreeSet<(String, u64)> =
@@ -247,19 +264,22 @@ pub struct Asked<'a> {
     pub parties: &'a [(Option<PeerId>, String)],
     /// The name of its job, where it has one.
     pub job: Option<JobId>,
-    /// The name of an organisation by its peer.
+    /// The keys that the organisation of a peer has and had (CHK-116).
+    pub keys_of: &'a dyn Fn(&PeerId) -> Vec<PeerId>,
+    /// The name of an organisation by its peer, also if that is one no more.
     pub name_of: &'a dyn Fn(&PeerId) -> Option<String>,
     /// Unix seconds.
     pub now: u64,
 }
 
 impl Asked<'_> {
-    /// The parties that know what a peer was told: itself, and those that share with it.
+    /// The parties that know what a peer was told: itself, also under a later key, and those that share with it.
     fn parties_of(&self, receiver: &PeerId) -> BTreeSet<PartyId> {
         let organisation = (self.name_of)(receiver);
         let shares = organisation.as_deref().map(|name| self.policy.affiliates_of(name)).unwrap_or_default();
-        let knows =
-            |(peer, name): &(Option<PeerId>, String)| *peer == Some(*receiver) || shares.contains(name.as_str());
+        let knows = |(peer, name): &(Option<PeerId>, String)| {
+            peer.is_some_and(|peer| (self.keys_of)(&peer).contains(receiver)) || shares.contains(name.as_str())
+        };
         let parties = self.parties.iter().zip((0_u8..).map(PartyId));
         parties.filter(|(party, _)| knows(party)).map(|(_, place)| place).collect()
     }
@@ -302,7 +322,12 @@ mod tests {
         let name_of = &|peer: &PeerId| {
             ["maison", "banque", "courtier"].into_iter().find(|n| identity(n).peer() == *peer).map(str::to_owned)
         };
-        Asked { lineage: LINEAGE, version: 3, policy, parties, job, name_of, now }
+        // The broker had the key `broker` before.
+        let keys_of = &|peer: &PeerId| match *peer == identity("courtier").peer() {
+            true => vec![*peer, identity("broker").peer()],
+            false => vec![*peer],
+        };
+        Asked { lineage: LINEAGE, version: 3, policy, parties, job, keys_of, name_of, now }
     }
 
     /// Histories in which a job of the proposal is reserved.

@@ -37,6 +37,7 @@ impl Jobs {
             }
             Request::Hello(_)
             | Request::Pair(_)
+            | Request::Renew(_)
             | Request::Catalogue
             | Request::Bench(_)
             | Request::BenchEnd { .. }

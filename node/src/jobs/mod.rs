@@ -31,6 +31,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tacit_protocol::identity::PeerId;
 use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{self, JobStatus, PeerFailure, PeerText, Request, Response};
@@ -45,6 +46,7 @@ use tracing::{Instrument, Span};
 use crate::context::{Context, OutputKind};
 use book::Book;
 use history::{About, Lineage};
+use negotiate::Usage;
 use progress::Live;
 use record::{JobRecord, Role};
 
@@ -154,10 +156,26 @@ impl Jobs {
         self.tasks.spawn(driven.instrument(span));
     }
 
-    /// The span of a job: what is logged while it is driven carries its name, its peer, this node's place in it, and the
-    /// step that it is at.
+    /// How often a dataset is used, for the limits of its policy. Jobs that a peer began under an earlier key count
+    /// (CHK-116).
+    ///
+    /// # Errors
+    /// A fault of the store.
+    fn usage(&self) -> Result<impl Fn(&str, &PeerId, Option<JobId>) -> Usage + '_, Failure> {
+        let usage = self.book.usage()?;
+        Ok(move |dataset: &str, peer: &PeerId, job| {
+            let keys = self.context.pairing.keys_of(peer).into_iter();
+            let of_keys = keys.map(|key| usage(dataset, &key, job));
+            of_keys.fold(Usage::default(), |sum, one| Usage {
+                today: sum.today.saturating_add(one.today),
+                running: one.running,
+            })
+        })
+    }
+
+    /// The span of a job: what is logged while it is driven carries its name, its peer and this node's place in it.
     fn span(&self, id: &JobId) -> Span {
-        let span = tracing::info_span!("job", job = %id.short(), peer = Empty, party = Empty, step = Empty);
+        let span = tracing::info_span!("job", job = %id.short(), peer = Empty, party = Empty);
         if let Ok(job) = self.book.get(id) {
             span.record("peer", job.peer_name()).record("party", job.party.0);
         }
@@ -174,10 +192,10 @@ impl Jobs {
                     return;
                 }
             };
-            Span::current().record("step", job.state.name());
+            let at = tracing::info_span!("at", step = job.state.name());
             let stepped = match job.role {
-                Role::Proposer => self.step_as_proposer(job.clone()).await,
-                Role::Owner => self.step_as_owner(job.clone()).await,
+                Role::Proposer => self.step_as_proposer(job.clone()).instrument(at).await,
+                Role::Owner => self.step_as_owner(job.clone()).instrument(at).await,
             };
             let is_past_release = || self.book.get(&id).is_ok_and(|job| job.state.is_past_release());
             match stepped {

@@ -63,7 +63,7 @@ impl Jobs {
         }
         // One proposal at a time: the next one is judged with this one, whether it counts for limits or for what was told.
         let judging = self.judging();
-        let usage = self.book.usage().map_err(private)?;
+        let usage = self.usage().map_err(private)?;
         let review = negotiate::review(&proposal, &self.context.knowledge_with(Box::new(usage)));
         let me = self.context.identity.peer();
         let party = proposal.parties.iter().position(|party| party.peer == me);

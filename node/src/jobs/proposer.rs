@@ -244,7 +244,7 @@ impl Jobs {
         };
         proposal.own = self.own_parts(&proposal, party)?;
         let name = |party: PartyId| proposal.parties[party.index()].organisation.clone();
-        let review = negotiate::review(&proposal, &self.context.knowledge_with(Box::new(self.book.usage()?)));
+        let review = negotiate::review(&proposal, &self.context.knowledge_with(Box::new(self.usage()?)));
         let busy = match review {
             Err(rejected) if rejected.is_busy() => true,
             Err(rejected) => return Err(rejected.to_failure(name)),

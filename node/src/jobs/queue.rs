@@ -47,7 +47,7 @@ impl Jobs {
     /// Whether a job that waits here is the next, and its datasets are used by fewer jobs than their policies allow.
     fn has_turn(&self, job: &JobRecord) -> bool {
         let first = self.book.place(job).is_ok_and(|place| place.is_none_or(|(place, _)| place == 1));
-        let Ok(usage) = self.book.usage() else { return false };
+        let Ok(usage) = self.usage() else { return false };
         let free = |dataset: &tacit_protocol::terms::ProposedDataset| {
             let data = self.context.own_data(&dataset.dataset);
             let running = usage(&dataset.name, &job.peer, Some(job.id)).running;
@@ -78,7 +78,7 @@ impl Jobs {
         if job.state != JobState::Queued {
             return Ok(Next::Again);
         }
-        let usage = self.book.usage()?;
+        let usage = self.usage()?;
         let review = negotiate::review(&job.proposal, &self.context.knowledge_with(Box::new(usage)));
         match review {
             Err(rejected) if rejected.is_busy() => return Ok(Next::Again),

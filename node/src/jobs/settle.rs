@@ -36,6 +36,11 @@ impl Jobs {
         if is_settled(&job) {
             return Ok(Next::Done);
         }
+        if job.proposal.parties[job.party.index()].peer != self.context.identity.peer() {
+            let code = "RECEIPT_MISSING";
+            tracing::warn!(job = %job.id.short(), code, "it stays without a settled receipt: this node's key was rotated");
+            return Ok(Next::Done);
+        }
         let mut pause = RETRY;
         loop {
             let job = self.book.get(&job.id)?;

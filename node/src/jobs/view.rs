@@ -119,7 +119,7 @@ impl Jobs {
             return Vec::new();
         }
         // A store that fails says so where the operator decides.
-        let Ok(usage) = self.book.usage() else { return Vec::new() };
+        let Ok(usage) = self.usage() else { return Vec::new() };
         verdicts(&job.proposal, job.party, &self.context.knowledge(), &usage)
     }
 

@@ -27,6 +27,15 @@ pub trait HelloBook: Send + Sync + 'static {
     /// `LOG_FORK`.
     fn check_head(&self, peer: &PeerId, head: &LogHead) -> Result<(), Code>;
 
+    /// Judges the epoch of the peer's process (CHK-931): one that another has followed runs no more, or two processes run
+    /// under one key.
+    ///
+    /// # Errors
+    /// `LOG_FORK`; `PEER_RATE` where it may be the last word of a process that has just ended.
+    fn check_epoch(&self, _peer: &PeerId, _hello: &Hello) -> Result<(), Code> {
+        Ok(())
+    }
+
     /// How far this node has seen the peer's budget ledger.
     fn budget_of(&self, _peer: &PeerId) -> Option<BudgetHead> {
         None
@@ -70,6 +79,7 @@ impl NodeGreeter {
         }
         // CHK-112.
         hello.check(self.clock.unix_seconds()).map_err(|error| error.code())?;
+        self.book.check_epoch(from, hello)?;
         self.book.check_head(from, &hello.log)
     }
 }

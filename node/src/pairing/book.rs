@@ -6,8 +6,9 @@ use tacit_protocol::{
     Code, Digest, PeerId,
     address::{self, AddressError},
     canonical::Nonce,
-    messages::{PairAnswer, PairRequest},
+    messages::{PairAnswer, PairRequest, RenewAnswer, RenewRequest},
     name,
+    rotation::{self, MAX_ROTATIONS, Rotation},
     ticket::{IssuedTicket, ProofSide, RedemptionProof, Ticket, TicketError, TicketKey},
 };
 
@@ -28,6 +29,10 @@ pub struct PairingBook {
     pub(super) invites: BTreeMap<Digest, Invite>,
     pub(super) redemptions: BTreeMap<PeerId, Redemption>,
     pub(super) peers: BTreeMap<PeerId, Peer>,
+    /// By a peer's key, the one that it followed or would follow, once it is confirmed (CHK-116).
+    pub(super) followed: BTreeMap<PeerId, PeerId>,
+    /// The rotations that led to this node's key, the oldest first.
+    pub(super) rotations: Vec<Rotation>,
 }
 
 /// A ticket that this node issued.
@@ -68,6 +73,8 @@ pub(super) enum Change {
     Used(Digest, PeerId),
     /// The journal holds this for good: a peer was revoked (CHK-115).
     Revoked(PeerId),
+    /// A peer's key follows, or would follow, another; or does not any more.
+    Followed(PeerId),
 }
 
 impl PairingBook {
@@ -80,6 +87,8 @@ impl PairingBook {
             invites: BTreeMap::new(),
             redemptions: BTreeMap::new(),
             peers: BTreeMap::new(),
+            followed: BTreeMap::new(),
+            rotations: Vec::new(),
         }
     }
 
@@ -138,6 +147,7 @@ impl PairingBook {
             return Err(TicketError::OtherName(String::new()).code());
         }
         self.check_name(organisation, &from).map_err(|error| error.code())?;
+        let earlier = self.revoked_key_of(organisation);
         let addresses = dialable(addresses, self.allow_local).map_err(|_| Code::new("TICKET_ADDRESS"))?;
         if known.is_none() && self.peers.len() >= MAX_PEERS {
             return Err(Code::new("PEER_RATE"));
@@ -163,6 +173,7 @@ impl PairingBook {
             self.peers.insert(from, peer);
             changes.push(Change::Peer(from));
         }
+        changes.extend(self.follow(from, earlier));
         Ok((answer, changes))
     }
 
@@ -183,6 +194,7 @@ impl PairingBook {
             return Err(PairingError::TooManyPeers);
         }
         self.check_name(ticket.organisation(), &issuer)?;
+        let earlier = self.revoked_key_of(ticket.organisation());
         let state = known.map_or(PeerState::Invited, |peer| peer.state);
         let since = known.map_or(now, |peer| peer.since);
         self.peers.insert(
@@ -201,7 +213,9 @@ impl PairingBook {
         };
         let request = self.request(&issuer, &redemption, own_addresses);
         self.redemptions.insert(issuer, redemption);
-        Ok((request, vec![Change::Peer(issuer), Change::Redemption(issuer)]))
+        let mut changes = vec![Change::Peer(issuer), Change::Redemption(issuer)];
+        changes.extend(self.follow(issuer, earlier));
+        Ok((request, changes))
     }
 
     /// What to send again, while the issuer has not confirmed.
@@ -258,8 +272,110 @@ impl PairingBook {
         redemption.key.verify(ProofSide::Issuer, issuer, &self.own, &redemption.nonce, proof)
     }
 
+    /// What to send to a peer that knows this node by an earlier key.
+    pub(super) fn renewal(&self, addresses: Vec<String>) -> RenewRequest {
+        let earlier = self.rotations.len().saturating_sub(MAX_ROTATIONS);
+        RenewRequest { rotations: self.rotations[earlier..].to_vec(), addresses }
+    }
+
+    /// Takes the answer of a peer that knows this node by an earlier key.
+    pub(super) fn renewed(
+        &mut self,
+        peer: PeerId,
+        answer: &RenewAnswer,
+        now: u64,
+    ) -> Result<Vec<Change>, PairingError> {
+        let known = self.peers.get_mut(&peer).filter(|known| known.state == PeerState::Renewing);
+        let known = known.ok_or(PairingError::Unknown { peer })?;
+        match answer {
+            RenewAnswer::Pending => Ok(Vec::new()),
+            RenewAnswer::Confirmed => {
+                (known.state, known.since) = (PeerState::Paired, now);
+                Ok(vec![Change::Peer(peer)])
+            }
+            RenewAnswer::Refused(code) => {
+                Err(PairingError::Renewal { organisation: known.organisation.clone(), code: code.clone() })
+            }
+        }
+    }
+
+    /// Answers a peer, whose key the connection has proven, that says that its key follows one that is paired (CHK-116).
+    pub(super) fn renew(&mut self, from: PeerId, request: &RenewRequest, now: u64) -> (RenewAnswer, Vec<Change>) {
+        match self.try_renew(from, request, now) {
+            Ok(answered) => answered,
+            Err(code) => (RenewAnswer::Refused(code), Vec::new()),
+        }
+    }
+
+    fn try_renew(
+        &mut self,
+        from: PeerId,
+        RenewRequest { rotations, addresses }: &RenewRequest,
+        now: u64,
+    ) -> Result<(RenewAnswer, Vec<Change>), Code> {
+        let organisation = rotation::check(rotations, &from).map_err(|error| error.code())?;
+        let other = || Code::new("PEER_ROTATION");
+        match self.peers.get(&from).map(|known| known.state) {
+            // CHK-115: a revoked key stays revoked.
+            Some(PeerState::Revoked) => return Err(Code::new("PEER_REVOKED")),
+            Some(PeerState::Paired) => return Ok((RenewAnswer::Confirmed, Vec::new())),
+            Some(PeerState::Pending) if self.followed.contains_key(&from) => {
+                return Ok((RenewAnswer::Pending, Vec::new()));
+            }
+            // A key that came with a ticket of its own follows none.
+            Some(_) => return Err(other()),
+            None => {}
+        }
+        let earlier: Vec<PeerId> = rotations.iter().map(|rotation| rotation.old).collect();
+        let is_paired = |key: &&PeerId| self.peers.get(*key).is_some_and(|peer| peer.state == PeerState::Paired);
+        let old = *earlier.iter().rev().find(is_paired).ok_or_else(other)?;
+        if self.peers.get(&old).is_none_or(|known| known.organisation != organisation) {
+            return Err(other());
+        }
+        // Keys between that nobody confirmed are passed over; another one that would follow the same key is a fork.
+        let waiting = self.followed.iter().filter(|(_, follows)| **follows == old).map(|(key, _)| *key);
+        let waiting: Vec<PeerId> = waiting.filter(|key| self.is_pending(key)).collect();
+        if waiting.iter().any(|key| !earlier.contains(key)) {
+            return Err(other());
+        }
+        let addresses = dialable(addresses, self.allow_local).map_err(|_| Code::new("TICKET_ADDRESS"))?;
+        if self.peers.len() >= MAX_PEERS {
+            return Err(Code::new("PEER_RATE"));
+        }
+        let mut changes = Vec::new();
+        for passed in waiting {
+            self.peers.remove(&passed);
+            self.followed.remove(&passed);
+            changes.extend([Change::PeerGone(passed), Change::Followed(passed)]);
+        }
+        let (organisation, state) = (organisation.to_owned(), PeerState::Pending);
+        self.peers.insert(from, Peer { peer: from, organisation, addresses, state, since: now });
+        self.followed.insert(from, old);
+        changes.extend([Change::Peer(from), Change::Followed(from)]);
+        Ok((RenewAnswer::Pending, changes))
+    }
+
+    fn is_pending(&self, peer: &PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.state == PeerState::Pending)
+    }
+
+    /// The key that a peer's would follow once the operator has confirmed it.
+    pub fn would_follow(&self, peer: &PeerId) -> Option<PeerId> {
+        self.followed.get(peer).copied().filter(|_| self.is_pending(peer))
+    }
+
+    /// The keys of the organisation of a peer: its own, and those that it followed, the newest first.
+    pub fn keys_of(&self, peer: &PeerId) -> Vec<PeerId> {
+        let mut keys = vec![*peer];
+        while let Some(older) = keys.last().and_then(|key| self.followed.get(key)).filter(|key| !keys.contains(key)) {
+            keys.push(*older);
+        }
+        keys
+    }
+
     fn pair(&mut self, peer: PeerId, now: u64) -> Vec<Change> {
         let mut changes = Vec::new();
+        let old = self.would_follow(&peer);
         if self.redemptions.remove(&peer).is_some() {
             changes.push(Change::Redemption(peer));
         }
@@ -269,6 +385,8 @@ impl PairingBook {
             (known.state, known.since) = (PeerState::Paired, now);
             changes.push(Change::Peer(peer));
         }
+        // CHK-116: two keys of an organisation are never paired at a time.
+        changes.extend(old.and_then(|old| self.revoke(old, now).ok()).unwrap_or_default());
         changes
     }
 
@@ -302,7 +420,16 @@ impl PairingBook {
         }
         (known.state, known.since) = (PeerState::Revoked, now);
         self.redemptions.remove(&peer);
-        Ok(vec![Change::Revoked(peer), Change::Peer(peer), Change::Redemption(peer)])
+        let mut changes = vec![Change::Revoked(peer), Change::Peer(peer), Change::Redemption(peer)];
+        // Keys that would follow it were signed for by it.
+        let waiting = self.followed.iter().filter(|(key, follows)| **follows == peer && self.is_pending(key));
+        let waiting: Vec<PeerId> = waiting.map(|(key, _)| *key).collect();
+        for key in waiting {
+            self.peers.remove(&key);
+            self.followed.remove(&key);
+            changes.extend([Change::PeerGone(key), Change::Followed(key)]);
+        }
+        Ok(changes)
     }
 
     /// A revocation whose peer an older copy of the store does not know.
@@ -312,11 +439,29 @@ impl PairingBook {
         self.peers.insert(peer, Peer { peer, organisation, addresses: Vec::new(), state, since: 0 });
     }
 
-    /// CHK-108, among this node and the peers other than `peer`.
+    /// CHK-108, among this node and the peers other than `peer`. An organisation whose key was revoked may come back under
+    /// its name with another.
     fn check_name(&self, organisation: &str, peer: &PeerId) -> Result<(), name::NameError> {
         name::check_organisation(organisation)?;
-        let others = self.peers.values().filter(|other| other.peer != *peer).map(|other| other.organisation.as_str());
+        let is_other = |other: &&Peer| {
+            let is_back = other.state == PeerState::Revoked && other.organisation == organisation;
+            other.peer != *peer && !is_back
+        };
+        let others = self.peers.values().filter(is_other).map(|other| other.organisation.as_str());
         name::check_unlike(organisation, others.chain([self.organisation.as_str()]))
+    }
+
+    /// The key of an organisation that was revoked last.
+    fn revoked_key_of(&self, organisation: &str) -> Option<PeerId> {
+        let revoked = self.peers.values().filter(|peer| peer.state == PeerState::Revoked);
+        revoked.filter(|peer| peer.organisation == organisation).max_by_key(|peer| peer.since).map(|peer| peer.peer)
+    }
+
+    /// CHK-116: history and quotas stay with an organisation that comes back with another key.
+    fn follow(&mut self, peer: PeerId, earlier: Option<PeerId>) -> Option<Change> {
+        let earlier = earlier.filter(|earlier| *earlier != peer && !self.followed.contains_key(&peer))?;
+        self.followed.insert(peer, earlier);
+        Some(Change::Followed(peer))
     }
 }
 

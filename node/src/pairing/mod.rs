@@ -12,12 +12,17 @@
 //! which pairs whoever redeems it first. That is for a ticket that travels on a way which only the right organisation
 //! reads; the words can be compared afterwards, and the peer be revoked.
 //!
+//! *A new key* (CHK-116): a node whose key was rotated ([`rotate`]) tells its peers on the same protocol, as it is a
+//! stranger to them; their operators confirm the words of the new key. History, quotas and budgets stay with the
+//! organisation, and the old key is revoked.
+//!
 //! *Security*: decisions are made by [`PairingBook`], which is pure; a copy of it is changed, written down, and only then
 //! becomes the book. Secrets are sealed in the store. Used tickets and revocations are in a journal that a restored
 //! store does not undo (CHK-115).
 
 mod book;
 mod records;
+pub mod rotate;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +34,7 @@ use std::{
 use libp2p::Multiaddr;
 use tacit_protocol::{
     Code, Failure, Identity, PeerId, codec,
-    messages::{PairAnswer, PairRequest, Request, Response},
+    messages::{PairAnswer, PairRequest, RenewAnswer, RenewRequest, Request, Response},
     name::NameError,
     ticket::{DecodedTicket, Invitation, MAX_LIFE_SECONDS, Redeemer, TicketError},
 };
@@ -97,6 +102,14 @@ pub enum PairingError {
         /// Its state.
         state: PeerState,
     },
+    /// The peer does not take this node's new key (CHK-116).
+    #[error("{organisation} refused the new key of this node ({code})")]
+    Renewal {
+        /// The peer.
+        organisation: String,
+        /// Its code.
+        code: Code,
+    },
     /// Too many tickets are open.
     #[error("{MAX_OPEN_TICKETS} tickets are open already")]
     TooManyTickets,
@@ -120,7 +133,7 @@ impl PairingError {
         match self {
             Self::Ticket(error) => error.code(),
             Self::Name(error) => error.code(),
-            Self::Refused { code, .. } => code.clone(),
+            Self::Refused { code, .. } | Self::Renewal { code, .. } => code.clone(),
             Self::Answer { .. } => Code::new("TICKET_FOREIGN"),
             Self::Revoked { .. } => Code::new("PEER_REVOKED"),
             Self::Unknown { .. } => Code::new("PEER_UNKNOWN"),
@@ -137,6 +150,9 @@ impl PairingError {
             Self::Ticket(error) => error.next().to_owned(),
             Self::Name(_) => "Agree with the organisation on another name.".to_owned(),
             Self::Refused { .. } | Self::Answer { .. } => "Ask the organisation for a new ticket.".to_owned(),
+            Self::Renewal { organisation, .. } => {
+                format!("Ask {organisation} to revoke the old key, and pair anew: `tacit peer invite`.")
+            }
             Self::Revoked { .. } => "A revoked key stays revoked; the organisation needs a new key.".to_owned(),
             Self::Unknown { .. } | Self::State { .. } => "See `tacit peer list`.".to_owned(),
             Self::TooManyTickets => "Wait until some expire.".to_owned(),
@@ -200,7 +216,7 @@ impl Pairing {
             match peer.state {
                 PeerState::Paired => network.admit(peer.peer, addresses_of(&peer)).await?,
                 PeerState::Revoked => network.revoke(peer.peer).await?,
-                PeerState::Invited | PeerState::Pending => {}
+                PeerState::Invited | PeerState::Pending | PeerState::Renewing => {}
             }
         }
         Ok(())
@@ -264,19 +280,34 @@ impl Pairing {
         request: PairRequest,
     ) -> Result<(), PairingError> {
         let peer = self.peer(&issuer).ok_or(PairingError::Unknown { peer: issuer })?;
-        let organisation = || peer.organisation.clone();
-        let answer_error = |_| PairingError::Answer { organisation: organisation() };
-        let bytes = codec::encode(&Request::Pair(Box::new(request))).map_err(answer_error)?;
-        let answer = network.pair_request(issuer, addresses_of(&peer), bytes, PAIR_TIMEOUT).await?;
-        let Response::Pair(answer) = codec::decode(&answer).map_err(answer_error)? else {
-            return Err(PairingError::Answer { organisation: organisation() });
+        let Response::Pair(answer) = asked(network, &peer, &Request::Pair(Box::new(request))).await? else {
+            return Err(PairingError::Answer { organisation: peer.organisation });
         };
         let state = self.off_reactor(move |this| this.answered(issuer, &answer)).await?;
         if state == PeerState::Paired && peer.state != PeerState::Paired {
             tracing::info!(peer = %issuer, step = "pair", "paired: the issuer confirmed");
-            // The present connection is one of strangers.
-            network.disconnect(issuer).await?;
-            network.admit(issuer, addresses_of(&peer)).await?;
+            meet_again(network, &peer).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells a peer that knows this node by an earlier key of the present one.
+    async fn tell_key(
+        self: &Arc<Self>,
+        network: &NetworkHandle,
+        peer: &Peer,
+        own_addresses: Vec<String>,
+    ) -> Result<(), PairingError> {
+        let request = self.lock().book.renewal(own_addresses);
+        let Response::Renew(answer) = asked(network, peer, &Request::Renew(Box::new(request))).await? else {
+            return Err(PairingError::Answer { organisation: peer.organisation.clone() });
+        };
+        let (key, now) = (peer.peer, self.clock.unix_seconds());
+        let decide = move |book: &mut PairingBook| book.renewed(key, &answer, now).map(|changes| ((), changes));
+        self.off_reactor(move |this| this.change(&mut this.lock(), decide)).await?;
+        if self.organisation_of(&key).is_some() {
+            tracing::info!(peer = %key, step = "pair", "the new key of this node was confirmed");
+            meet_again(network, peer).await?;
         }
         Ok(())
     }
@@ -293,7 +324,8 @@ impl Pairing {
         Ok(state.book.peer(&issuer).map_or(PeerState::Invited, |peer| peer.state))
     }
 
-    /// Asks the issuers again that had not confirmed, every `every`, until told to stop.
+    /// Asks the issuers again that had not confirmed, and tells the peers of a new key that know an earlier one, every
+    /// `every`, until told to stop.
     pub async fn ask_again(
         self: &Arc<Self>,
         network: &NetworkHandle,
@@ -306,11 +338,24 @@ impl Pairing {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(every) => {}
             }
-            for issuer in self.peers().into_iter().filter(|peer| peer.state == PeerState::Invited).map(|peer| peer.peer)
-            {
-                let Some(request) = self.lock().book.again(&issuer, own_addresses.clone()) else { continue };
-                if let Err(error) = self.ask(network, issuer, request).await {
-                    tracing::debug!(peer = %issuer, step = "pair", code = %error.code(), "not confirmed yet");
+            for peer in self.peers() {
+                let told = match peer.state {
+                    PeerState::Invited => {
+                        let request = self.lock().book.again(&peer.peer, own_addresses.clone());
+                        let Some(request) = request else { continue };
+                        self.ask(network, peer.peer, request).await
+                    }
+                    PeerState::Renewing => self.tell_key(network, &peer, own_addresses.clone()).await,
+                    PeerState::Pending | PeerState::Paired | PeerState::Revoked => continue,
+                };
+                match told {
+                    Err(error @ PairingError::Renewal { .. }) => {
+                        tracing::warn!(peer = %peer.organisation, step = "pair", code = %error.code(), "{error}");
+                    }
+                    Err(error) => {
+                        tracing::debug!(peer = %peer.peer, step = "pair", code = %error.code(), "not confirmed yet");
+                    }
+                    Ok(()) => {}
                 }
             }
         }
@@ -318,11 +363,21 @@ impl Pairing {
 
     /// Answers a request that came on `/tacit/pair/1`. `None` closes it without an answer: it was none.
     pub async fn answer(self: &Arc<Self>, network: &NetworkHandle, from: PeerId, bytes: &[u8]) -> Option<Vec<u8>> {
-        let Ok(Request::Pair(request)) = codec::decode(bytes) else { return None };
-        let (answer, peer) = match self.off_reactor(move |this| this.redeem(from, &request)).await {
-            Ok(redeemed) => redeemed,
+        let decided = match codec::decode(bytes) {
+            Ok(Request::Pair(request)) => {
+                let decided = self.off_reactor(move |this| this.redeem(from, &request)).await;
+                decided.map(|(answer, peer)| (Response::Pair(Box::new(answer)), peer))
+            }
+            Ok(Request::Renew(request)) => {
+                let decided = self.off_reactor(move |this| this.renew(from, &request)).await;
+                decided.map(|answer| (Response::Renew(answer), None))
+            }
+            _ => return None,
+        };
+        let (answer, peer) = match decided {
+            Ok(decided) => decided,
             Err(error) => {
-                tracing::error!(peer = %from, step = "pair", code = %error.code(), %error, "a redemption was not stored");
+                tracing::error!(peer = %from, step = "pair", code = %error.code(), %error, "what a peer asked was not stored");
                 return None;
             }
         };
@@ -331,7 +386,24 @@ impl Pairing {
         {
             return None;
         }
-        codec::encode(&Response::Pair(Box::new(answer))).ok()
+        codec::encode(&answer).ok()
+    }
+
+    /// Decides on a peer's new key and stores the decision. It is paired only by its operator's peer.
+    fn renew(&self, from: PeerId, request: &RenewRequest) -> Result<RenewAnswer, PairingError> {
+        let now = self.clock.unix_seconds();
+        let mut state = self.lock();
+        let known = state.book.peer(&from).is_some();
+        let answer = self.change(&mut state, |book| Ok(book.renew(from, request, now)))?;
+        match &answer {
+            RenewAnswer::Refused(code) => tracing::warn!(peer = %from, step = "pair", %code, "a new key was refused"),
+            RenewAnswer::Pending if !known => {
+                let organisation = state.book.peer(&from).map(|peer| peer.organisation.clone()).unwrap_or_default();
+                tracing::warn!(peer = %from, step = "pair", "{organisation} has a new key: compare the words");
+            }
+            RenewAnswer::Pending | RenewAnswer::Confirmed => {}
+        }
+        Ok(answer)
     }
 
     /// Decides on a redemption and stores the decision: the answer, and the peer if it is paired now.
@@ -357,8 +429,12 @@ impl Pairing {
     /// The peer is not pending, or the store fails.
     pub async fn confirm(self: &Arc<Self>, network: &NetworkHandle, peer: PeerId) -> Result<Peer, PairingError> {
         let now = self.clock.unix_seconds();
+        let old = self.lock().book.would_follow(&peer);
         let decide = move |book: &mut PairingBook| book.confirm(peer, now).map(|changes| ((), changes));
         self.off_reactor(move |this| this.change(&mut this.lock(), decide)).await?;
+        if let Some(old) = old {
+            network.revoke(old).await?;
+        }
         let confirmed = self.peer(&peer).ok_or(PairingError::Unknown { peer })?;
         tracing::info!(%peer, step = "pair", "paired: the operator confirmed");
         network.admit(peer, addresses_of(&confirmed)).await?;
@@ -414,6 +490,21 @@ impl Pairing {
         self.peer(peer).filter(|peer| peer.state == PeerState::Paired).map(|peer| peer.organisation)
     }
 
+    /// The key that a pending peer's would follow once it is confirmed (CHK-116).
+    pub fn would_follow(&self, peer: &PeerId) -> Option<PeerId> {
+        self.lock().book.would_follow(peer)
+    }
+
+    /// The keys of the organisation of a peer: its own, and those that it followed, the newest first.
+    pub fn keys_of(&self, peer: &PeerId) -> Vec<PeerId> {
+        self.lock().book.keys_of(peer)
+    }
+
+    /// The keys that this node had before, the oldest first.
+    pub fn own_earlier_keys(&self) -> Vec<PeerId> {
+        self.lock().book.rotations.iter().map(|rotation| rotation.old).collect()
+    }
+
     /// The words that both operators compare by voice (CHK-107).
     pub fn words(&self, peer: &PeerId) -> String {
         tacit_protocol::words::fingerprint(peer, &self.identity.peer())
@@ -456,6 +547,20 @@ impl Pairing {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Asks a peer on the pairing protocol.
+async fn asked(network: &NetworkHandle, peer: &Peer, request: &Request) -> Result<Response, PairingError> {
+    let none = |_| PairingError::Answer { organisation: peer.organisation.clone() };
+    let bytes = codec::encode(request).map_err(none)?;
+    let answer = network.pair_request(peer.peer, addresses_of(peer), bytes, PAIR_TIMEOUT).await?;
+    codec::decode(&answer).map_err(none)
+}
+
+/// Closes the connection of strangers, and connects as paired peers do.
+async fn meet_again(network: &NetworkHandle, peer: &Peer) -> Result<(), NetworkError> {
+    network.disconnect(peer.peer).await?;
+    network.admit(peer.peer, addresses_of(peer)).await
 }
 
 fn addresses_of(peer: &Peer) -> Vec<Multiaddr> {

@@ -6,6 +6,7 @@ use bincode::{Decode, Encode};
 use tacit_protocol::{
     Digest, Failure, PeerId,
     canonical::Nonce,
+    rotation::Rotation,
     ticket::{IssuedTicket, TicketKey},
 };
 
@@ -24,8 +25,15 @@ use crate::{
 const INVITES: RecordTree<InviteRecord> = RecordTree::new("invites");
 const REDEMPTIONS: RecordTree<RedemptionRecord> = RecordTree::new("redemptions");
 
+/// By a peer's key, the one that it followed or would follow.
+const FOLLOWED: RecordTree<FollowedRecord> = RecordTree::new("followed-keys");
+/// The rotations of this node's own key, in order.
+const ROTATIONS: RecordTree<OwnRotation> = RecordTree::new("own-rotations");
+
 /// The trees of pairings. Tickets of this node are in no backup: one that was used after it would hold again.
-pub(crate) const TREES: [KnownTree; 3] = [
+pub(crate) const TREES: [KnownTree; 5] = [
+    FOLLOWED.known(Care::Keep),
+    ROTATIONS.known(Care::Keep),
     PEERS.known(Care::Keep),
     INVITES.known(Care::Never).sealed(Sealed::Inside(reseal_invite)),
     REDEMPTIONS.known(Care::Keep).sealed(Sealed::Inside(reseal_redemption)),
@@ -71,6 +79,25 @@ struct RedemptionRecord {
 
 impl Record for RedemptionRecord {
     const NAME: &'static str = "redemption";
+    const VERSION: u8 = 1;
+}
+
+#[derive(Encode, Decode)]
+struct FollowedRecord {
+    old: PeerId,
+}
+
+impl Record for FollowedRecord {
+    const NAME: &'static str = "followed key";
+    const VERSION: u8 = 1;
+}
+
+/// A rotation of this node's key.
+#[derive(Encode, Decode)]
+struct OwnRotation(Rotation);
+
+impl Record for OwnRotation {
+    const NAME: &'static str = "rotation";
     const VERSION: u8 = 1;
 }
 
@@ -120,10 +147,26 @@ pub(super) fn batch(
                 }
                 None => batch.delete(REDEMPTIONS.name(), issuer.public_key()),
             },
+            Change::Followed(peer) => match book.followed.get(peer) {
+                Some(old) => FOLLOWED.put_in(batch, peer.public_key(), &FollowedRecord { old: *old }),
+                None => batch.delete(FOLLOWED.name(), peer.public_key()),
+            },
             Change::Used(..) | Change::Revoked(_) => batch,
         };
     }
     batch
+}
+
+/// The writes that add a rotation of this node's key, and take away what was bound to the old one.
+pub(super) fn rotated(mut batch: Batch, store: &dyn Store, rotation: Rotation) -> Result<Batch, StoreError> {
+    let number = ROTATIONS.all(store, &[])?.len() as u64;
+    for (key, _) in INVITES.all(store, &[])? {
+        batch = batch.delete(INVITES.name(), &key);
+    }
+    for (key, _) in REDEMPTIONS.all(store, &[])? {
+        batch = batch.delete(REDEMPTIONS.name(), &key);
+    }
+    Ok(ROTATIONS.put_in(batch, &number.to_be_bytes(), &OwnRotation(rotation)))
 }
 
 /// Fills the book from the store, then lets the journal overrule it: a store that was restored from an old copy revives
@@ -144,6 +187,12 @@ pub(super) fn load(
         let key = open_key(sealer, record.ticket, &record.sealed_key)?;
         book.redemptions.insert(record.issuer, Redemption { ticket: record.ticket, key, nonce: record.nonce });
     }
+    for (key, record) in FOLLOWED.all(store, &[])? {
+        let peer = key.try_into().ok().and_then(|key| PeerId::from_public_key(key).ok());
+        let peer = peer.ok_or_else(|| StoreError::Corrupt("a followed key is no key".into()))?;
+        book.followed.insert(peer, record.old);
+    }
+    book.rotations = ROTATIONS.all(store, &[])?.into_iter().map(|(_, OwnRotation(rotation))| rotation).collect();
     for entry in journal {
         match JournalEntry::from_bytes(entry)? {
             JournalEntry::Used { ticket, by } => {

@@ -7,6 +7,7 @@ use tacit_protocol::{
     Digest,
     canonical::Nonce,
     messages::LogHead,
+    rotation::Rotation,
     ticket::{ProofSide, RedemptionProof},
 };
 use tokio::task::JoinHandle;
@@ -394,6 +395,93 @@ fn chk_115_a_revoked_peer_cannot_redeem() {
     book.revoke(banque, NOW).expect("known");
     assert_eq!(code_of(&mut book, banque, &request, NOW), "PEER_REVOKED");
     assert!(matches!(book.confirm(banque, NOW), Err(PairingError::State { .. })));
+}
+
+/// A book in which Banque is paired under the key of seed 2.
+fn paired_book() -> PairingBook {
+    let mut book = PairingBook::new(identity(1).peer(), "Maison".into(), true);
+    let (peer, organisation) = (identity(2).peer(), "Banque".to_owned());
+    book.peers.insert(peer, Peer { peer, organisation, addresses: Vec::new(), state: PeerState::Paired, since: NOW });
+    book
+}
+
+fn renewal(keys: &[u8]) -> RenewRequest {
+    let rotation = |pair: &[u8]| Rotation::new("Banque", &identity(pair[0]), &identity(pair[1]), NOW);
+    RenewRequest { rotations: keys.windows(2).map(rotation).collect(), addresses: Vec::new() }
+}
+
+fn renewed(book: &mut PairingBook, from: u8, keys: &[u8]) -> String {
+    match book.renew(identity(from).peer(), &renewal(keys), NOW).0 {
+        RenewAnswer::Confirmed => "confirmed".into(),
+        RenewAnswer::Pending => "pending".into(),
+        RenewAnswer::Refused(code) => code.to_string(),
+    }
+}
+
+fn state_of(book: &PairingBook, seed: u8) -> Option<&'static str> {
+    book.peer(&identity(seed).peer()).map(|peer| peer.state.as_str())
+}
+
+#[test]
+fn chk_116_a_new_key_is_signed_by_the_paired_one_and_confirmed_by_the_operator() {
+    let mut book = paired_book();
+    for (from, keys, code) in [
+        (4, &[2, 3][..], "PEER_ROTATION"),
+        (3, &[], "PEER_ROTATION"),
+        (3, &[5, 3], "PEER_ROTATION"),
+        (2, &[9, 2], "confirmed"),
+        (3, &[2, 3], "pending"),
+        (3, &[2, 3], "pending"),
+        (4, &[2, 4], "PEER_ROTATION"),
+    ] {
+        assert_eq!(renewed(&mut book, from, keys), code, "{from} by {keys:?}");
+    }
+    let mut other = renewal(&[2, 3]);
+    other.rotations = vec![Rotation::new("Autre", &identity(2), &identity(3), NOW)];
+    assert_eq!(
+        paired_book().renew(identity(3).peer(), &other, NOW).0,
+        RenewAnswer::Refused(Code::new("PEER_ROTATION"))
+    );
+    assert_eq!((state_of(&book, 2), state_of(&book, 3)), (Some("paired"), Some("pending")));
+    assert_eq!(book.would_follow(&identity(3).peer()), Some(identity(2).peer()));
+    // A second rotation before the first is confirmed takes its place.
+    assert_eq!(renewed(&mut book, 4, &[2, 3, 4]), "pending");
+    assert_eq!((state_of(&book, 3), state_of(&book, 4)), (None, Some("pending")));
+    let changes = book.confirm(identity(4).peer(), NOW).expect("confirmed");
+    assert!(changes.contains(&Change::Revoked(identity(2).peer())), "{changes:?}");
+    assert_eq!((state_of(&book, 2), state_of(&book, 4)), (Some("revoked"), Some("paired")));
+    assert_eq!(book.keys_of(&identity(4).peer()), [identity(4).peer(), identity(2).peer()]);
+    assert_eq!(renewed(&mut book, 4, &[2, 3, 4]), "confirmed");
+    // The old key is worth nothing any more, nor is what it signs now.
+    assert_eq!(renewed(&mut book, 2, &[4, 2]), "PEER_REVOKED");
+    assert_eq!(renewed(&mut book, 6, &[2, 6]), "PEER_ROTATION");
+}
+
+#[test]
+fn chk_116_a_revoked_key_takes_along_what_would_follow_it() {
+    let mut book = paired_book();
+    assert_eq!(renewed(&mut book, 3, &[2, 3]), "pending");
+    book.revoke(identity(2).peer(), NOW).expect("revoked");
+    assert_eq!((state_of(&book, 2), state_of(&book, 3)), (Some("revoked"), None));
+    assert_eq!(renewed(&mut book, 3, &[2, 3]), "PEER_ROTATION");
+}
+
+#[test]
+fn chk_116_an_organisation_comes_back_with_another_key_and_its_history() {
+    let (mut book, request) = book(true);
+    let old = identity(7).peer();
+    let revoked = |organisation: &str| Peer {
+        peer: old,
+        organisation: organisation.into(),
+        addresses: Vec::new(),
+        state: PeerState::Revoked,
+        since: NOW,
+    };
+    book.peers.insert(old, revoked(&format!("{}e", request.organisation)));
+    assert_eq!(code_of(&mut book.clone(), identity(2).peer(), &request, NOW), "PEER_NAME", "only its own name");
+    book.peers.insert(old, revoked(&request.organisation));
+    assert_eq!(code_of(&mut book, identity(2).peer(), &request, NOW), "paired");
+    assert_eq!(book.keys_of(&identity(2).peer()), [identity(2).peer(), old]);
 }
 
 #[test]

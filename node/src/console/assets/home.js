@@ -36,7 +36,7 @@ export async function show(view) {
 
 function needed({ waiting, ended, pending }) {
   const cards = [
-    ...pending.map((peer) => card(`${peer.name} wants to pair`, "It redeemed a ticket of this node. Compare the words by voice, then confirm.", `#/peers`, "Compare words")),
+    ...pending.map((peer) => card(`${peer.name} ${peer.follows ? "has a new key" : "wants to pair"}`, `${peer.follows ? "It says that its key was rotated." : "It redeemed a ticket of this node."} Compare the words by voice, then confirm.`, `#/peers`, "Compare words")),
     ...waiting.map((job) => card(`${job.proposer} asks for ${job.outputs.join(", ")}`, ["A policy of yours asks you first. Waiting since ", time(job.created), "."], `#/approvals/${job.id}`, "Review")),
     ...ended.map((job) => card(`Job ${short(job.id)} ${job.state === "unknown" ? "waits for its peer" : `was ${words(job.state)}`}`, ["From ", job.proposer, ", ", time(job.created), "."], `#/jobs/${job.id}`, "See why", "quiet")),
   ];

@@ -6,7 +6,7 @@ import { announce, button, commandLine, copier, field, h, live, outcome, section
 export async function show(view) {
   const refresh = async () => {
     const peers = await get("/v1/peers");
-    compare.show(peers.filter((peer) => ["pending", "invited"].includes(peer.state)));
+    compare.show(peers.filter((peer) => ["pending", "invited", "renewing"].includes(peer.state)));
     list.show(peers);
   };
   const act = (action) => view.attempt(async () => {
@@ -26,11 +26,9 @@ export async function show(view) {
 /** A pairing under way: what both operators read to each other. */
 function words(peer, act) {
   const pending = peer.state === "pending";
+  const [title, text] = told(peer);
   return h("section", { class: "card words-card", "aria-label": `Words of ${peer.name}` },
-    h("div", {}, h("h2", {}, pending ? `${peer.name} redeemed your ticket` : `Waiting until ${peer.name} confirms`),
-      h("p", {}, pending
-        ? "Call its operator. Both of you see these words; anyone in between would make them differ."
-        : "Call its operator and compare these words. The pairing is made when they confirm."),
+    h("div", {}, h("h2", {}, title), h("p", {}, text),
       h("ol", { class: "word-list" }, peer.words.split(" ").map((word) => h("li", {}, word))),
       h("p", { class: "actions" },
         pending ? button("The words match: pair", () => act(async () => {
@@ -40,8 +38,15 @@ function words(peer, act) {
         button("They differ: end it", () => end(peer, act), { class: "quiet danger-text", data: { key: `differ-${peer.peer_id}` } }))));
 }
 
+function told(peer) {
+  if (peer.follows) return [`${peer.name} has a new key`, "Call its operator. Its old key is revoked when you confirm; what it has learned and spent stays with it."];
+  if (peer.state === "pending") return [`${peer.name} redeemed your ticket`, "Call its operator. Both of you see these words; anyone in between would make them differ."];
+  if (peer.state === "renewing") return [`${peer.name} has to confirm your new key`, "Call its operator and compare these words. You are paired again when they confirm."];
+  return [`Waiting until ${peer.name} confirms`, "Call its operator and compare these words. The pairing is made when they confirm."];
+}
+
 async function end(peer, act) {
-  const text = "Its sessions close, its jobs are called off, and its tickets are void. To pair again, one of you makes a new ticket.";
+  const text = "Its sessions close, its jobs are called off, and its tickets are void. Its key stays out for good: to pair again, its node needs another one (tacit key rotate) and one of you makes a new ticket.";
   if (!await sure(`End the pairing with ${peer.name}?`, text, "End the pairing")) return;
   await act(() => post(`/v1/peers/${peer.peer_id}/revoke`));
 }
