@@ -16,7 +16,7 @@ use tacit_protocol::{Code, Failure, Policy};
 use crate::context::Context;
 use crate::data::{DatasetRecord, PolicyFile};
 use crate::store::trees::{Care, KnownTree};
-use crate::store::{Record, RecordTree};
+use crate::store::{Batch, Record, RecordTree, StoreError};
 
 const VERSIONS: RecordTree<Version> = RecordTree::new("policy-versions");
 
@@ -91,7 +91,13 @@ impl Context {
             signature: Signature::from_bytes([0; 64]),
         };
         version.signature = self.identity.sign("tacit/policy-version/1", &version.signed_digest(&record.name));
-        VERSIONS.put(&*self.store, &key(&record.name, version.number), &version)?;
+        // Another version of the same number, written meanwhile, stays.
+        let key = key(&record.name, version.number);
+        let batch = VERSIONS.put_in(Batch::new().expect(VERSIONS.name(), &key, None), &key, &version);
+        match self.store.apply(&batch) {
+            Err(StoreError::Conflict { .. }) => return self.keep_policy_version(record),
+            written => written?,
+        }
         Ok(self.store.flush()?)
     }
 
@@ -143,39 +149,41 @@ impl Context {
     /// # Errors
     /// `DATASET_UNKNOWN`, `POLICY_PARSE`, or a fault of the store.
     pub fn policy_diff(&self, dataset: &str, text: &str) -> Result<PolicyDiff, Failure> {
-        let record = self.datasets.dataset(dataset)?;
-        let (now, next) = (record.policy.policy()?, PolicyFile::new(text)?.policy()?);
-        next.check_schema(&record.schema).map_err(crate::data::DataError::from)?;
-        Ok(PolicyDiff {
-            dataset: dataset.to_owned(),
-            loosened: now.loosened_by(&next),
-            tightened: next.loosened_by(&now),
-        })
+        diff(&self.datasets.dataset(dataset)?, &PolicyFile::new(text)?)
     }
 
     /// Puts another policy in force (CHK-921).
     ///
     /// # Errors
-    /// `POLICY_LOOSENED` where it allows more and that is not confirmed, `POLICY_PARSE`, `DATASET_UNKNOWN`, a fault of
-    /// the store.
+    /// `POLICY_LOOSENED` where it allows more and that is not confirmed, `POLICY_PARSE`, `DATASET_UNKNOWN`, a conflict with
+    /// another change at the same time, a fault of the store.
     pub fn change_policy(&self, dataset: &str, request: &PolicyRequest) -> Result<PolicyDiff, Failure> {
-        let diff = self.policy_diff(dataset, &request.policy)?;
+        let before = self.datasets.dataset(dataset)?;
+        let policy = PolicyFile::new(&request.policy)?;
+        let diff = diff(&before, &policy)?;
         if !diff.loosened.is_empty() && !request.confirm_loosened {
             let message = format!("the policy allows more than before in {}", diff.loosened.join(", "));
             let next = "look at `tacit policy diff`, and set it with `--loosen` if that is meant.";
             return Err(Failure::new(Code::new("POLICY_LOOSENED"), message, next));
         }
-        let policy = PolicyFile::new(&request.policy)?;
         let body = json!({
             "dataset": dataset, "policy": policy.digest(), "loosened": diff.loosened, "tightened": diff.tightened,
             "text": if diff.loosened.is_empty() { "policy changed" } else { "policy loosened" },
         });
         // CHK-811: in the log before it is in force.
         self.log(LogKind::Dataset, &body)?;
-        let record = self.datasets.set_policy(dataset, policy)?;
+        // What was compared is what is replaced: another change meanwhile is a conflict.
+        let record = self.datasets.set_policy(&before, policy)?;
         self.keep_policy_version(&record)?;
         Ok(diff)
     }
+}
+
+fn diff(record: &DatasetRecord, policy: &PolicyFile) -> Result<PolicyDiff, Failure> {
+    let (now, next) = (record.policy.policy()?, policy.policy()?);
+    next.check_schema(&record.schema).map_err(crate::data::DataError::from)?;
+    let (loosened, tightened) = (now.loosened_by(&next), next.loosened_by(&now));
+    Ok(PolicyDiff { dataset: record.name.clone(), loosened, tightened })
 }
 
 /// Names have no zero bytes, so no name's versions are among another's.

@@ -126,6 +126,17 @@ fn a_second_job_whose_difference_from_the_first_is_small_is_refused_chk_213() {
 }
 
 #[test]
+fn as_many_jobs_align_rows_as_the_policy_says_chk_504() {
+    let two = Two::with_tables(&SHOP_POLICY.replace("jobs_per_day = 1000", "jobs_per_day = 1000\nalignments = 2"));
+    // The last one is judged once more right before its run, with itself among those that were agreed to.
+    for _ in 0..2 {
+        two.banque.answer(count_question()).expect("an answer");
+    }
+    let job = two.banque.submit(count_question()).expect("submitted");
+    assert_eq!(two.banque.ended(&job.id).failure.expect("refused").code.as_str(), "ALIGN_QUOTA");
+}
+
+#[test]
 fn the_same_question_is_answered_from_the_store_chk_706() {
     let two = Two::with_tables(SHOP_POLICY);
     let request = SubmitRequest { program: count_question(), purpose: "test".into(), idempotency_key: None };

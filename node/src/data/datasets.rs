@@ -269,12 +269,12 @@ impl Datasets {
         Ok(LINEAGES.get(self.store.as_ref(), name.as_bytes())?.map(|known| known.lineage))
     }
 
-    /// Gives a dataset another policy. The rows and the version stay.
+    /// Gives a dataset, as it was read, another policy. The rows and the version stay.
     ///
     /// # Errors
     /// [`DataError::Unknown`], [`DataError::Conflict`], [`DataError::Store`].
-    pub fn set_policy(&self, name: &str, policy: PolicyFile) -> Result<DatasetRecord, DataError> {
-        let before = self.dataset(name)?;
+    pub fn set_policy(&self, before: &DatasetRecord, policy: PolicyFile) -> Result<DatasetRecord, DataError> {
+        let name = before.name.as_str();
         policy.policy()?.check_schema(&before.schema)?;
         let after = DatasetRecord { policy, ..before.clone() };
         let key = name.as_bytes();

@@ -327,7 +327,8 @@ fn a_policy_changes_without_the_rows() {
     let mut node = Fixture::new();
     let before = node.import("a\n1\n", ImportOptions::default()).expect("imports").record;
     let policy = PolicyFile::new("version = 1\n[release]\nminimum_rows = 7").expect("a policy");
-    let after = node.datasets.set_policy("table", policy.clone()).expect("sets");
+    let after =
+        node.datasets.set_policy(&node.datasets.dataset("table").expect("there"), policy.clone()).expect("sets");
     assert_eq!(node.datasets.dataset("table").expect("there"), after);
     assert_eq!((after.policy, after.version, after.root), (policy, before.version, before.root));
     assert_eq!(node.numbers("a"), [Some(1)]);

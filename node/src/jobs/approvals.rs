@@ -4,7 +4,7 @@
 //! A run is used before the acceptance leaves, and given back if its job ended before its release.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bincode::{Decode, Encode};
 use serde::Serialize;
@@ -32,7 +32,7 @@ const MAX_APPROVALS: usize = 1_024;
 
 /// An approval.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct Approval {
+pub(super) struct Approval {
     scope: Digest,
     organisation: String,
     code: Digest,
@@ -54,6 +54,12 @@ impl Record for Approval {
 }
 
 impl Approval {
+    /// What the log says of it.
+    pub(super) fn text(&self) -> String {
+        let until = self.until.map_or_else(String::new, |until| format!(" until {}", day_of(until)));
+        format!("approved by the operator for {} runs{until}, as approval {}", self.runs, self.id())
+    }
+
     fn state(&self, now: u64) -> &'static str {
         if self.revoked {
             "revoked"
@@ -135,6 +141,7 @@ impl Jobs {
     /// # Errors
     /// A fault of the store or the log.
     pub(super) fn use_approval(&self, job: &JobRecord) -> Result<Option<String>, Failure> {
+        let _changes = self.approval_changes();
         let key = scope(&job.proposal, &self.own_data(job)?);
         let Some(mut approval) = APPROVALS.get(&*self.context.store, key.as_bytes())? else { return Ok(None) };
         if approval.state(self.book.now()) != "valid" {
@@ -150,6 +157,7 @@ impl Jobs {
 
     /// Gives the run of a job back that ended before its release.
     pub(super) fn return_approval(&self, job: &JobRecord) -> Result<(), Failure> {
+        let _changes = self.approval_changes();
         for (key, mut approval) in APPROVALS.all(&*self.context.store, b"")? {
             if approval.used.remove(&job.id) {
                 APPROVALS.put(&*self.context.store, &key, &approval)?;
@@ -158,11 +166,11 @@ impl Jobs {
         Ok(())
     }
 
-    /// Notes that a job that the operator approves is approved for further runs too.
+    /// The approval of further runs of a job that the operator approves, if there are to be some.
     ///
     /// # Errors
     /// `APPROVAL_SCOPE` if the policies do not allow so much, or a fault of the store.
-    pub(super) fn approve_for(&self, job: &JobRecord, request: &ApproveRequest) -> Result<Option<String>, Failure> {
+    pub(super) fn approval_for(&self, job: &JobRecord, request: &ApproveRequest) -> Result<Option<Approval>, Failure> {
         let (runs, now) = (request.runs.unwrap_or(1), self.book.now());
         let own = self.own_data(job)?;
         let most = own.iter().map(|(_, data)| data.policy.query().runs).min().unwrap_or(1);
@@ -176,13 +184,35 @@ impl Jobs {
         if runs == 1 {
             return Ok(None);
         }
-        let approval = self.approval_of(job, scope(&job.proposal, &own), runs, request.until);
-        let until = request.until.map_or_else(String::new, |until| format!(" until {}", day_of(until)));
-        let text = format!("approved by the operator for {runs} runs{until}, as approval {}", approval.id());
+        Ok(Some(self.approval_of(job, scope(&job.proposal, &own), runs, request.until)))
+    }
+
+    /// Puts an approval in force.
+    ///
+    /// # Errors
+    /// `APPROVAL_SCOPE` where there are too many that hold, or a fault of the store.
+    pub(super) fn keep_approval(&self, approval: &Approval, now: u64) -> Result<(), Failure> {
+        let _changes = self.approval_changes();
         self.make_room(now)?;
-        APPROVALS.put(&*self.context.store, approval.scope.as_bytes(), &approval)?;
-        self.context.store.flush()?;
-        Ok(Some(text))
+        APPROVALS.put(&*self.context.store, approval.scope.as_bytes(), approval)?;
+        Ok(self.context.store.flush()?)
+    }
+
+    /// Takes an approval away whose job was not approved after all.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub(super) fn drop_approval(&self, approval: &Approval) -> Result<(), Failure> {
+        let _changes = self.approval_changes();
+        match APPROVALS.get(&*self.context.store, approval.scope.as_bytes())? {
+            Some(kept) if kept == *approval => Ok(APPROVALS.delete(&*self.context.store, approval.scope.as_bytes())?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Held while approvals are read and written.
+    fn approval_changes(&self) -> MutexGuard<'_, ()> {
+        self.approving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn approval_of(&self, job: &JobRecord, scope: Digest, runs: u32, until: Option<u64>) -> Approval {
@@ -212,7 +242,11 @@ impl Jobs {
             return Ok(());
         }
         all.sort_by_key(|(_, approval)| (approval.state(now) == "valid", approval.given));
-        let (key, _) = &all[0];
+        let (key, oldest) = &all[0];
+        if oldest.state(now) == "valid" {
+            let message = format!("{MAX_APPROVALS} approvals hold already");
+            return Err(Failure::new(Code::new("APPROVAL_SCOPE"), message, "revoke some; see `tacit approval list`."));
+        }
         Ok(APPROVALS.delete(&*self.context.store, key)?)
     }
 
@@ -231,7 +265,7 @@ impl Jobs {
     /// # Errors
     /// `APPROVAL_MISSING` if there is none, or a fault of the store or the log.
     pub fn revoke_approval(self: &Arc<Self>, id: &str) -> Result<ApprovalInfo, Failure> {
-        let _judging = self.judging();
+        let _changes = self.approval_changes();
         let mut found = APPROVALS.all(&*self.context.store, b"")?.into_iter().filter(|(_, a)| a.id().starts_with(id));
         let (Some((key, mut approval)), None) = (found.next().filter(|_| id.len() >= 4), found.next()) else {
             let message = format!("there is no approval {id}");

@@ -7,7 +7,7 @@
 //! barrier is passed; and it goes with a job that ended before. Nothing of it depends on rows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bincode::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
@@ -19,6 +19,7 @@ use tacit_protocol::program::history::PastJob;
 use tacit_protocol::terms::Proposal;
 use tacit_protocol::{Failure, PartyId};
 
+use super::negotiate::DAY_SECONDS;
 use crate::store::trees::{Care, KnownTree};
 use crate::store::{Batch, Record, RecordTree, Store};
 
@@ -27,7 +28,6 @@ const ALIGNED: RecordTree<Aligned> = RecordTree::new("alignment-history");
 
 /// The trees of histories.
 pub(crate) const TREES: [KnownTree; 2] = [TOLD.known(Care::Keep), ALIGNED.known(Care::Keep)];
-const DAY_SECONDS: u64 = 24 * 3_600;
 
 /// The lineage of a dataset.
 pub type Lineage = [u8; 16];
@@ -87,18 +87,22 @@ pub struct About<'a> {
     pub version: u64,
     /// What the job tells of it to whom.
     pub told: Vec<&'a PastJob>,
+    /// Whether the job aligns its rows with others'.
+    pub aligned: bool,
 }
 
 /// The histories of this node's datasets.
 #[derive(Clone)]
 pub struct Histories {
     store: Arc<dyn Store>,
+    /// Held while records are read and written: jobs that tell the same thing share one.
+    changes: Arc<Mutex<()>>,
 }
 
 impl Histories {
     /// Those in a store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, changes: Arc::default() }
     }
 
     /// What earlier jobs told the parties of a proposal about a dataset, within its policy's window. A job does not count
@@ -125,6 +129,7 @@ impl Histories {
     /// # Errors
     /// A fault of the store.
     pub fn reserve(&self, job: &JobId, proposal: &Proposal, about: &[About<'_>], now: u64) -> Result<(), Failure> {
+        let _changes = self.changes();
         let mut batch = Batch::new();
         for part in about {
             for what in &part.told {
@@ -140,16 +145,15 @@ impl Histories {
                 told.pending.insert(*job);
                 batch = TOLD.put_in(batch, &key, &told);
             }
-            batch = self.align(batch, part.lineage, proposal, now)?;
+            if part.aligned {
+                batch = self.align(batch, part.lineage, proposal, now)?;
+            }
         }
         Ok(self.store.apply(&batch)?)
     }
 
-    /// Counts an alignment by the proposer, if the program aligns rows of others' datasets.
+    /// Counts an alignment by the proposer.
     fn align(&self, batch: Batch, lineage: Lineage, proposal: &Proposal, now: u64) -> Result<Batch, Failure> {
-        if super::negotiate::alignments(proposal).is_empty() {
-            return Ok(batch);
-        }
         let key = [lineage.as_slice(), proposer(proposal).public_key()].concat();
         let mut aligned = ALIGNED.get(&*self.store, &key)?.unwrap_or_default();
         let day = now / DAY_SECONDS;
@@ -204,7 +208,12 @@ impl Histories {
         Ok(TOLD.all(&*self.store, lineage)?.into_iter().flat_map(|(_, told)| told.pending).collect())
     }
 
+    fn changes(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn settle(&self, job: &JobId, lineages: &[Lineage], released: Option<u64>) -> Result<(), Failure> {
+        let _changes = self.changes();
         let mut batch = Batch::new();
         for lineage in lineages {
             for (key, mut told) in TOLD.all(&*self.store, lineage)? {
@@ -226,6 +235,7 @@ impl Histories {
     /// # Errors
     /// A fault of the store.
     pub fn prune(&self, lineage: &Lineage, window_days: u32, now: u64) -> Result<(), Failure> {
+        let _changes = self.changes();
         let from = now.saturating_sub(u64::from(window_days) * DAY_SECONDS);
         for (key, told) in TOLD.all(&*self.store, lineage)? {
             if told.pending.is_empty() && told.released.is_none_or(|at| at < from) {
@@ -338,7 +348,7 @@ mod tests {
         let receivers = BTreeMap::from([("number".to_owned(), vec![proposal.proposer])]);
         let told = told(&typed, &receivers).expect("within the limits");
         let of_shop = told.iter().filter(|(dataset, _)| dataset == "maison/customers").map(|(_, job)| job).collect();
-        let about = [About { lineage: LINEAGE, version: 3, told: of_shop }];
+        let about = [About { lineage: LINEAGE, version: 3, told: of_shop, aligned: true }];
         histories.reserve(&job, &proposal, &about, DAY).expect("written");
         (histories, proposal)
     }

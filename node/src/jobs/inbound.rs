@@ -72,7 +72,8 @@ impl Jobs {
 
     fn hear_cancel(self: &Arc<Self>, from: &PeerId, id: &JobId, reason: &str) -> Result<Response, Failure> {
         let job = self.of_peer(from, id)?;
-        let failure = Failure::new(Code::new("JOB_CANCELLED"), reason, "").by_party(job.peer_name());
+        let failure =
+            Failure::new(Code::new("JOB_CANCELLED"), reason, "ask its operator why.").by_party(job.peer_name());
         let job = self.end_with_peer(&job, JobState::Cancelled, failure)?;
         Ok(Response::Status(status(&job)))
     }

@@ -35,6 +35,7 @@ use tacit_protocol::identity::PeerId;
 use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{self, JobStatus, PeerFailure, PeerText, Request, Response};
+use tacit_protocol::program::Alignment;
 use tacit_protocol::program::disclosure::told;
 use tacit_protocol::{Code, Failure};
 use tokio::sync::{Semaphore, watch};
@@ -68,6 +69,8 @@ pub struct Jobs {
     stop: CancellationToken,
     /// Held while a proposal is judged and written down, so that no two are judged without each other.
     judged: Mutex<()>,
+    /// Held while approvals are read and written.
+    approving: Mutex<()>,
     /// What calls off the run of a job that is under way, and how far it is.
     running: watch::Sender<HashMap<JobId, (CancellationToken, Arc<Live>)>>,
 }
@@ -83,6 +86,7 @@ impl Jobs {
             tasks: TaskTracker::new(),
             stop,
             judged: Mutex::default(),
+            approving: Mutex::default(),
             running: watch::Sender::default(),
         })
     }
@@ -294,7 +298,8 @@ impl Jobs {
         for dataset in job.proposal.datasets.iter().filter(|dataset| dataset.owner == job.party) {
             let Some(lineage) = self.context.datasets.lineage(&dataset.dataset)? else { continue };
             let of_dataset = told.iter().filter(|(name, _)| *name == dataset.name).map(|(_, told)| told).collect();
-            about.push(About { lineage, version: dataset.version, told: of_dataset });
+            let aligned = !negotiate::alignments_of(&job.proposal, &dataset.name).is_empty();
+            about.push(About { lineage, version: dataset.version, told: of_dataset, aligned });
         }
         self.context.histories.reserve(&job.id, &job.proposal, &about, self.book.now())
     }
@@ -317,7 +322,8 @@ impl Jobs {
         // Where a share may have left, it may have told all.
         if !job.history.iter().any(|entered| entered.state.is_past_release()) {
             let told = self.lineages(job).and_then(|lineages| self.context.histories.forget(&job.id, &lineages));
-            if let Err(fault) = told.and_then(|()| self.return_approval(job)) {
+            let returned = |()| if told_by_alignment(job) { Ok(()) } else { self.return_approval(job) };
+            if let Err(fault) = told.and_then(returned) {
                 tracing::error!(job = %job.id.short(), code = %fault.code, "it counts as told for now: {fault}");
             }
         }
@@ -459,6 +465,12 @@ fn is_passing(code: &Code) -> bool {
 /// Whether a failure is one of this node's disk, which may have room again.
 pub(crate) fn is_of_the_disk(code: &Code) -> bool {
     matches!(code.as_str(), "STORE_FULL" | "STORE_IO")
+}
+
+/// Whether a run that revealed which rows match may have begun: what it told of them stays told, whatever became of it.
+fn told_by_alignment(job: &JobRecord) -> bool {
+    let began = job.history.iter().any(|entered| entered.state == JobState::Aligning);
+    began && negotiate::alignments(&job.proposal).contains(&Alignment::Revealed)
 }
 
 /// Where a job stands, as the peer may hear it.

@@ -19,7 +19,7 @@ use tacit_protocol::program::infer::{TypedProgram, infer};
 use tacit_protocol::program::release::ReleaseSpec;
 use tacit_protocol::program::rules::{DatasetRules, Refusal};
 use tacit_protocol::program::types::Dataset;
-use tacit_protocol::program::{Alignment, Op, Program};
+use tacit_protocol::program::{Alignment, NodeId, Op, Program};
 use tacit_protocol::schema::TableSchema;
 use tacit_protocol::terms::{
     OwnedDataset, Proposal, Receiver, TERMS_VERSION, Terms, TermsDataset, TermsParty, schema_digest,
@@ -130,11 +130,15 @@ pub struct Review {
     pub ask: bool,
 }
 
+/// Whether a dataset is in use by as many jobs as its policy allows at a time.
+fn is_busy(refusal: &Refusal) -> bool {
+    refusal.clause == "query.concurrent_jobs"
+}
+
 impl Rejected {
     /// Whether all that is in the way are other jobs that use the datasets now.
     pub fn is_busy(&self) -> bool {
-        let busy = |refusal: &Refusal| refusal.clause == "query.concurrent_jobs";
-        matches!(self, Self::Forbidden(refusals) if !refusals.is_empty() && refusals.iter().all(busy))
+        matches!(self, Self::Forbidden(refusals) if !refusals.is_empty() && refusals.iter().all(is_busy))
     }
 
     /// As this node's own people see it.
@@ -189,6 +193,7 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
     let job = proposal.job_id().ok();
     let TermsParty { peer, organisation: proposer } = &proposal.parties[proposal.proposer.index()];
     for (name, data) in own {
+        let alignments = alignments_of(proposal, &name);
         let usage = (knowledge.usage)(&name, peer, job);
         let query = Query {
             dataset: &name,
@@ -196,7 +201,7 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
             querier: (proposal.proposer != me).then_some(proposer.as_str()),
             purpose: &proposal.purpose,
             venue: proposal.venue,
-            alignments: &alignments(proposal),
+            alignments: &alignments,
             code: proposal.code.digest(),
             now: knowledge.now,
             jobs_today: usage.today,
@@ -204,7 +209,7 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
         };
         refusals.extend(data.policy.check_query(&query));
         let remembered = (knowledge.history)(&name, &data, proposal)?;
-        if proposal.proposer != me && !alignments(proposal).is_empty() {
+        if proposal.proposer != me && !alignments.is_empty() {
             refusals.extend(data.policy.check_alignments(&name, me, proposer, remembered.aligned));
         }
         let (own_rules, is_whole) = remember(rules(&data.policy, proposal), remembered.told);
@@ -233,6 +238,10 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
         Ok(derived) => derived,
     };
     if !refusals.is_empty() {
+        // CHK-214: how many others use a dataset is told to nobody who may not wait for them.
+        if !refusals.iter().all(is_busy) {
+            refusals.retain(|refusal| !is_busy(refusal));
+        }
         return Err(Rejected::Forbidden(refusals));
     }
     if let Some(derived) = &derived {
@@ -252,8 +261,14 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
 ///
 /// # Errors
 /// `CONTRACT_SUPERSEDED` with what is in the way now as its cause: for this node's people, and as the peer may hear it.
-pub fn still_allowed(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<(), Box<(Failure, PeerFailure)>> {
-    let Err(rejected) = review(proposal, knowledge) else { return Ok(()) };
+pub fn still_allowed(
+    proposal: &Proposal,
+    contract: &Contract,
+    knowledge: &Knowledge<'_>,
+) -> Result<(), Box<(Failure, PeerFailure)>> {
+    let Err(rejected) = review(proposal, knowledge).and_then(|review| same_policies(&review, contract)) else {
+        return Ok(());
+    };
     let code = Code::new("CONTRACT_SUPERSEDED");
     let text = |code: &Code, cause: &str| format!("changed since the contract was signed: {code}: {cause}");
 
@@ -266,6 +281,32 @@ pub fn still_allowed(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<(
     let mut told = PeerFailure::new(code, text(&inner.code, &inner.message.to_string()), inner.next.to_string());
     told.refusals = inner.refusals;
     Err(Box::new((failure, told)))
+}
+
+/// A stricter policy that would still allow the job has other gates and roundings than the contract.
+fn same_policies(review: &Review, contract: &Contract) -> Result<(), Rejected> {
+    let agreed = |name: &str| contract.terms.datasets.iter().find(|dataset| dataset.name == name);
+    let changed =
+        review.own.iter().find(|(name, data, _)| agreed(name).is_none_or(|a| a.policy != data.policy.digest()));
+    let Some((name, ..)) = changed else { return Ok(()) };
+    let message = format!("the policy of {name} is another");
+    Err(Failure::new(Code::new("POLICY_CHANGED"), message, "submit the job again.").into())
+}
+
+/// How a program aligns the rows of a dataset.
+pub(super) fn alignments_of(proposal: &Proposal, dataset: &str) -> Vec<Alignment> {
+    let Ok(typed) = typed(proposal) else { return alignments(proposal) };
+    let nodes = typed.program().nodes.iter().zip(0..);
+    let used: BTreeSet<Alignment> = nodes
+        .filter_map(|(node, place)| match node.op {
+            Op::Join { alignment, .. } => {
+                let table = typed.table(NodeId(place))?;
+                table.columns.iter().any(|column| column.dataset == dataset).then_some(alignment)
+            }
+            _ => None,
+        })
+        .collect();
+    used.into_iter().collect()
 }
 
 /// How a program aligns rows.

@@ -15,6 +15,7 @@ use tacit_protocol::messages::{
 use tacit_protocol::terms::Proposal;
 use tacit_protocol::{Code, Failure, PartyId};
 
+use super::approvals::Approval;
 use super::negotiate::{self, Rejected};
 use super::record::{JobRecord, Role};
 use super::{Jobs, Next};
@@ -24,7 +25,7 @@ const ACCEPTANCE_SECONDS: u64 = 600;
 /// Jobs of one peer that may be under way here at a time.
 const OPEN_JOBS: usize = 64;
 /// How long an operator may think.
-const APPROVAL: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(super) const APPROVAL: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Jobs {
     /// Answers a proposal (CHK-201 to CHK-214). The same bytes again get the same answer (CHK-203).
@@ -47,6 +48,8 @@ impl Jobs {
         if !is_from(&proposal, from) {
             return Err(refuse("PROPOSAL_SIGNATURE", "the proposal names another proposer than its sender"));
         }
+        // One proposal at a time: the next one is judged with this one, whether it counts for limits or for what was told.
+        let judging = self.judging();
         match self.book.get(&id) {
             Ok(known) if known.proposal_digest() == proposal.digest() => return Ok(self.stored_answer(&known)),
             Ok(_) => return Err(refuse("PROPOSAL_REPLAY", "another proposal has this name")),
@@ -61,8 +64,6 @@ impl Jobs {
             let message = format!("{OPEN_JOBS} jobs of this organisation are under way at the owner");
             return Err(refuse("PEER_RATE", &message));
         }
-        // One proposal at a time: the next one is judged with this one, whether it counts for limits or for what was told.
-        let judging = self.judging();
         let usage = self.usage().map_err(private)?;
         let review = negotiate::review(&proposal, &self.context.knowledge_with(Box::new(usage)));
         let me = self.context.identity.peer();
@@ -76,7 +77,9 @@ impl Jobs {
                 if review.ask && self.use_approval(&job).map_err(private)?.is_none() {
                     job.enter(JobState::AwaitingApproval, self.book.now(), "a policy says `ask`").map_err(private)?;
                 } else {
-                    job.acceptance = Some(self.accept(&job).map_err(private)?);
+                    // What was put aside for a job that is in no book is there again.
+                    let accepted = self.accept(&job).inspect_err(|_| self.forget(&job));
+                    job.acceptance = Some(accepted.map_err(private)?);
                 }
             }
             // Others are before it: it waits, and is judged again when its turn has come.
@@ -110,7 +113,8 @@ impl Jobs {
                 self.context.log_job(&job, LogKind::Proposal, "proposed; accepted by policy", None).map_err(private)?;
             }
         }
-        if let Err(known) = self.book.add(&job, None).map_err(private)? {
+        let added = self.book.add(&job, None).inspect_err(|_| self.forget(&job));
+        if let Err(known) = added.map_err(private)? {
             return Ok(self.stored_answer(&known));
         }
         drop(judging);
@@ -150,15 +154,22 @@ impl Jobs {
         // Policies and datasets may have changed since it came (CHK-206, CHK-306).
         negotiate::review(&job.proposal, &self.context.knowledge())
             .map_err(|rejected| rejected.to_failure(|party| job.organisation(party)))?;
-        let further = self.approve_for(&job, request)?;
+        let further = self.approval_for(&job, request)?;
         let acceptance = self.accept(&job)?;
-        let ((), job) = self.book.change(id, |job, now| {
+        let changed = self.book.change(id, |job, now| {
             waiting_state(job)?;
-            let text = further.as_deref().unwrap_or("approved by the operator");
-            self.context.log_job(job, LogKind::Approval, text, None)?;
+            let text = further.as_ref().map_or_else(|| "approved by the operator".to_owned(), Approval::text);
+            self.context.log_job(job, LogKind::Approval, &text, None)?;
             job.acceptance = Some(acceptance);
-            job.enter(JobState::Negotiating, now, "approved by the operator")
-        })?;
+            job.enter(JobState::Negotiating, now, "approved by the operator")?;
+            further.as_ref().map_or(Ok(()), |approval| self.keep_approval(approval, now))
+        });
+        if changed.is_err()
+            && let Some(approval) = &further
+        {
+            self.drop_approval(approval)?;
+        }
+        let ((), job) = changed?;
         drop(judging);
         self.send_answer(&job);
         Ok(job)
@@ -179,7 +190,7 @@ impl Jobs {
             let text = format!("refused by the operator: {}", PeerText::new(reason));
             self.context.log_job(job, LogKind::Approval, &text, Some(code.as_str()))?;
             job.told = Some(PeerFailure::new(code.clone(), reason, "ask the owner's operator."));
-            let failure = Failure::new(code, reason, "").by_party(job.organisation(job.party));
+            let failure = Failure::new(code, reason, "ask the owner's operator.").by_party(job.organisation(job.party));
             job.end(JobState::Refused, failure.at_step("awaiting_approval"), now)
         })?;
         self.send_answer(&job);
@@ -256,7 +267,10 @@ impl Jobs {
             // A repetition of a start that went through is answered alike; anything later is not to be started again.
             return match job.state {
                 JobState::Aligning => Ok(Response::Ready(Readiness::Ready)),
-                state => Err(Failure::new(Code::new("STATE_ILLEGAL"), format!("the job is {state}"), "")),
+                state => {
+                    let message = format!("the job is {state}");
+                    Err(Failure::new(Code::new("STATE_ILLEGAL"), message, "see `tacit job show`."))
+                }
             };
         }
         signed.check_time(self.book.now()).map_err(negotiate::refused_contract)?;
@@ -264,7 +278,8 @@ impl Jobs {
             return Ok(Response::Ready(Readiness::Busy { seconds: 2 }));
         };
         // CHK-306: what was agreed must still hold now.
-        if let Err(superseded) = negotiate::still_allowed(&job.proposal, &self.context.knowledge_as_agreed(signed)) {
+        let knowledge = self.context.knowledge_as_agreed(signed);
+        if let Err(superseded) = negotiate::still_allowed(&job.proposal, signed, &knowledge) {
             let (failure, told) = *superseded;
             let ((), job) = self.book.change(id, |job, now| {
                 job.told = Some(told.clone());
@@ -296,7 +311,10 @@ impl Jobs {
                 until(job.acceptance.as_ref().map_or(now, |a| a.valid_until)),
                 "the proposer did not send its contract",
             ),
-            JobState::AwaitingApproval => (APPROVAL, "the operator did not decide in time"),
+            JobState::AwaitingApproval => {
+                let since = job.history.last().map_or(now, |entered| entered.at);
+                (until(since.saturating_add(APPROVAL.as_secs())), "the operator did not decide in time")
+            }
             JobState::Contracted => {
                 let start_by = job.contract.as_ref().map_or(now, |contract| contract.start_by);
                 (until(start_by), "the proposer did not start the job in time")

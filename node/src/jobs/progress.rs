@@ -61,6 +61,11 @@ impl Live {
         Some(progress).filter(|progress| !progress.phases.is_empty())
     }
 
+    /// What has gone over the channel in both directions.
+    pub(super) fn bytes(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed).saturating_add(self.received.load(Ordering::Relaxed))
+    }
+
     fn steps(&self) -> MutexGuard<'_, Steps> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,6 +22,7 @@ use tacit_protocol::{Code, Failure, PartyId};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::negotiate;
+use super::owner::APPROVAL;
 use super::record::{JobRecord, Role};
 use super::{Jobs, Next, RETRY, unexpected};
 use crate::context::OutputKind;
@@ -32,8 +33,6 @@ const RUN_SECONDS: u32 = 6 * 3600;
 const RUN_BYTES: u64 = 1 << 40;
 /// How often the peer is asked why a run broke off, before it is repeated.
 const VERDICT_TRIES: u32 = 4;
-/// How long an operator may think about a job that waits for approval.
-const APPROVAL: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What a submission led to.
 pub struct Submitted {

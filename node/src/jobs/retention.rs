@@ -6,15 +6,16 @@ use std::time::Duration;
 use tacit_protocol::Failure;
 use tacit_protocol::job::JobState;
 use tacit_protocol::log::LogKind;
+use tacit_protocol::policy::Policy;
 
 use super::Jobs;
 use super::history::Lineage;
+use super::negotiate::DAY_SECONDS;
 use super::record::JobRecord;
 use crate::context::OutputKind;
 
 /// How often results are looked over.
 const EVERY: Duration = Duration::from_secs(3_600);
-const DAY_SECONDS: u64 = 24 * 3_600;
 
 impl Jobs {
     /// Deletes results whose time is over, and secrets that an ended job left behind, now and from time to time, until the node stops.
@@ -45,8 +46,7 @@ impl Jobs {
                 self.forget(&job);
             }
             let own = job.proposal.datasets.iter().filter(|dataset| dataset.owner == job.party);
-            let days = own.filter_map(|dataset| self.context.own_data(&dataset.dataset));
-            let days = days.map(|data| data.policy.retention().results_days).min();
+            let days = own.filter_map(|dataset| self.results_days(&dataset.dataset)).min();
             if days.is_some_and(|days| is_over(&job, days, now)) {
                 self.context.log_job(&job, LogKind::Job, "the result was deleted: its time is over", None)?;
                 self.context.forget_output(&job.id, OutputKind::Result)?;
@@ -61,6 +61,16 @@ impl Jobs {
 }
 
 impl Jobs {
+    /// How long results of a dataset are kept: by its policy, or by its last one, where it was removed.
+    fn results_days(&self, dataset: &str) -> Option<u32> {
+        let days = |policy: &Policy| policy.retention().results_days;
+        let now = self.context.own_data(dataset).map(|data| days(&data.policy));
+        now.or_else(|| {
+            let versions = self.context.policy_versions(dataset).ok()?;
+            Policy::parse(&versions.last()?.text).ok().as_ref().map(days)
+        })
+    }
+
     /// A crash between a job's judgement and its record leaves what it might have told.
     fn forget_orphans(&self, lineage: &Lineage) -> Result<(), Failure> {
         let _judging = self.judging();

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,9 +62,20 @@ impl Jobs {
     /// # Errors
     /// `STATE_ILLEGAL`, or a fault of the store.
     pub(super) fn begin_run(self: &Arc<Self>, id: &JobId) -> Result<Running, Failure> {
+        let (token, live) = (self.stop.child_token(), Arc::<Live>::default());
         // Marked first: whoever sees the state looks for the mark.
-        let running = Running { jobs: Arc::clone(self), id: *id, token: self.stop.child_token(), live: Arc::default() };
-        self.running.send_modify(|all| drop(all.insert(*id, (running.token.clone(), running.live.clone()))));
+        let marked = self.running.send_if_modified(|all| match all.entry(*id) {
+            Entry::Vacant(place) => {
+                place.insert((token.clone(), live.clone()));
+                true
+            }
+            Entry::Occupied(_) => false,
+        });
+        if !marked {
+            let message = "a run of this job is under way";
+            return Err(Failure::new(Code::new("STATE_ILLEGAL"), message, "see `tacit job show`."));
+        }
+        let running = Running { jobs: Arc::clone(self), id: *id, token, live };
         self.book.enter(id, JobState::Aligning, "")?;
         Ok(running)
     }
@@ -166,9 +178,10 @@ impl Jobs {
             own.set(Some(failure));
             refused
         };
+        let most = contract.terms.limits.bytes;
         let mut observer = |progress: Progress| {
             live.note(progress);
-            if let Err(failure) = self.observe(&job.id, progress) {
+            if let Err(failure) = self.observe(&job.id, progress).and_then(|()| within(live.bytes(), most)) {
                 keep(failure);
                 // The engine's next read or write fails.
                 drop(socket.shutdown(Shutdown::Both));
@@ -281,6 +294,10 @@ impl Jobs {
         figures: Figures,
         started: u64,
     ) -> Result<(), Failure> {
+        // Whoever comes second finds what it would write already there: what is stored is what was committed to.
+        if self.book.get(&job.id)?.account.is_some() {
+            return Ok(());
+        }
         let outputs = &job.contract()?.terms.release.outputs;
         let mut openings = Vec::new();
         let results = outputs
@@ -348,10 +365,12 @@ struct Prepared {
 fn prepare(job: &JobRecord, context: &Context) -> Result<Prepared, Failure> {
     let acceptance = job.acceptance.as_ref().map_or(&[][..], |acceptance| &acceptance.datasets);
     // CHK-306: what was agreed must still hold now.
-    negotiate::still_allowed(&job.proposal, &context.knowledge()).map_err(|superseded| superseded.0)?;
+    let contract = job.contract()?;
+    negotiate::still_allowed(&job.proposal, contract, &context.knowledge_as_agreed(contract))
+        .map_err(|superseded| superseded.0)?;
     let (_, derived) = negotiate::complete(&job.proposal, acceptance)
         .map_err(|rejected| rejected.to_failure(|party| job.organisation(party)))?;
-    let terms = &job.contract()?.terms;
+    let terms = &contract.terms;
     let program = derived.typed.program();
     let mut tables = LocalTables::new();
     let mut rows = 0;
@@ -447,6 +466,15 @@ fn opening(job: JobId, value: &ReleasedValue) -> ResultOpening {
         value: serde_json::to_string(value).expect("a released value serialises"),
         salt: Salt::random(&mut system_rng()),
     }
+}
+
+/// Whether what has gone over the channel is within the contract's limit.
+fn within(bytes: u64, most: u64) -> Result<(), Failure> {
+    if bytes <= most {
+        return Ok(());
+    }
+    let message = format!("the run has sent and received {bytes} bytes, and the contract allows {most}");
+    Err(Failure::new(Code::new("CHANNEL_LIMIT"), message, "compute on fewer rows, or in several jobs."))
 }
 
 /// An engine's error for this node's people.

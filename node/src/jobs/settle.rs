@@ -237,7 +237,8 @@ impl Jobs {
             let message = "the share is of another contract";
             return Err(Failure::new(Code::new("RELEASE_RECEIVER"), message, "ask the peer's operator."));
         }
-        if job.account.is_some() || !job.state.is_past_release() {
+        // The run opens it itself, or ends; the peer sends it again until there is a receipt.
+        if self.is_running(id) || job.account.is_some() || !job.state.is_past_release() {
             return Ok(());
         }
         self.open_with(&job, share)

@@ -87,12 +87,11 @@ impl Index {
         }
         for dataset in job.proposal.datasets.iter().filter(|_| open || counts) {
             let uses = self.datasets.entry(dataset.name.clone()).or_default();
-            // One that waits uses nothing yet.
-            if open && job.state != JobState::Queued {
+            if uses_data(job) {
                 uses.open.insert(job.id);
             }
             if counts {
-                let jobs = uses.begun.entry(job.peer).or_default();
+                let jobs = uses.begun.entry(asker(job)).or_default();
                 jobs.insert((begun, job.id));
                 // What is older than a day counts no more.
                 while jobs.first().is_some_and(|(begun, _)| !is_of_the_day(*begun, now)) {
@@ -119,7 +118,7 @@ impl Index {
         for dataset in &job.proposal.datasets {
             if let Some(uses) = self.datasets.get_mut(&dataset.name) {
                 uses.open.remove(&job.id);
-                remove_from(&mut uses.begun, &job.peer, &(began(job), job.id));
+                remove_from(&mut uses.begun, &asker(job), &(began(job), job.id));
                 if uses.open.is_empty() && uses.begun.is_empty() {
                     self.datasets.remove(&dataset.name);
                 }
@@ -194,6 +193,17 @@ impl Index {
 fn rank(job: &JobRecord) -> Rank {
     let entered = job.history.iter().rev().find(|entered| entered.state == JobState::Queued);
     (Reverse(job.priority), entered.map_or(0, |entered| entered.at), job.id)
+}
+
+/// Whether a job uses its datasets now. One that waits for its turn does not yet, and one whose run is over does no more,
+/// though its receipt may never be settled.
+fn uses_data(job: &JobRecord) -> bool {
+    !job.state.is_final() && job.account.is_none() && !matches!(job.state, JobState::Queued | JobState::Unknown)
+}
+
+/// Whose job it is.
+fn asker(job: &JobRecord) -> PeerId {
+    job.proposal.parties[job.proposal.proposer.index()].peer
 }
 
 /// Whether a job waits for its turn here: an owner's, or one of an own analyst that no peer has yet.

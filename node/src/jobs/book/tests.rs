@@ -287,11 +287,12 @@ fn usage_by_scan(jobs: &[JobRecord], dataset: &str, peer: &PeerId, except: Optio
         |job: &&JobRecord| Some(job.id) != except && job.proposal.datasets.iter().any(|used| used.name == dataset);
     let jobs: Vec<&JobRecord> = jobs.iter().filter(using).collect();
     let of_today = |job: &&&JobRecord| {
-        job.peer == *peer && job.state != JobState::Refused && job.history[0].at + DAY_SECONDS > now
+        let asker = job.proposal.parties[job.proposal.proposer.index()].peer;
+        asker == *peer && job.state != JobState::Refused && job.history[0].at + DAY_SECONDS > now
     };
     Usage {
         today: jobs.iter().filter(of_today).count() as u32,
-        running: jobs.iter().filter(|job| !job.state.is_final()).count() as u32,
+        running: jobs.iter().filter(|job| !job.state.is_final() && job.state != JobState::Unknown).count() as u32,
     }
 }
 

@@ -227,13 +227,52 @@ fn chk_211_limits_count_the_jobs_of_the_asker() {
 }
 
 #[test]
+fn a_dataset_whose_rows_are_not_aligned_is_not_judged_as_if_they_were() {
+    let mut proposal = proposal();
+    assert_eq!(alignments_of(&proposal, "maison/customers"), [Alignment::Revealed]);
+    let program = ProgramBuilder::new();
+    let joined = program.table("maison/customers").join(&program.table("banque/accounts"), "id");
+    program.release("number", &joined.column("frequency").gt(2).sum());
+    program.release("stores", &program.table("maison/stores").column("size").gt(2).sum());
+    proposal.code = JobCode::Program(program.build());
+    let stores = ProposedDataset {
+        name: "maison/stores".into(),
+        dataset: "stores".into(),
+        schema: schema("size"),
+        ..proposal.datasets[1].clone()
+    };
+    proposal.datasets.push(stores);
+    for (name, aligned) in [("maison/stores", vec![]), ("banque/accounts", vec![Alignment::Revealed])] {
+        assert_eq!(alignments_of(&proposal, name), aligned, "{name}");
+    }
+}
+
+#[test]
+fn how_many_others_use_a_dataset_is_told_to_nobody_who_is_refused_anyway_chk_214() {
+    let mut busy = knowledge("maison", &shop());
+    busy.usage = Box::new(|_, _, _| Usage { today: 1_000_000, running: 1_000_000 });
+    let Err(Rejected::Forbidden(refusals)) = review(&proposal(), &busy) else { panic!("refused") };
+    let clauses: Vec<&str> = refusals.iter().map(|refusal| refusal.clause.as_str()).collect();
+    assert_eq!(clauses, ["query.jobs_per_day"]);
+}
+
+#[test]
 fn attack_39_chk_306_what_was_signed_is_superseded_by_a_stricter_policy_or_another_version() {
-    assert!(still_allowed(&proposal(), &knowledge("maison", &shop())).is_ok());
+    let (contract, proposal, _) = contracted();
+    assert!(still_allowed(&proposal, &contract, &knowledge("maison", &shop())).is_ok());
     let stricter = BTreeMap::from([("customers", data(&SHOP.replace(r#"["filter", "count"]"#, "[]"), "frequency"))]);
     let mut newer = shop();
     newer.get_mut("customers").expect("there").version = 4;
-    for (own, cause) in [(stricter, "POLICY_"), (newer, "DATASET_STALE"), (BTreeMap::new(), "DATASET_UNKNOWN")] {
-        let refused = still_allowed(&proposal(), &knowledge("maison", &own)).expect_err("superseded");
+    // Still allowed as such, and with another gate than the contract's.
+    let gated =
+        BTreeMap::from([("customers", data(&SHOP.replace("minimum_rows = 100", "minimum_rows = 150"), "frequency"))]);
+    for (own, cause) in [
+        (stricter, "POLICY_"),
+        (gated, "POLICY_CHANGED"),
+        (newer, "DATASET_STALE"),
+        (BTreeMap::new(), "DATASET_UNKNOWN"),
+    ] {
+        let refused = still_allowed(&proposal, &contract, &knowledge("maison", &own)).expect_err("superseded");
         let (failure, told) = *refused;
         assert_eq!((failure.code.as_str(), told.code.as_str()), ("CONTRACT_SUPERSEDED", "CONTRACT_SUPERSEDED"));
         assert!(failure.message.contains(cause) && told.message.to_string().contains(cause), "{failure}");
