@@ -111,8 +111,13 @@ fn run(case: &Case, supplies: [&mut (dyn Supply + Send); 2]) -> [(Outcome, u64);
         let tables = case.local(&[party]);
         let (program, release) = (&case.typed, &case.release);
         let job = JobInput { program, release, party, tables: &tables, profiles: &[], session: [3; 32] };
-        let mut hooks =
-            Hooks { observer: &mut |_| (), clock: &|| Duration::ZERO, release_barrier: &mut |_| Ok(()), supply };
+        let mut hooks = Hooks {
+            observer: &mut |_| (),
+            clock: &|| Duration::ZERO,
+            release_barrier: &mut |_| Ok(()),
+            supply,
+            set_up: &mut None,
+        };
         let mut rng = ChaCha20Rng::seed_from_u64(50 + u64::from(party.0));
         let outcome = session::run(&mut channel, &job, &mut rng, &mut hooks).expect("runs");
         let phases = outcome.phases.iter().filter(|phase| phase.phase != Phase::Align);

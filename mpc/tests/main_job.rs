@@ -187,6 +187,7 @@ fn a_whole_run_passes_the_barrier_before_it_opens() {
             clock: &|| Duration::ZERO,
             release_barrier: &mut barrier,
             supply: &mut NoSupply,
+            set_up: &mut None,
         };
         let mut rng = ChaCha20Rng::seed_from_u64(u64::from(party.0));
         let outcome = session::run(&mut channel, &job, &mut rng, &mut hooks);

@@ -221,6 +221,7 @@ impl Node {
             // One that is past its release cannot be called off; its peer cannot be reached any more either.
             drop(self.jobs.cancel(&job, &self.context.config.name, why));
         }
+        self.jobs.forget_peer(peer);
         if let Some(reserve) = self.context.reserve.clone() {
             let peer = *peer;
             // What cannot be removed now is at the next start.

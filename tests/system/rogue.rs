@@ -274,6 +274,7 @@ impl Rogue {
             clock: &|| begun.elapsed(),
             release_barrier: &mut |_| Ok(()),
             supply: &mut NoSupply,
+            set_up: &mut None,
         };
         let ran = session::run(&mut channel, &input, &mut system_rng(), &mut hooks);
         channel.layer().came_to_be();

@@ -15,4 +15,4 @@ mod testing;
 mod tests;
 
 pub use silent::{Expected, Silent};
-pub use softspoken::SoftSpoken;
+pub use softspoken::{Part, SetUp, SoftSpoken};

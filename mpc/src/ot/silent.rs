@@ -9,6 +9,8 @@
 //! *Cost*: [`super::cost`]; both parties send in every exchange ([`keep_step`]); about 0.5 MB each way for the set-up of both directions on [`S11`], 0.1 B a transfer after.
 //! *Shapes and units*: see [`crate::correlations`].
 
+use std::sync::Arc;
+
 use rand_core::CryptoRng;
 use tacit_protocol::PartyId;
 use tacit_simd::{Level, Table};
@@ -16,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::ferret::{self, Receiving, Round, Sending, Transcript, Work};
 use super::keep_step;
-use super::softspoken::SoftSpoken;
+use super::softspoken::{Part, SetUp, SoftSpoken};
 use crate::channel::Channel;
 use crate::correlations::{Correlations, Pads, Pieces};
 use crate::error::{Error, Result};
@@ -104,35 +106,77 @@ impl Silent {
         work: Work,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self> {
+        let base = SoftSpoken::establish(channel, party, session_id, rng)?;
+        Self::over(channel, base, party, expected, work, rng)
+    }
+
+    /// The same on a part of a set-up that an earlier session of the two parties made ([`Silent::set_up`]).
+    ///
+    /// # Errors
+    /// As [`Silent::establish`].
+    pub fn resume(
+        channel: &mut dyn Channel,
+        part: &Part,
+        expected: Expected,
+        parallel: bool,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self> {
+        let work = Work { level: Level::detect(), parallel };
+        Self::over(channel, SoftSpoken::on(part), part.party(), expected, work, rng)
+    }
+
+    /// What further sessions of the two parties may go on with.
+    pub fn set_up(&self) -> &Arc<SetUp> {
+        self.base.set_up()
+    }
+
+    fn over(
+        channel: &mut dyn Channel,
+        mut base: SoftSpoken,
+        party: PartyId,
+        expected: Expected,
+        work: Work,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self> {
         let mut seed = Zeroizing::new([0; 16]);
         rng.fill_bytes(&mut seed[..]);
         let seeds = Prg::new(u128::from_le_bytes(*seed));
         let [sent, received] = [party, party.other()].map(|party| expected.offered[party.index()]);
         let [send_chain, receive_chain] = [chain(sent), chain(received)];
         let of_base = |chain: &[&LpnSet], expected| chain.first().map_or(expected, |set| set.inputs() as u64);
-        let mut base = SoftSpoken::establish(channel, party, session_id, rng)?;
         base.prepare(channel, of_base(send_chain, sent), of_base(receive_chain, received))?;
         let [sending, receiving] = base.contexts().map(Direction::new);
         let mut silent = Self { base, sending, receiving, seeds, work, failed: false };
 
+        silent.guarded(|this| this.chain_up(channel, send_chain, receive_chain))?;
+        Ok(silent)
+    }
+
+    /// Makes the rounds that lead to those that transfers are handed out of.
+    fn chain_up(
+        &mut self,
+        channel: &mut dyn Channel,
+        send_chain: &[&'static LpnSet],
+        receive_chain: &[&'static LpnSet],
+    ) -> Result<()> {
         let inputs = |chain: &[&LpnSet]| chain.first().map(|set| Table::zeroed(set.inputs()));
         let (mut sent, mut received) = (inputs(send_chain), inputs(receive_chain));
         if let Some(received) = &mut received {
-            silent.base.receive_correlated(channel, received)?;
+            self.base.receive_correlated(channel, received)?;
         }
         if let Some(sent) = &mut sent {
-            silent.base.send_correlated(channel, sent)?;
+            self.base.send_correlated(channel, sent)?;
         }
         for stage in 0..send_chain.len().max(receive_chain.len()) {
             let next = |chain: &[&'static LpnSet], direction: &mut Direction, inputs: &mut Option<_>| {
                 let set = *chain.get(stage)?;
                 Some((set, inputs.take().unwrap_or_else(|| direction.feed(set))))
             };
-            let sent = next(send_chain, &mut silent.sending, &mut sent);
-            let received = next(receive_chain, &mut silent.receiving, &mut received);
-            silent.round(channel, sent, received)?;
+            let sent = next(send_chain, &mut self.sending, &mut sent);
+            let received = next(receive_chain, &mut self.receiving, &mut received);
+            self.round(channel, sent, received)?;
         }
-        Ok(silent)
+        Ok(())
     }
 
     /// One round in the directions that have inputs, both at once.
@@ -220,9 +264,9 @@ impl Silent {
             return Err(Error::refused("PROTOCOL_OT_CHECK", "the OT session was destroyed by an earlier failure"));
         }
         let outcome = run(self);
-        if outcome.is_err() {
+        if let Err(error) = &outcome {
             self.failed = true;
-            self.base.destroy();
+            self.base.destroy(error);
             self.sending.end();
             self.receiving.end();
         }

@@ -13,6 +13,7 @@ mod noise;
 mod opening;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_core::CryptoRng;
@@ -30,7 +31,7 @@ use crate::executor::{self, StepProgress};
 use crate::inputs::{Bound, LocalTables};
 use crate::lattice::Lattice;
 use crate::offline::{Counts, NoSupply, Ready, Stock, Supply, supply};
-use crate::ot::Silent;
+use crate::ot::{Part, SetUp, Silent};
 use crate::plan::Plan;
 use crate::released::ReleasedValue;
 use crate::ring::Ring;
@@ -136,6 +137,9 @@ pub struct Hooks<'a> {
     pub release_barrier: &'a mut dyn FnMut(&OutputShares) -> Result<()>,
     /// What was made with the peer before the run.
     pub supply: &'a mut dyn Supply,
+    /// The set-up of an earlier run with the same peer, if there is one; afterwards, that of this run. The peer's half may
+    /// be gone: then a new one is made.
+    pub set_up: &'a mut Option<Arc<SetUp>>,
 }
 
 /// A whole run.
@@ -154,8 +158,10 @@ pub fn run(
     let aligned = meter.measure(Phase::Align, channel, |channel| align(channel, job, rng, hooks.observer))?;
     (hooks.observer)(Progress::Phase(Phase::SetUp));
     let (plan, mut prepared) = meter.measure(Phase::SetUp, channel, |channel| {
-        let (plan, stock) = agree(channel, job, &aligned, hooks.supply)?;
-        let prepared = set_up(channel, job, &plan, stock, rng)?;
+        let agreed = agree(channel, job, &aligned, hooks.supply, hooks.set_up.as_ref())?;
+        let plan = agreed.plan.clone();
+        let prepared = set_up(channel, job, agreed, rng)?;
+        *hooks.set_up = Some(Arc::clone(prepared.correlations.set_up()));
         Ok((plan, prepared))
     })?;
     (hooks.observer)(Progress::Phase(Phase::Compute));
@@ -182,8 +188,9 @@ pub fn execute(
 ) -> Result<OutputShares> {
     let noise = Draws::of(job, rng);
     observer(Progress::Phase(Phase::SetUp));
-    let (plan, stock) = agree(channel, job, aligned, &mut NoSupply)?;
-    let mut prepared = set_up(channel, job, &plan, stock, rng)?;
+    let agreed = agree(channel, job, aligned, &mut NoSupply, None)?;
+    let plan = agreed.plan.clone();
+    let mut prepared = set_up(channel, job, agreed, rng)?;
     observer(Progress::Phase(Phase::Compute));
     compute(channel, job, aligned, &plan, &mut prepared, &noise, observer)
 }
@@ -218,42 +225,55 @@ pub fn execute_with<C: Correlations>(
 
 const STEP_PLAN: &str = "plan";
 
-/// Instantiates the plan and compares it with the peer's: the first message after alignment. With it goes what this party's
-/// store says, where the plan has a use for it; what both have the plan then takes, once both have claimed it.
+/// What both parties compute by, and with.
+struct Agreed {
+    plan: Plan,
+    stock: Stock,
+    /// A part of an earlier run's set-up, where both still have it.
+    part: Option<Part>,
+}
+
+/// Instantiates the plan and compares it with the peer's: the first message after alignment. With it goes which set-up of
+/// an earlier run this party has, and what its store says, where the plan has a use for it; what both have the plan then
+/// takes, once both have claimed it.
 fn agree(
     channel: &mut dyn Channel,
     job: &JobInput<'_>,
     aligned: &Aligned,
     supply: &mut dyn Supply,
-) -> Result<(Plan, Stock)> {
-    let agreed = agree_with(channel, job, aligned, supply);
-    supply.finish();
-    agreed
-}
-
-fn agree_with(
-    channel: &mut dyn Channel,
-    job: &JobInput<'_>,
-    aligned: &Aligned,
-    supply: &mut dyn Supply,
-) -> Result<(Plan, Stock)> {
+    set_up: Option<&Arc<SetUp>>,
+) -> Result<Agreed> {
     channel.enter(STEP_PLAN);
     let plan = Plan::lower(job.program, job.release, aligned.sizes())?.between(job.profiles);
-    let wants = plan.wants()?;
+    let part = set_up.and_then(|set_up| Some((set_up.id(), set_up.take(&ot_session(job))?)));
+    let id = part.as_ref().map_or([0; 16], |(id, _)| *id);
     channel.send(&plan.hash())?;
+    channel.send(&id)?;
+    let agreed = agree_on_stock(channel, plan, supply);
+    supply.finish();
+    let (plan, stock, theirs) = agreed?;
+    let part = part.filter(|_| id == theirs).map(|(_, part)| part);
+    Ok(Agreed { plan, stock, part })
+}
+
+/// The rest of the exchange: the plan with what it takes of the stores, and the set-up that the peer has.
+fn agree_on_stock(channel: &mut dyn Channel, plan: Plan, supply: &mut dyn Supply) -> Result<(Plan, Stock, [u8; 16])> {
+    let wants = plan.wants()?;
     let mine = if wants.is_empty() { Vec::new() } else { supply::message(supply, &wants) };
     channel.send(&mine)?;
     // Another plan may have no use for it.
     let mut theirs = [0; 32];
     channel.receive(&mut theirs)?;
     same_plan(&plan, &theirs)?;
+    let mut set_up = [0; 16];
+    channel.receive(&mut set_up)?;
     if wants.is_empty() {
-        return Ok((plan, Stock::default()));
+        return Ok((plan, Stock::default(), set_up));
     }
     let theirs = supply::receive(channel, STEP_PLAN)?;
     let both = supply.both(&theirs);
     if mine.len() == supply::NOTHING || theirs.is_empty() {
-        return Ok((plan, Stock::default()));
+        return Ok((plan, Stock::default(), set_up));
     }
     let richer = plan.clone().with_ready(Ready::Counted(both));
     let claimed = supply::claim(&richer.costs()?.takes, supply);
@@ -263,9 +283,9 @@ fn agree_with(
     message.extend(richer.hash());
     let theirs = exchange(channel, &message)?;
     match claimed {
-        Ok(stock) if theirs == message => Ok((richer, stock)),
+        Ok(stock) if theirs == message => Ok((richer, stock, set_up)),
         // What one of them claimed is lost, and the job goes on without.
-        _ => Ok((plan, Stock::default())),
+        _ => Ok((plan, Stock::default(), set_up)),
     }
 }
 
@@ -292,12 +312,14 @@ fn same_plan(plan: &Plan, theirs: &[u8]) -> Result<()> {
 fn set_up(
     channel: &mut dyn Channel,
     job: &JobInput<'_>,
-    plan: &Plan,
-    stock: Stock,
+    Agreed { plan, stock, part }: Agreed,
     rng: &mut dyn CryptoRng,
 ) -> Result<Prepared<Silent>> {
     let costs = plan.costs()?;
-    let correlations = Silent::establish(channel, job.party, ot_session(job), costs.expected, true, rng)?;
+    let correlations = match part {
+        Some(part) => Silent::resume(channel, &part, costs.expected, true, rng)?,
+        None => Silent::establish(channel, job.party, ot_session(job), costs.expected, true, rng)?,
+    };
     let lattice = Lattice::establish(channel, job.party, costs.key_sizes, rng)?;
     Ok(Prepared { correlations, lattice, stock })
 }

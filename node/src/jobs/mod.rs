@@ -23,6 +23,7 @@ pub(crate) mod restored;
 mod result;
 mod retention;
 mod run;
+mod set_ups;
 mod settle;
 mod verdict;
 mod view;
@@ -50,6 +51,7 @@ use history::{About, Lineage};
 use negotiate::Usage;
 use progress::Live;
 use record::{JobRecord, Role};
+use set_ups::SetUps;
 
 /// Runs at a time. More wait; a run may use all cores and its tables' memory.
 const CONCURRENT_RUNS: usize = 2;
@@ -71,6 +73,8 @@ pub struct Jobs {
     judged: Mutex<()>,
     /// Held while approvals are read and written.
     approving: Mutex<()>,
+    /// What the next jobs with a peer go on with.
+    set_ups: SetUps,
     /// What calls off the run of a job that is under way, and how far it is.
     running: watch::Sender<HashMap<JobId, (CancellationToken, Arc<Live>)>>,
 }
@@ -87,6 +91,7 @@ impl Jobs {
             stop,
             judged: Mutex::default(),
             approving: Mutex::default(),
+            set_ups: SetUps::default(),
             running: watch::Sender::default(),
         })
     }
@@ -279,6 +284,11 @@ impl Jobs {
             tracing::error!(job = %job.id.short(), code = %fault.code, "the end is not in the log: {fault}");
         }
         self.forget(job);
+    }
+
+    /// Drops what is kept for further jobs with a key that is paired no more.
+    pub fn forget_peer(&self, peer: &PeerId) {
+        self.set_ups.forget(peer);
     }
 
     fn judging(&self) -> MutexGuard<'_, ()> {

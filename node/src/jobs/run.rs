@@ -189,13 +189,20 @@ impl Jobs {
         };
         let mut barrier = |shares: &OutputShares| self.release_barrier(job, shares).map_err(keep);
         let mut supply = PeerSupply::new(self.context.reserve.clone(), job.peer);
+        let mut set_up = self.set_ups.of(&job.peer, self.book.now());
         let mut hooks = Hooks {
             observer: &mut observer,
             clock: &|| begun.elapsed(),
             release_barrier: &mut barrier,
             supply: &mut supply,
+            set_up: &mut set_up,
         };
         let ran = session::run(&mut channel, &input, &mut system_rng(), &mut hooks);
+        match (&ran, set_up) {
+            (Err(error), _) if error.code().as_str().starts_with("PROTOCOL_") => self.set_ups.forget(&job.peer),
+            (_, Some(set_up)) => self.set_ups.keep(job.peer, set_up, self.book.now()),
+            (_, None) => {}
+        }
         if let Some(failure) = own.take() {
             return Err(failure);
         }

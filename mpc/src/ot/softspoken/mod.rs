@@ -22,31 +22,34 @@
 mod check;
 mod receiver;
 mod sender;
+mod set_up;
 mod tree;
 mod vole;
+
+use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use tacit_protocol::PartyId;
 use tacit_simd::TILE;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::channel::Channel;
 use crate::correlations::{Correlations, Pads};
 use crate::error::{Error, Result};
-use crate::hash::domain_hash;
 use crate::ot::{base, keep_step};
 use crate::params::{SOFTSPOKEN_MAX_BLOCKS, SOFTSPOKEN_MIN_BLOCKS, SOFTSPOKEN_TREES};
 use receiver::Receiver;
 use sender::Sender;
+pub use set_up::{Part, SetUp};
 
 /// Transfers in a block.
 const BLOCK: usize = 128;
 
-const STEP_SETUP: &str = "OT set-up";
 const STEP_EXTENSION: &str = "OT extension";
 
 /// Correlated OTs in both directions between two parties.
 pub struct SoftSpoken {
+    set_up: Arc<SetUp>,
     /// `None` once something has failed.
     roles: Option<(Sender, Receiver)>,
     contexts: [[u8; 32]; 2],
@@ -70,36 +73,24 @@ impl SoftSpoken {
         session_id: [u8; 32],
         rng: &mut dyn CryptoRng,
     ) -> Result<Self> {
-        channel.enter(STEP_SETUP);
-        let mut offset = Zeroizing::new(draw_blocks::<1>(rng));
-        offset[0] |= 1;
-        let roots = Zeroizing::new(draw_blocks::<SOFTSPOKEN_TREES>(rng));
-        // The extension turns the base OTs round: who will send transfers receives them here.
-        let sending = base::Domain::new(session_id, party.other());
-        let receiving = base::Domain::new(session_id, party);
-        let (chooser, choice_message) = base::Receiver::new(sending, tree::choices(offset[0]), rng);
-        let (keyer, key_message) = base::Sender::new(receiving, rng);
-        channel.send(&choice_message)?;
-        channel.send(&key_message)?;
-        let mut peer_choice_message = [0; base::RECEIVER_BYTES];
-        let mut peer_key_message = [0; base::SENDER_BYTES];
-        channel.receive(&mut peer_choice_message)?;
-        channel.receive(&mut peer_key_message)?;
-        let send_context = context(&session_id, party, &choice_message, &peer_key_message);
-        let receive_context = context(&session_id, party.other(), &peer_choice_message, &key_message);
+        Ok(Self::on(&SetUp::establish(channel, party, session_id, rng)?))
+    }
 
-        let key_pads = Zeroizing::new(keyer.finish(&peer_choice_message, STEP_SETUP)?);
-        let chosen_pads = Zeroizing::new(chooser.finish(&peer_key_message, STEP_SETUP)?);
-        let (full, tree_message) = tree::grow(&receive_context, &roots, &key_pads);
-        channel.send(&tree_message)?;
-        let mut peer_tree_message = [0; tree::MESSAGE_BYTES];
-        channel.receive(&mut peer_tree_message)?;
-        let punctured = tree::puncture(&send_context, offset[0], &chosen_pads, &peer_tree_message, STEP_SETUP)?;
-
+    /// A session on its part of a set-up. The peer has the other half of the same part.
+    pub(super) fn on(part: &Part) -> Self {
+        let [send, receive] = part.streams();
+        let contexts = part.contexts();
+        let [send_context, receive_context] = contexts;
         let pads = Pads::new(&send_context, &receive_context);
-        let roles = (Sender::new(punctured, offset[0], send_context), Receiver::new(&full, receive_context));
-        let contexts = [send_context, receive_context];
-        Ok(Self { roles: Some(roles), contexts, pads, expected: [0; 2], sent: Vec::new(), received: Vec::new() })
+        let roles = (Sender::new(send, part.offset(), send_context), Receiver::new(receive, receive_context));
+        let set_up = Arc::clone(part.set_up());
+        let (sent, received) = (Vec::new(), Vec::new());
+        Self { set_up, roles: Some(roles), contexts, pads, expected: [0; 2], sent, received }
+    }
+
+    /// The set-up that it is on.
+    pub(super) fn set_up(&self) -> &Arc<SetUp> {
+        &self.set_up
     }
 
     /// Makes so many transfers that this party will send, and so many that it will receive, in one exchange. It is no
@@ -117,8 +108,11 @@ impl SoftSpoken {
         self.contexts
     }
 
-    /// Destroys both directions.
-    pub(super) fn destroy(&mut self) {
+    /// Destroys both directions, and where the peer failed a check, all other sessions on the set-up too.
+    pub(super) fn destroy(&mut self, error: &Error) {
+        if matches!(error, Error::Deviation { .. }) {
+            self.set_up.fail();
+        }
         self.roles = None;
         self.sent.zeroize();
         self.received.zeroize();
@@ -127,15 +121,14 @@ impl SoftSpoken {
     /// Extends the directions in one exchange until they have made so many transfers in all, sent and received; any
     /// failure destroys both (CHK-601).
     fn extend(&mut self, channel: &mut dyn Channel, until: [u64; 2]) -> Result<()> {
-        let outcome = self.try_extend(channel, until);
-        if outcome.is_err() {
-            self.destroy();
-        }
-        outcome
+        self.try_extend(channel, until).inspect_err(|error| self.destroy(error))
     }
 
     fn try_extend(&mut self, channel: &mut dyn Channel, until: [u64; 2]) -> Result<()> {
         let destroyed = || Error::refused("PROTOCOL_OT_CHECK", "the OT session was destroyed by an earlier failure");
+        if self.set_up.has_failed() {
+            return Err(destroyed());
+        }
         let (sender, receiver) = self.roles.as_mut().ok_or_else(destroyed)?;
         let [sends, receives] = [sender.made() < until[0], receiver.made() < until[1]];
         // The receiver of an extension speaks first, so both directions cross.
@@ -240,11 +233,6 @@ pub(super) fn extensions(expected: u64, used: u64) -> impl Iterator<Item = u64> 
         made += (tiles * TILE * BLOCK) as u64;
         Some(((SOFTSPOKEN_TREES - 1) * (tiles * TILE + 1) * 16 + check::ANSWER_BYTES) as u64)
     })
-}
-
-/// What names a session and direction from here on: the base OTs' messages, so that fresh randomness of both is in it.
-fn context(session_id: &[u8; 32], sender: PartyId, choice_message: &[u8], key_message: &[u8]) -> [u8; 32] {
-    domain_hash("tacit/mpc/softspoken/1", &[session_id, &[sender.0], choice_message, key_message])
 }
 
 fn draw_blocks<const N: usize>(rng: &mut dyn CryptoRng) -> [u128; N] {
@@ -365,6 +353,70 @@ mod tests {
                 assert_eq!(messages[i] == *chosen, j as u128 == *digit, "transfer {i}, message {j}");
             }
         }
+    }
+
+    /// What one party has of a session: the offset, the keys that it sends, what it receives.
+    fn session<C: Channel>(channel: &mut C, ots: &mut SoftSpoken, party: PartyId) -> (u128, Vec<u128>, Vec<u128>) {
+        let (mut sent, mut received) = (vec![0; 9_000], vec![0; 9_000]);
+        if party == PartyId::ZERO {
+            ots.send_correlated(channel, &mut sent).expect("honest");
+            ots.receive_correlated(channel, &mut received).expect("honest");
+        } else {
+            ots.receive_correlated(channel, &mut received).expect("honest");
+            ots.send_correlated(channel, &mut sent).expect("honest");
+        }
+        (ots.offset(), sent, received)
+    }
+
+    #[test]
+    fn sessions_on_one_set_up_have_nothing_in_common_but_the_offset() {
+        let ((zero, _), (one, _)) = both(channel::pair(), |c, party| {
+            let mut first = establish(c, party, 20).expect("honest");
+            let set_up = Arc::clone(first.set_up());
+            let [mut second, mut third] = [1, 2].map(|id| SoftSpoken::on(&set_up.take(&[id; 32]).expect("free")));
+            assert!(set_up.take(&[1; 32]).is_none(), "a part is taken once");
+            let before = c.traffic().sent;
+            let sessions = [&mut first, &mut second, &mut third].map(|ots| session(c, ots, party));
+            (set_up.id(), sessions, [first.contexts(), second.contexts(), third.contexts()], c.traffic().sent - before)
+        });
+        assert_eq!((zero.0, zero.3), (one.0, one.3));
+        for (zero, one) in zero.1.iter().zip(&one.1) {
+            ideal::check_correlated(zero.0, &zero.1, &one.2);
+            ideal::check_correlated(one.0, &one.1, &zero.2);
+        }
+        let all = zero.1.iter().chain(&one.1).flat_map(|(_, sent, _)| sent.iter().copied());
+        let keys: std::collections::HashSet<u128> = all.collect();
+        assert_eq!(keys.len(), 6 * 9_000, "no key comes twice");
+        let choices = |session: usize| zero.1[session].2.iter().map(|row| row & 1).collect::<Vec<_>>();
+        assert!(choices(0) != choices(1) && choices(1) != choices(2));
+        for (session, [send, receive]) in zero.2.iter().enumerate() {
+            assert_eq!(one.2[session], [*receive, *send], "each names the other's direction as the other does");
+        }
+        assert!(zero.2[0] != zero.2[1] && zero.2[1] != zero.2[2]);
+    }
+
+    // CHK-601
+    #[test]
+    fn a_check_that_fails_in_one_session_ends_all_on_the_set_up() {
+        let (a, b) = channel::pair();
+        let after_set_up = SETUP_BYTES + 100;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut channel = Layered::over(b, Tampering { at: after_set_up, bit: 0x20 });
+                let first = establish(&mut channel, PartyId::ONE, 30).expect("not tampered with yet");
+                let mut second = SoftSpoken::on(&first.set_up().take(&[1; 32]).expect("free"));
+                second.receive_random(&mut channel, 128).ok()
+            });
+            let mut channel = a;
+            let mut first = establish(&mut channel, PartyId::ZERO, 30).expect("not tampered with yet");
+            let set_up = Arc::clone(first.set_up());
+            let mut second = SoftSpoken::on(&set_up.take(&[1; 32]).expect("free"));
+            let failed = second.send_random(&mut channel, 128).expect_err("tampered");
+            assert_eq!(failed.code().as_str(), "PROTOCOL_OT_CHECK");
+            assert!(set_up.take(&[2; 32]).is_none(), "it serves no more");
+            let other = first.send_random(&mut channel, 128).expect_err("ended too");
+            assert!(matches!(other, Error::Refused { .. }), "{other:?}");
+        });
     }
 
     #[test]

@@ -4,7 +4,6 @@ use tacit_simd::{Level, TILE};
 use zeroize::Zeroizing;
 
 use super::check::Challenge;
-use super::tree::Seeds;
 use super::vole::Vole;
 use super::{BLOCK, STEP_EXTENSION, append};
 use crate::channel::Channel;
@@ -18,8 +17,8 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(seeds: &Seeds, context: [u8; 32]) -> Self {
-        Self { vole: Vole::full(seeds), context, next_row: 0 }
+    pub(super) fn new(vole: Vole, context: [u8; 32]) -> Self {
+        Self { vole, context, next_row: 0 }
     }
 
     /// How many transfers were made.

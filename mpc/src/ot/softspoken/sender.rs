@@ -4,7 +4,6 @@ use tacit_simd::{Level, TILE};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::check::{ANSWER_BYTES, Challenge};
-use super::tree::Seeds;
 use super::vole::Vole;
 use super::{BLOCK, STEP_EXTENSION, append};
 use crate::channel::Channel;
@@ -20,8 +19,8 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(seeds: Seeds, offset: u128, context: [u8; 32]) -> Self {
-        Self { vole: Vole::punctured(seeds, offset), offset, context, next_row: 0 }
+    pub(super) fn new(vole: Vole, offset: u128, context: [u8; 32]) -> Self {
+        Self { vole, offset, context, next_row: 0 }
     }
 
     /// How many transfers were made.

@@ -5,6 +5,8 @@
 //! that `w = v + Δ·u`. Over a binary field, bit `b` of a sum with coefficients is the sum of those terms whose
 //! coefficient has bit `b`: both sides run the same code, the second on seeds whose places are shifted by `Δ`.
 
+use std::sync::Arc;
+
 use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use zeroize::{Zeroize, Zeroizing};
@@ -16,10 +18,12 @@ use crate::prg::as_blocks;
 /// Blocks of a seed's stream made at a time: what a tree works on stays in the first-level cache.
 const TILE: usize = 8;
 
-/// Expanders of all trees, at one place in their streams.
+/// Expanders of all trees; `None` where the seed is unknown.
+pub(super) type Ciphers = Vec<[Option<Aes128Enc>; LEAVES]>;
+
+/// The streams of all trees, at one place in them.
 pub(super) struct Vole {
-    /// `None` where the seed is unknown.
-    ciphers: Vec<[Option<Aes128Enc>; LEAVES]>,
+    ciphers: Arc<Ciphers>,
     next_block: u128,
 }
 
@@ -30,22 +34,25 @@ pub(super) struct Expansion {
 }
 
 impl Vole {
+    /// The streams of a part of them: parts are as long as no session gets.
+    pub(super) fn at(ciphers: Arc<Ciphers>, part: u64) -> Self {
+        Self { ciphers, next_block: u128::from(part) << 64 }
+    }
+
     /// For the side that knows all seeds.
-    pub(super) fn full(seeds: &Seeds) -> Self {
-        let ciphers = seeds.0.iter().map(|tree| std::array::from_fn(|x| Some(cipher(tree[x])))).collect();
-        Self { ciphers, next_block: 0 }
+    pub(super) fn full(seeds: &Seeds) -> Arc<Ciphers> {
+        Arc::new(seeds.0.iter().map(|tree| std::array::from_fn(|x| Some(cipher(tree[x])))).collect())
     }
 
     /// For the side that lacks the seed at each digit of its offset.
-    pub(super) fn punctured(mut seeds: Seeds, offset: u128) -> Self {
+    pub(super) fn punctured(mut seeds: Seeds, offset: u128) -> Arc<Ciphers> {
         for (i, tree) in seeds.0.iter_mut().enumerate() {
             for bit in 0..BITS {
                 swap_places(tree, bit, offset >> (BITS * i + bit) & 1);
             }
         }
         // The missing seed is at place 0 now, whatever the offset.
-        let ciphers = seeds.0.iter().map(|tree| std::array::from_fn(|x| (x != 0).then(|| cipher(tree[x])))).collect();
-        Self { ciphers, next_block: 0 }
+        Arc::new(seeds.0.iter().map(|tree| std::array::from_fn(|x| (x != 0).then(|| cipher(tree[x])))).collect())
     }
 
     /// The next `blocks` blocks of 128 rows.
@@ -130,7 +137,7 @@ mod tests {
         for (i, tree) in punctured.0.iter_mut().enumerate() {
             tree[(offset >> (BITS * i)) as usize % LEAVES] = 0;
         }
-        let (mut all, mut most) = (Vole::full(&full), Vole::punctured(punctured, offset));
+        let [mut all, mut most] = [Vole::full(&full), Vole::punctured(punctured, offset)].map(|c| Vole::at(c, 7));
         for blocks in [1, 64, 65, 200] {
             let (v, w) = (all.expand(blocks), most.expand(blocks));
             for c in 0..128 {

@@ -249,7 +249,8 @@ fn a_dataset_whose_rows_are_not_aligned_is_not_judged_as_if_they_were() {
 
 #[test]
 fn how_many_others_use_a_dataset_is_told_to_nobody_who_is_refused_anyway_chk_214() {
-    let mut busy = knowledge("maison", &shop());
+    let own = shop();
+    let mut busy = knowledge("maison", &own);
     busy.usage = Box::new(|_, _, _| Usage { today: 1_000_000, running: 1_000_000 });
     let Err(Rejected::Forbidden(refusals)) = review(&proposal(), &busy) else { panic!("refused") };
     let clauses: Vec<&str> = refusals.iter().map(|refusal| refusal.clause.as_str()).collect();
