@@ -555,7 +555,7 @@ impl PeerFailure {
 }
 
 impl From<&Failure> for PeerFailure {
-    /// What a peer may hear of a failure: its code and step. Message and next action were written for this node's
+    /// What a peer may hear of a failure: its code and step (CHK-605). Message and next action were written for this node's
     /// operator, so they stay here.
     fn from(failure: &Failure) -> Self {
         let mut public = Self::new(failure.code.clone(), "The other party stopped the job.", "Ask its operator.");
@@ -766,6 +766,18 @@ mod tests {
         let public = PeerFailure::from(&own);
         assert_eq!((public.code.as_str(), public.step), ("STORE_FULL", Some(PeerText::new("aligning"))));
         assert!(!public.message.to_string().contains("/var") && !public.next.to_string().contains("GB"));
+    }
+
+    #[test]
+    fn what_a_peer_hears_of_a_failure_is_its_code_and_step_chk_605() {
+        let heard = |message: &str, next: &str| {
+            let failure = Failure::new(Code::new("OUT_OF_RANGE"), message, next).at_step("compute");
+            let about = About { job: fixtures::contract().job, sequence: 4 };
+            let failure = Some(PeerFailure::from(&failure));
+            let status = JobStatus { state: JobState::Failed, step: Some(PeerText::new("compute")), failure };
+            codec::encode(&Request::Status { about, status }).expect("encodes")
+        };
+        assert_eq!(heard("the value 17 of row 4 lies outside", "mend row 4"), heard("", ""));
     }
 
     #[test]

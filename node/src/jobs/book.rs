@@ -195,6 +195,14 @@ impl Book {
         self.indexed(|index| index.open_with(peer))
     }
 
+    /// The jobs with a peer whose receipts have not been settled since a time.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn unsettled_since(&self, peer: &PeerId, time: u64) -> Result<Vec<JobId>, Failure> {
+        self.indexed(|index| index.unsettled_since(peer, time))
+    }
+
     /// The finished jobs of this node's own analysts with a code, whose results have not expired (CHK-706).
     ///
     /// # Errors

@@ -59,6 +59,7 @@ impl Jobs {
         if self.context.drain.has_begun() {
             return Err(private(crate::drain::draining()));
         }
+        self.check_receipts(from).map_err(private)?;
         // CHK-114: what one peer keeps here is bounded. Nothing is written of a proposal beyond the bound.
         if self.book.open_count(Some(from)).map_err(private)? >= OPEN_JOBS {
             let message = format!("{OPEN_JOBS} jobs of this organisation are under way at the owner");

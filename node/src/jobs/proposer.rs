@@ -227,6 +227,7 @@ impl Jobs {
         let party =
             PartyId(own.and_then(|place| u8::try_from(place).ok()).expect("this node is a party of its own job"));
         let peer = parties[party.other().index()].peer;
+        self.check_receipts(&peer)?;
         let mut proposal = Proposal {
             version: TERMS_VERSION,
             nonce: Nonce::random(&mut crate::clock::system_rng()),

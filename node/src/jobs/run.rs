@@ -247,6 +247,13 @@ impl Jobs {
     /// CHK-701: before the first byte of an opening leaves, the share is stored, what it costs is spent, and the release is in
     /// log and record.
     fn release_barrier(&self, job: &JobRecord, shares: &OutputShares) -> Result<(), Failure> {
+        // CHK-605: nothing leaves a job that was called off meanwhile, nor does it cost anything. One that is called off
+        // from here on is refused by the last step.
+        let now = self.book.get(&job.id)?.state;
+        now.step(JobState::Releasing).map_err(|error| {
+            let message = format!("the job cannot release any more: {error}");
+            Failure::new(Code::new("STATE_ILLEGAL"), message, "see `tacit job show`.")
+        })?;
         self.context.store_output(&job.id, OutputKind::Share, &shares.to_bytes())?;
         let charges = self.context.charges(&job.proposal, &job.contract()?.terms.release, job.party)?;
         self.context.budget.spend(job.id, &charges)?;

@@ -20,16 +20,40 @@ use crate::context::OutputKind;
 /// The wait between two rounds of settling with a peer that is away, at most.
 pub(super) const PAUSE: Duration = Duration::from_secs(30);
 
+/// How long a receipt may take.
+const RECEIPT_SECONDS: u64 = 600;
+/// Receipts of jobs with one peer that may take longer.
+const UNSETTLED: usize = 2;
+
 /// Whether a job that shows its end still has a receipt to settle.
 pub(super) fn is_open(job: &JobRecord) -> bool {
     job.state == JobState::Finished && !is_settled(job)
 }
 
+/// Whether all parties have signed a job's receipt.
 pub(super) fn is_settled(job: &JobRecord) -> bool {
     job.receipt.as_ref().is_some_and(|receipt| receipt.signatures.iter().all(Option::is_some))
 }
 
 impl Jobs {
+    /// Whether there may be a further job with a peer: not while it withholds receipts (CHK-802).
+    ///
+    /// # Errors
+    /// `RECEIPT_MISSING` naming the jobs, or a fault of the store.
+    pub(super) fn check_receipts(&self, peer: &PeerId) -> Result<(), Failure> {
+        let mut missing = self.book.unsettled_since(peer, self.book.now().saturating_sub(RECEIPT_SECONDS))?;
+        // Those of an earlier key of this node are never settled.
+        let me = self.context.identity.peer();
+        missing.retain(|id| self.book.get(id).is_ok_and(|job| job.proposal.parties[job.party.index()].peer == me));
+        if missing.len() <= UNSETTLED {
+            return Ok(());
+        }
+        let named: Vec<String> = missing.iter().take(UNSETTLED + 1).map(|id| id.short()).collect();
+        let message =
+            format!("the receipts of {} jobs of these two are not settled: {}", missing.len(), named.join(", "));
+        Err(Failure::new(Code::new("RECEIPT_MISSING"), message, "both nodes settle them once they have spoken; wait."))
+    }
+
     /// Settles a job whose release has begun. The proposer drives; the owner answers, and speaks up only to send its
     /// share again or when it has heard nothing.
     pub(super) async fn settle(self: &Arc<Self>, job: JobRecord) -> Result<Next, Failure> {

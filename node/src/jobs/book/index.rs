@@ -14,6 +14,7 @@ use tacit_protocol::policy::Priority;
 
 use super::super::negotiate::{DAY_SECONDS, Usage};
 use super::super::record::{JobRecord, Role};
+use super::super::settle::is_settled;
 
 /// Refused proposals of one peer that are kept, so that a repetition gets the same answer (CHK-203) and the operator
 /// can look at them. 64 are more than a person sends in an afternoon of trying; a record has some 10 KB, and at most
@@ -39,6 +40,8 @@ pub(super) struct Index {
     peer_of_refused: BTreeMap<JobId, PeerId>,
     /// Finished jobs of this node's own analysts by their code, for questions that are asked again (CHK-706).
     answers: BTreeMap<Digest, BTreeSet<JobId>>,
+    /// Jobs whose run is over and whose receipt is not settled, by the other party, and since when (CHK-802).
+    unsettled: BTreeMap<PeerId, BTreeMap<JobId, u64>>,
     /// Jobs that wait for their turn here, in the order in which they go, with the datasets that they wait for.
     queue: BTreeMap<Rank, BTreeSet<String>>,
 }
@@ -79,6 +82,10 @@ impl Index {
         if is_answer(job) {
             self.answers.entry(job.proposal.code.digest()).or_default().insert(job.id);
         }
+        if is_unsettled(job) {
+            let since = job.history.last().map_or(0, |entered| entered.at);
+            self.unsettled.entry(job.peer).or_default().insert(job.id, since);
+        }
         let begun = began(job);
         let counts = job.state != JobState::Refused && is_of_the_day(begun, now);
         if is_queued(job) {
@@ -111,6 +118,9 @@ impl Index {
             remove_from(&mut self.refused_of, &job.peer, &refusal);
             self.peer_of_refused.remove(&job.id);
         }
+        if let Some(jobs) = self.unsettled.get_mut(&job.peer) {
+            jobs.remove(&job.id);
+        }
         self.queue.remove(&rank(job));
         if is_answer(job) {
             remove_from(&mut self.answers, &job.proposal.code.digest(), &job.id);
@@ -137,6 +147,12 @@ impl Index {
     /// The finished jobs of this node's analysts with a code, whose results have not expired.
     pub(super) fn answers(&self, code: &Digest) -> Vec<JobId> {
         self.answers.get(code).into_iter().flatten().copied().collect()
+    }
+
+    /// The jobs with a peer whose receipts have not been settled since a time.
+    pub(super) fn unsettled_since(&self, peer: &PeerId, time: u64) -> Vec<JobId> {
+        let jobs = self.unsettled.get(peer).into_iter().flatten();
+        jobs.filter(|(_, since)| **since <= time).map(|(id, _)| *id).collect()
     }
 
     /// How many jobs are in each state.
@@ -199,6 +215,11 @@ fn rank(job: &JobRecord) -> Rank {
 /// though its receipt may never be settled.
 fn uses_data(job: &JobRecord) -> bool {
     !job.state.is_final() && job.account.is_none() && !matches!(job.state, JobState::Queued | JobState::Unknown)
+}
+
+/// Whether a job's run is over, something of it may have left, and its receipt is not settled.
+fn is_unsettled(job: &JobRecord) -> bool {
+    job.account.is_some() && job.state.is_past_release() && !is_settled(job)
 }
 
 /// Whose job it is.

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 use tacit_protocol::PartyId;
-use tacit_protocol::canonical::Nonce;
+use tacit_protocol::canonical::{Digest, Nonce};
 use tacit_protocol::identity::Identity;
+use tacit_protocol::messages::LogHead;
+use tacit_protocol::receipt::PartyAccount;
 use tacit_protocol::terms::Proposal;
 
 use super::super::negotiate::DAY_SECONDS;
@@ -357,4 +359,47 @@ fn jobs_that_wait_go_by_priority_and_then_by_their_coming() {
     book.enter(&jobs[2].id, JobState::Negotiating, "").expect("its turn");
     assert_eq!(places(), [Some(1), Some(3), None, Some(2)]);
     assert_eq!(usage(dataset, &jobs[0].peer, None).running, 1);
+}
+
+#[test]
+fn no_share_leaves_a_job_that_has_ended_chk_605() {
+    let (book, _) = book(Arc::new(MemoryStore::new()));
+    for (nonce, end) in (0..).zip([JobState::Cancelled, JobState::Failed]) {
+        let mut job = job(nonce);
+        for state in [JobState::Negotiating, JobState::Contracted, JobState::Aligning, JobState::Executing] {
+            job.enter(state, NOW, "").expect("legal");
+        }
+        book.add(&job, None).expect("room").expect("new");
+        let failure = Failure::new(Code::new("JOB_CANCELLED"), "called off", "see the log.");
+        book.change(&job.id, |job, now| job.end(end, failure, now)).expect("legal");
+        assert_eq!(code(book.enter(&job.id, JobState::Releasing, "")), "STATE_ILLEGAL", "{end}");
+    }
+}
+
+#[test]
+fn receipts_that_are_not_settled_are_known_by_peer_and_time_chk_802() {
+    let (book, clock) = book(Arc::new(MemoryStore::new()));
+    let finished = crate::jobs::negotiate::tests::finished_job(NOW);
+    let since = |time| book.unsettled_since(&finished.peer, time).expect("an index");
+    book.add(&finished, None).expect("room").expect("new");
+    assert_eq!(since(u64::MAX), [], "its run is not over here");
+    let account = PartyAccount {
+        sent: 1,
+        received: 1,
+        rounds: 1,
+        started: NOW - 5,
+        ended: NOW,
+        software: "tacit".into(),
+        results: Vec::new(),
+        log: LogHead { sequence: 1, digest: Digest::from_bytes([1; 32]) },
+        budget: None,
+    };
+    let ended = |job: &mut JobRecord, _| {
+        job.account = Some(account.clone());
+        Ok(())
+    };
+    book.change(&finished.id, ended).expect("changed");
+    clock.advance(Duration::from_secs(60));
+    assert_eq!((since(NOW - 1), since(NOW)), (vec![], vec![finished.id]));
+    assert_eq!(book.unsettled_since(&peer(9), NOW).expect("an index"), []);
 }
