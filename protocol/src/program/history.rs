@@ -135,6 +135,12 @@ impl PastJob {
 pub fn said(jobs: Vec<PastJob>) -> Option<Vec<PastJob>> {
     let jobs: BTreeSet<PastJob> = jobs.into_iter().filter(|job| !job.is_empty()).collect();
     let jobs: Vec<PastJob> = jobs.into_iter().collect();
-    let bytes = bincode::encode_to_vec(&jobs, bincode::config::standard()).map_or(usize::MAX, |bytes| bytes.len());
-    (jobs.len() <= limits::JOBS && bytes <= limits::BYTES).then_some(jobs)
+    is_sayable(&jobs).then_some(jobs)
+}
+
+/// Whether a history is no more than an owner may say. One that a peer says is held to it before it is read.
+pub fn is_sayable(jobs: &[PastJob]) -> bool {
+    let small = |job: &PastJob| job.conditions.len() <= limits::CONDITIONS && job.sums.len() <= limits::SUMS;
+    let bytes = || bincode::encode_to_vec(jobs, bincode::config::standard()).map_or(usize::MAX, |bytes| bytes.len());
+    jobs.len() <= limits::JOBS && jobs.iter().all(small) && bytes() <= limits::BYTES
 }
