@@ -171,3 +171,189 @@ fn draft_of(text: &str, schema: &TableSchema) -> Result<Policy, Failure> {
     policy.check_schema(schema).map_err(crate::data::DataError::from)?;
     Ok(policy)
 }
+
+#[cfg(test)]
+mod tests {
+    use tacit_protocol::Code;
+    use tacit_protocol::policy::quota::AlignmentUse;
+    use tacit_protocol::program::history::{ExpressionDigest, PastJob, limits};
+    use tacit_protocol::program::{Binary, Block, BlockId, Carried, Node, NodeId, Program, Reduction};
+    use tacit_protocol::schema::Element;
+    use tacit_protocol::terms::JobCode;
+
+    use super::super::negotiate::tests::{BANK, NOW, SHOP, data, knowledge, proposal};
+    use super::super::negotiate::{Knowledge, Rejected, review};
+    use super::*;
+
+    /// What a policy says of a program, beside what is remembered and left.
+    struct Case<'a> {
+        policy: &'a str,
+        program: &'a Program,
+        remembered: &'a Remembered,
+        is_spent: bool,
+    }
+
+    /// `allows`, `asks` or `forbids`, and the codes of what forbids.
+    type Verdict = (String, BTreeSet<String>);
+
+    impl Case<'_> {
+        fn budget(&self) -> Result<(), Failure> {
+            match self.is_spent {
+                true => Err(Failure::new(Code::new("BUDGET_EXHAUSTED"), "nothing is left", "wait.")),
+                false => Ok(()),
+            }
+        }
+
+        fn of_negotiation(&self) -> Verdict {
+            let own = BTreeMap::from([("customers", data(self.policy, "frequency"))]);
+            let mut proposal = proposal();
+            proposal.code = JobCode::Program(self.program.clone());
+            let known = Knowledge {
+                history: Box::new(|_, _, _| Ok(self.remembered.clone())),
+                budget: Box::new(|_, _, _| self.budget()),
+                ..knowledge("maison", &own)
+            };
+            match review(&proposal, &known) {
+                Ok(review) => (if review.ask { "asks" } else { "allows" }.into(), BTreeSet::new()),
+                Err(Rejected::Forbidden(refusals)) => {
+                    ("forbids".into(), refusals.iter().map(|refusal| refusal.code.to_string()).collect())
+                }
+                Err(Rejected::Failure(failure)) => ("forbids".into(), [failure.code.to_string()].into()),
+            }
+        }
+
+        fn of_check(&self) -> Verdict {
+            let datasets = [("banque", "accounts", BANK, "balance"), ("maison", "customers", self.policy, "frequency")];
+            let datasets = datasets.map(|(owner, dataset, policy, column)| {
+                let data = data(policy, column);
+                let asked = AskedDataset {
+                    owner: owner.into(),
+                    schema: data.schema,
+                    policy: Some(data.policy),
+                    history: Box::new(move |_| match owner {
+                        "maison" => Ok(self.remembered.clone()),
+                        _ => Ok(Remembered::default()),
+                    }),
+                    jobs_today: 0,
+                    jobs_running: 0,
+                };
+                (format!("{owner}/{dataset}"), asked)
+            });
+            let question = Question {
+                program: self.program,
+                organisation: "banque",
+                purpose: "",
+                venue: Venue::TwoParty,
+                now: NOW,
+                datasets: datasets.into(),
+                budget: Box::new(|_, _| self.budget()),
+            };
+            match dry_run(&question) {
+                Ok(check) => (check.verdict, check.refusals.into_iter().map(|refusal| refusal.code).collect()),
+                Err(failure) => ("forbids".into(), [failure.code.to_string()].into()),
+            }
+        }
+    }
+
+    fn policies() -> Vec<String> {
+        let auto = SHOP.replace("[release]", "approval = \"auto\"\n[release]");
+        let changed = |from: &str, to: &str| {
+            assert!(auto.contains(from), "{from}");
+            auto.replace(from, to)
+        };
+        let uses = "uses = [\"filter\", \"count\"]";
+        let model = changed(uses, "uses = [\"filter\", \"count\", \"arithmetic\", \"mean\"]");
+        vec![
+            auto.clone(),
+            SHOP.into(),
+            changed("receivers = [\"banque\"]", "receivers = []"),
+            changed("venues = [\"two-party\"]", "venues = [\"cvm\"]"),
+            changed("alignment = [\"revealed\"]", "alignment = [\"private\"]"),
+            changed(uses, "uses = []"),
+            changed("[release]", "purposes = [\"research\"]\n[release]"),
+            changed("[release]", "programs = []\n[release]"),
+            changed("[release]", "alignments = 1\nreimports = 1\n[release]"),
+            changed("subset_masks = 8", "subset_masks = 0"),
+            changed("minimum_rows = 100", "").replace("[columns.id]", "[privacy]\nepsilon = 3\n[columns.id]"),
+            model.replace("[columns.id]", "model = true\n[columns.id]"),
+            model,
+        ]
+    }
+
+    fn programs() -> Vec<Program> {
+        let proposal = proposal();
+        let count = proposal.code.program().expect("a program").clone();
+        let joined = count.nodes.iter().position(|node| matches!(node.op, Op::Join { .. })).expect("a join");
+        let joined = NodeId(u32::try_from(joined).expect("few"));
+        let with = |change: &dyn Fn(&mut Program)| {
+            let mut program = count.clone();
+            change(&mut program);
+            program
+        };
+        let released = |build: &dyn Fn(&mut Program, NodeId) -> NodeId| {
+            with(&|program| {
+                let frequency = program.push(Op::Column { table: joined, column: "frequency".into() });
+                program.outputs[0].value = build(program, frequency);
+            })
+        };
+        let mean = |value| Op::Reduce { function: Reduction::Mean, value, axes: vec![], keep_dims: false, mask: None };
+        vec![
+            count.clone(),
+            with(&|program| program.outputs[0].within = Some(50.into())),
+            with(&|program| program.outputs[0].receivers = vec!["maison".into()]),
+            released(&|_, frequency| frequency),
+            released(&|program, frequency| program.push(mean(frequency))),
+            released(&|program, frequency| {
+                // One weight that moves to the mean.
+                let node = |op| Node { op, name: None };
+                let apart = Op::Binary { function: Binary::Subtract, left: NodeId(1), right: NodeId(0) };
+                let next = Op::Binary { function: Binary::Add, left: NodeId(0), right: NodeId(3) };
+                let (weight, rows) = (Op::Parameter { index: 0 }, Op::Parameter { index: 1 });
+                let nodes = [weight, rows, apart, mean(NodeId(2)), next].map(node).into();
+                program.blocks.push(Block { nodes, results: vec![NodeId(4)] });
+                let body = BlockId(u32::try_from(program.blocks.len() - 1).expect("few"));
+                let initial = program.push(Op::Full { element: Element::Float64, shape: vec![], value: 0.into() });
+                let carried = vec![Carried { initial, lo: (-1_000).into(), hi: 1_000.into() }];
+                let around = program.push(Op::Loop { body, trips: 3, carried, captured: vec![frequency] });
+                program.push(Op::Item { of: around, index: 0 })
+            }),
+        ]
+    }
+
+    fn memories() -> Vec<Remembered> {
+        let fit = |at: usize| PastJob {
+            models: [ExpressionDigest::from_bytes([u8::try_from(at).expect("few"); 16])].into(),
+            ..PastJob::default()
+        };
+        vec![
+            Remembered::default(),
+            Remembered { aligned: AlignmentUse { jobs: 1, versions: 2 }, ..Remembered::default() },
+            Remembered { versions: 9, ..Remembered::default() },
+            Remembered { told: (0..=limits::JOBS).map(fit).collect(), ..Remembered::default() },
+        ]
+    }
+
+    #[test]
+    fn a_check_says_what_a_negotiation_says() {
+        let (policies, programs, memories) = (policies(), programs(), memories());
+        let mut seen = BTreeSet::new();
+        for policy in &policies {
+            for (at, program) in programs.iter().enumerate() {
+                for remembered in &memories {
+                    for is_spent in [false, true] {
+                        let case = Case { policy, program, remembered, is_spent };
+                        let (found, expected) = (case.of_check(), case.of_negotiation());
+                        assert_eq!(found, expected, "program {at}, spent {is_spent}, {remembered:?} under {policy}");
+                        seen.insert(found.0);
+                        seen.extend(found.1);
+                    }
+                }
+            }
+        }
+        for said in
+            ["allows", "asks", "forbids", "ALIGN_QUOTA", "BUDGET_EXHAUSTED", "DISCLOSURE_HISTORY", "DISCLOSURE_MODEL"]
+        {
+            assert!(seen.contains(said), "no case has {said}: {seen:?}");
+        }
+    }
+}

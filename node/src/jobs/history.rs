@@ -408,13 +408,26 @@ mod tests {
     }
 
     #[test]
+    fn the_versions_are_counted_of_which_parties_know_sums_chk_213() {
+        let (histories, proposal) = reserved(JobId::from_bytes([1; 32]));
+        let (policy, parties) = (policy(""), parties(&proposal));
+        let asked = asked(&policy, &parties, None, DAY);
+        let count = |version| {
+            let asked = Asked { version, ..asked };
+            histories.remembered(&asked, &proposer(&proposal), Brought::new()).expect("read").versions
+        };
+        assert_eq!((count(3), count(4)), (1, 2), "with the version of now");
+    }
+
+    #[test]
     fn alignments_and_versions_are_counted_within_the_window_chk_504() {
         let (histories, mut proposal) = reserved(JobId::from_bytes([1; 32]));
         let policy = policy("");
         let used = |proposal: &Proposal, now| {
             let own = proposal.datasets.iter().filter(|d| d.owner == proposal.proposer);
             let brings = own.map(|d| (d.dataset.clone(), d.version)).collect();
-            let asked = asked(&policy, &parties(proposal), None, now);
+            let parties = parties(proposal);
+            let asked = asked(&policy, &parties, None, now);
             histories.remembered(&asked, &proposer(proposal), brings).expect("read").aligned
         };
         assert_eq!(used(&proposal, DAY), AlignmentUse { jobs: 1, versions: 1 });

@@ -496,8 +496,7 @@ mod tests {
         let mut elsewhere = program();
         elsewhere.outputs[0].receivers = vec!["Courtier".into()];
         assert_eq!(code(&elsewhere, "Banque"), Err("PROGRAM_RECEIVER".into()));
-        let names = |count: usize| (0..count).map(|at| format!("organisation {at}")).collect();
-        elsewhere.outputs[0].receivers = names(300);
+        elsewhere.outputs[0].receivers = (0..300).map(|at| format!("organisation {at}")).collect();
         assert_eq!(code(&elsewhere, "Banque"), Err("PROGRAM_RECEIVER".into()));
     }
 

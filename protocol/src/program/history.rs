@@ -2,8 +2,8 @@
 //!
 //! *Source*: the security note, §3.4 and §3.5. An owner keeps one [`PastJob`] for each job and receiver of its dataset's
 //! lineage, and says those of the policy's window with its rules, so that all parties derive the same verdict and gates.
-//! *Security*: an owner reads its own history only. One that a peer says about its own dataset can make that peer's rules
-//! stricter, never another's. Everything is bounded: [`limits`].
+//! *Security*: an owner reads its own history only. What a peer says about its own dataset can make rules stricter, never
+//! less strict. Everything is bounded: [`limits`], which is asked of what is said and of what is read.
 //! *Shapes and units*: expressions are named by digests that do not depend on where they stand in a program.
 
 use std::collections::BTreeSet;

@@ -149,11 +149,11 @@ fn a_sum_of_an_earlier_version_is_no_repetition() {
     // Both cuts were told, so that the first tells nothing more; of other rows it has a difference from the second.
     let (first, table, below) = younger("40", Binary::Less);
     let (second, _, _) = younger("40", Binary::LessEqual);
-    let own = gate(table, &[&[Literal::True(below)]], GateRule::AtLeast(100));
-    assert_eq!(after(first.clone(), &[&first, &second]).gates("sum"), [own.clone()]);
+    let own = [gate(table, &[&[Literal::True(below)]], GateRule::AtLeast(100))];
+    assert_eq!(after(first.clone(), &[&first, &second]).gates("sum"), own);
     assert_eq!(after_import(first.clone(), &[&first, &second]).codes(), ["DISCLOSURE_HISTORY"]);
     // The same sum of each version is for the quota of versions, which the owner counts.
-    assert_eq!(after_import(first.clone(), &[&first]).gates("sum"), [own]);
+    assert_eq!(after_import(first.clone(), &[&first]).gates("sum"), own);
 }
 
 #[test]
