@@ -389,7 +389,7 @@ impl Context {
         let TermsParty { peer, .. } = &proposal.parties[proposal.proposer.index()];
         let brings = proposal.datasets.iter().filter(|dataset| dataset.owner == proposal.proposer);
         let brings = brings.map(|dataset| (dataset.dataset.clone(), dataset.version)).collect();
-        self.histories.remembered(&asked, peer, brings)
+        self.histories.remembered(&asked, Some(peer), brings)
     }
 
     /// Makes the secrets of a new job, unless it has them.

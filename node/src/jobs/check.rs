@@ -40,15 +40,15 @@ impl Jobs {
         request.program.validate()?;
         let found = self.found(request).await?;
         let organisation = request.organisation.clone().unwrap_or_else(|| self.context.config.name.clone());
-        let asker = self.peer_of(&organisation).unwrap_or_else(|| self.context.identity.peer());
+        let asker = self.peer_of(&organisation);
         let brings = found.values().filter(|found| found.owner == organisation);
         let brings: Brought = brings.map(|found| (found.dataset.clone(), found.version)).collect();
         let usage = self.usage()?;
         let mut datasets = BTreeMap::new();
         for (name, Found { owner, schema, own, .. }) in found.clone() {
-            let usage = usage(&name, &asker, None);
+            let usage = asker.map(|peer| usage(&name, &peer, None)).unwrap_or_default();
             let policy = own.as_ref().map(|data| data.policy.clone());
-            let (asker, brings) = (&asker, &brings);
+            let (asker, brings) = (asker.as_ref(), &brings);
             let history = move |parties: &[String]| match &own {
                 Some(data) => self.remembered_for(data, parties, asker, brings.clone()),
                 None => Ok(Remembered::default()),
@@ -120,7 +120,7 @@ impl Jobs {
         &self,
         data: &OwnData,
         parties: &[String],
-        by: &PeerId,
+        by: Option<&PeerId>,
         brings: Brought,
     ) -> Result<Remembered, Failure> {
         let parties: Vec<_> = parties.iter().map(|name| (self.peer_of(name), name.clone())).collect();
@@ -223,6 +223,13 @@ mod tests {
         }
 
         fn of_check(&self) -> Verdict {
+            match self.check() {
+                Ok(check) => (check.verdict, check.refusals.into_iter().map(|refusal| refusal.code).collect()),
+                Err(failure) => ("forbids".into(), [failure.code.to_string()].into()),
+            }
+        }
+
+        fn check(&self) -> Result<PolicyCheck, Failure> {
             let datasets = [("banque", "accounts", BANK, "balance"), ("maison", "customers", self.policy, "frequency")];
             let datasets = datasets.map(|(owner, dataset, policy, column)| {
                 let data = data(policy, column);
@@ -248,10 +255,7 @@ mod tests {
                 datasets: datasets.into(),
                 budget: Box::new(|_, _| self.budget()),
             };
-            match dry_run(&question) {
-                Ok(check) => (check.verdict, check.refusals.into_iter().map(|refusal| refusal.code).collect()),
-                Err(failure) => ("forbids".into(), [failure.code.to_string()].into()),
-            }
+            dry_run(&question)
         }
     }
 
@@ -355,5 +359,18 @@ mod tests {
         {
             assert!(seen.contains(said), "no case has {said}: {seen:?}");
         }
+    }
+
+    #[test]
+    fn an_operator_is_asked_about_a_fit_only_where_fits_are_granted() {
+        let policies = policies();
+        let [.., granted, not_granted] = policies.as_slice() else { panic!("policies") };
+        let (programs, remembered) = (programs(), Remembered::default());
+        let program = programs.last().expect("the fit");
+        let asks = |policy: &str| {
+            let case = Case { policy, program, remembered: &remembered, is_spent: false };
+            case.check().expect("a check").asks
+        };
+        assert_eq!((asks(granted), asks(not_granted)), (vec!["maison".to_owned()], vec![]));
     }
 }

@@ -116,11 +116,12 @@ impl Histories {
             .collect())
     }
 
-    /// All that is remembered for a dataset, where a peer asks that brings datasets of its own in these versions.
+    /// All that is remembered for a dataset, where a peer asks, if it is one, that brings datasets of its own in these
+    /// versions.
     ///
     /// # Errors
     /// A fault of the store.
-    pub fn remembered(&self, asked: &Asked<'_>, by: &PeerId, brings: Brought) -> Result<Remembered, Failure> {
+    pub fn remembered(&self, asked: &Asked<'_>, by: Option<&PeerId>, brings: Brought) -> Result<Remembered, Failure> {
         Ok(Remembered {
             told: self.of(asked)?,
             versions: self.versions(asked)?,
@@ -193,9 +194,9 @@ impl Histories {
     }
 
     /// How a peer used a lineage for alignments within a window, before a proposal.
-    fn alignments(&self, asked: &Asked<'_>, by: &PeerId, brings: Brought) -> Result<AlignmentUse, Failure> {
+    fn alignments(&self, asked: &Asked<'_>, by: Option<&PeerId>, brings: Brought) -> Result<AlignmentUse, Failure> {
         let mut aligned = Aligned::default();
-        for key in (asked.keys_of)(by) {
+        for key in by.into_iter().flat_map(asked.keys_of) {
             let key = [asked.lineage.as_slice(), key.public_key()].concat();
             aligned.add(ALIGNED.get(&*self.store, &key)?.unwrap_or_default());
         }
@@ -414,7 +415,7 @@ mod tests {
         let asked = asked(&policy, &parties, None, DAY);
         let count = |version| {
             let asked = Asked { version, ..asked };
-            histories.remembered(&asked, &proposer(&proposal), Brought::new()).expect("read").versions
+            histories.remembered(&asked, Some(&proposer(&proposal)), Brought::new()).expect("read").versions
         };
         assert_eq!((count(3), count(4)), (1, 2), "with the version of now");
     }
@@ -428,7 +429,7 @@ mod tests {
             let brings = own.map(|d| (d.dataset.clone(), d.version)).collect();
             let parties = parties(proposal);
             let asked = asked(&policy, &parties, None, now);
-            histories.remembered(&asked, &proposer(proposal), brings).expect("read").aligned
+            histories.remembered(&asked, Some(&proposer(proposal)), brings).expect("read").aligned
         };
         assert_eq!(used(&proposal, DAY), AlignmentUse { jobs: 1, versions: 1 });
         let own = proposal.datasets.iter_mut().find(|d| d.owner == proposal.proposer).expect("its own");
