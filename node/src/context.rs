@@ -18,7 +18,7 @@ use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{CatalogueEntry, PeerText, Request, Response};
 use tacit_protocol::privacy::{BudgetHead, Rho};
 use tacit_protocol::program::release::ReleaseSpec;
-use tacit_protocol::terms::Proposal;
+use tacit_protocol::terms::{Proposal, TermsParty};
 use tacit_protocol::{Code, Failure, PartyId};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -386,8 +386,10 @@ impl Context {
             name_of: &name_of,
             now: self.clock.unix_seconds(),
         };
-        let told = self.histories.of(&asked)?;
-        Ok(Remembered { told, aligned: self.histories.alignments(&asked, proposal)? })
+        let TermsParty { peer, .. } = &proposal.parties[proposal.proposer.index()];
+        let brings = proposal.datasets.iter().filter(|dataset| dataset.owner == proposal.proposer);
+        let brings = brings.map(|dataset| (dataset.dataset.clone(), dataset.version)).collect();
+        self.histories.remembered(&asked, Some(peer), brings)
     }
 
     /// Makes the secrets of a new job, unless it has them.

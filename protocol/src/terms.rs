@@ -5,7 +5,7 @@
 //! disclosures, party order) is derived again by each owner and compared (CHK-302). The proposer's word is not taken.
 //! *Shapes and units*: at most [`limits::PARTIES`] parties, [`limits::DATASETS`] datasets; times are Unix seconds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use crate::program::disclosure::Learned;
 use crate::program::release::ReleaseSpec;
 use crate::program::rules::DatasetRules;
 use crate::schema::TableSchema;
-use crate::{Code, PartyId, name};
+use crate::{Code, Failure, PartyId, name};
 
 /// The version of terms that this crate reads and writes.
 pub const TERMS_VERSION: u16 = 1;
@@ -620,6 +620,52 @@ fn check_limits(limits: &RunLimits) -> Result<(), TermsError> {
         return Err(TermsError::Field { field: "limits", rule: "allows some time and some bytes" });
     }
     Ok(())
+}
+
+/// Whether a job can be among so many organisations: its proposer and those whose datasets its program reads.
+///
+/// # Errors
+/// `PROGRAM_VENUE` unless they are two.
+pub fn check_owners(count: usize) -> Result<(), Failure> {
+    let (message, next) = match count {
+        2 => return Ok(()),
+        1 => (
+            "all of the program's datasets are this organisation's own",
+            "compute it on your own tables; a joint job reads data of another organisation.",
+        ),
+        _ => (
+            "the program reads data of more than two organisations, which needs the venue cvm",
+            "reduce it to two owners: this version runs the venue two-party.",
+        ),
+    };
+    Err(Failure::new(Code::new("PROGRAM_VENUE"), message, next))
+}
+
+/// Who receives each output: the organisations that it names, or the proposer.
+///
+/// # Errors
+/// `PROGRAM_RECEIVER` if one is no party of the job.
+pub fn receivers(
+    program: &Program,
+    proposer: PartyId,
+    party_named: impl Fn(&str) -> Option<PartyId>,
+) -> Result<BTreeMap<String, Vec<PartyId>>, Failure> {
+    let mut all = BTreeMap::new();
+    for output in &program.outputs {
+        let mut parties = BTreeSet::new();
+        for name in &output.receivers {
+            parties.insert(party_named(name).ok_or_else(|| {
+                let message = format!("the output {:?} goes to {name:?}, which is no party of the job", output.name);
+                let next = "name an organisation whose data the program reads; other receivers are not supported yet.";
+                Failure::new(Code::new("PROGRAM_RECEIVER"), message, next)
+            })?);
+        }
+        if parties.is_empty() {
+            parties.insert(proposer);
+        }
+        all.insert(output.name.clone(), parties.into_iter().collect());
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

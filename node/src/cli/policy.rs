@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use tacit_protocol::api::DatasetInfo;
 use tacit_protocol::api::policies::{PolicyCheck, PolicyCheckRequest, PolicyDiff, PolicyRequest, PolicyVersion};
 use tacit_protocol::policy::dry_run::{AskedDataset, Question, dry_run};
+use tacit_protocol::policy::quota::Remembered;
 use tacit_protocol::program::Program;
 use tacit_protocol::schema::TableSchema;
 use tacit_protocol::terms::Venue;
@@ -155,7 +156,7 @@ fn offline(options: &CheckOptions, program: &Program, given: Vec<DatasetInfo>) -
         if let Some(policy) = &policy {
             policy.check_schema(&schema).map_err(crate::data::DataError::from)?;
         }
-        let history = Box::new(|_: &[String]| Vec::new());
+        let history = Box::new(|_: &[String]| Ok(Remembered::default()));
         datasets.insert(name, AskedDataset { owner, schema, policy, history, jobs_today: 0, jobs_running: 0 });
     }
     let mut owners = datasets.values().map(|asked| asked.owner.clone());
@@ -170,8 +171,9 @@ fn offline(options: &CheckOptions, program: &Program, given: Vec<DatasetInfo>) -
         venue: Venue::TwoParty,
         now: u64::try_from(now).unwrap_or_default(),
         datasets,
+        budget: Box::new(|_, _| Ok(())),
     };
-    Ok(dry_run(&question)?)
+    dry_run(&question)
 }
 
 /// The policies that are given, by the names of the program's datasets.

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tacit_protocol::identity::PeerId;
 use tacit_protocol::job::JobId;
 use tacit_protocol::policy::Policy;
-use tacit_protocol::policy::quota::AlignmentUse;
+use tacit_protocol::policy::quota::{AlignmentUse, Remembered};
 use tacit_protocol::program::history::PastJob;
 use tacit_protocol::terms::Proposal;
 use tacit_protocol::{Failure, PartyId};
@@ -31,6 +31,9 @@ pub(crate) const TREES: [KnownTree; 2] = [TOLD.known(Care::Keep), ALIGNED.known(
 
 /// The lineage of a dataset.
 pub type Lineage = [u8; 16];
+
+/// The datasets that a peer brings into a job, by their own names, with their versions.
+pub type Brought = BTreeSet<(String, u64)>;
 
 /// Something that was told about a lineage.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -111,17 +114,46 @@ impl Histories {
     /// # Errors
     /// A fault of the store.
     pub fn of(&self, asked: &Asked<'_>) -> Result<Vec<PastJob>, Failure> {
+        let jobs = self.counting(asked)?.into_iter();
+        Ok(jobs
+            .map(|(told, receivers)| PastJob { receivers, current: told.version == asked.version, ..told.what })
+            .collect())
+    }
+
+    /// All that is remembered for a dataset, where a peer asks, if it is one, that brings datasets of its own in these
+    /// versions.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn remembered(&self, asked: &Asked<'_>, by: Option<&PeerId>, brings: Brought) -> Result<Remembered, Failure> {
+        Ok(Remembered {
+            told: self.of(asked)?,
+            versions: self.versions(asked)?,
+            aligned: self.alignments(asked, by, brings)?,
+        })
+    }
+
+    /// Of how many versions of a dataset the parties were told sums within the window, with that of now.
+    fn versions(&self, asked: &Asked<'_>) -> Result<u32, Failure> {
+        let told = self.counting(asked)?;
+        let sums = told.iter().filter(|(told, _)| !told.what.sums.is_empty()).map(|(told, _)| told.version);
+        let versions: BTreeSet<u64> = sums.chain([asked.version]).collect();
+        Ok(u32::try_from(versions.len()).unwrap_or(u32::MAX))
+    }
+
+    /// What counts within the window, with the parties that know it.
+    fn counting(&self, asked: &Asked<'_>) -> Result<Vec<(Told, BTreeSet<PartyId>)>, Failure> {
         let from = asked.now.saturating_sub(u64::from(asked.policy.query().window_days) * DAY_SECONDS);
-        let mut jobs = Vec::new();
-        for (_, told) in TOLD.all(&*self.store, &asked.lineage)? {
+        let all = TOLD.all(&*self.store, &asked.lineage)?.into_iter().map(|(_, told)| {
+            let receivers = asked.parties_of(&told.receiver);
+            (told, receivers)
+        });
+        let counts = |(told, receivers): &(Told, BTreeSet<PartyId>)| {
             let pending = told.pending.iter().any(|job| Some(*job) != asked.job);
             let recent = told.released.is_some_and(|at| at >= from);
-            let receivers = asked.parties_of(&told.receiver);
-            if (pending || recent) && !receivers.is_empty() {
-                jobs.push(PastJob { receivers, current: told.version == asked.version, ..told.what });
-            }
-        }
-        Ok(jobs)
+            (pending || recent) && !receivers.is_empty()
+        };
+        Ok(all.filter(counts).collect())
     }
 
     /// Notes what a job may tell, and that it aligns rows, in a batch that is written with the job.
@@ -166,21 +198,17 @@ impl Histories {
     }
 
     /// How a peer used a lineage for alignments within a window, before a proposal.
-    ///
-    /// # Errors
-    /// A fault of the store.
-    pub fn alignments(&self, asked: &Asked<'_>, proposal: &Proposal) -> Result<AlignmentUse, Failure> {
+    fn alignments(&self, asked: &Asked<'_>, by: Option<&PeerId>, brings: Brought) -> Result<AlignmentUse, Failure> {
         let mut aligned = Aligned::default();
-        for key in (asked.keys_of)(&proposer(proposal)) {
+        for key in by.into_iter().flat_map(asked.keys_of) {
             let key = [asked.lineage.as_slice(), key.public_key()].concat();
             aligned.add(ALIGNED.get(&*self.store, &key)?.unwrap_or_default());
         }
         let day = (asked.now / DAY_SECONDS).saturating_sub(u64::from(asked.policy.query().window_days) - 1);
         let jobs = aligned.jobs.range(day..).map(|(_, count)| *count).fold(0_u32, u32::saturating_add);
-        let mut versions: BTreeSet<(String, u64)> =
+        let mut versions: Brought =
             aligned.versions.into_iter().filter(|(_, used)| *used >= day).map(|(version, _)| version).collect();
-        let own = proposal.datasets.iter().filter(|dataset| dataset.owner == proposal.proposer);
-        versions.extend(own.map(|dataset| (dataset.dataset.clone(), dataset.version)));
+        versions.extend(brings);
         Ok(AlignmentUse { jobs, versions: u32::try_from(versions.len()).unwrap_or(u32::MAX) })
     }
 
@@ -391,11 +419,27 @@ mod tests {
     }
 
     #[test]
+    fn the_versions_are_counted_of_which_parties_know_sums_chk_213() {
+        let (histories, proposal) = reserved(JobId::from_bytes([1; 32]));
+        let (policy, parties) = (policy(""), parties(&proposal));
+        let asked = asked(&policy, &parties, None, DAY);
+        let count = |version| {
+            let asked = Asked { version, ..asked };
+            histories.remembered(&asked, Some(&proposer(&proposal)), Brought::new()).expect("read").versions
+        };
+        assert_eq!((count(3), count(4)), (1, 2), "with the version of now");
+    }
+
+    #[test]
     fn alignments_and_versions_are_counted_within_the_window_chk_504() {
         let (histories, mut proposal) = reserved(JobId::from_bytes([1; 32]));
         let policy = policy("");
         let used = |proposal: &Proposal, now| {
-            histories.alignments(&asked(&policy, &parties(proposal), None, now), proposal).expect("read")
+            let own = proposal.datasets.iter().filter(|d| d.owner == proposal.proposer);
+            let brings = own.map(|d| (d.dataset.clone(), d.version)).collect();
+            let parties = parties(proposal);
+            let asked = asked(&policy, &parties, None, now);
+            histories.remembered(&asked, Some(&proposer(proposal)), brings).expect("read").aligned
         };
         assert_eq!(used(&proposal, DAY), AlignmentUse { jobs: 1, versions: 1 });
         let own = proposal.datasets.iter_mut().find(|d| d.owner == proposal.proposer).expect("its own");

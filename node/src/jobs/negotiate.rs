@@ -11,10 +11,9 @@ use tacit_protocol::contract::{CONTRACT_VERSION, ChannelOffer, Contract, Contrac
 use tacit_protocol::identity::PeerId;
 use tacit_protocol::job::JobId;
 use tacit_protocol::messages::{Acceptance, PeerFailure};
-use tacit_protocol::policy::quota::AlignmentUse;
-use tacit_protocol::policy::{Approval, Policy, Query};
+pub use tacit_protocol::policy::quota::Remembered;
+use tacit_protocol::policy::{Policy, Query};
 use tacit_protocol::program::disclosure::{self, Analysis};
-use tacit_protocol::program::history::{self, PastJob};
 use tacit_protocol::program::infer::{TypedProgram, infer};
 use tacit_protocol::program::release::ReleaseSpec;
 use tacit_protocol::program::rules::{DatasetRules, Refusal};
@@ -68,15 +67,6 @@ pub type UsageOf<'a> = dyn Fn(&str, &PeerId, Option<JobId>) -> Usage + 'a;
 
 /// Says whether what a release costs one party's datasets fits into what is left of their privacy budgets.
 pub type BudgetOf<'a> = dyn Fn(&Proposal, &ReleaseSpec, PartyId) -> Result<(), Failure> + 'a;
-
-/// What is remembered of earlier jobs for a dataset of this node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Remembered {
-    /// What they told parties of this job (CHK-213).
-    pub told: Vec<PastJob>,
-    /// How the proposer aligned rows with it (CHK-504).
-    pub aligned: AlignmentUse,
-}
 
 /// Says what is remembered for a dataset of this node and a proposal.
 pub type HistoryOf<'a> = dyn Fn(&str, &OwnData, &Proposal) -> Result<Remembered, Failure> + 'a;
@@ -209,13 +199,9 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
         };
         refusals.extend(data.policy.check_query(&query));
         let remembered = (knowledge.history)(&name, &data, proposal)?;
-        if proposal.proposer != me && !alignments.is_empty() {
-            refusals.extend(data.policy.check_alignments(&name, me, proposer, remembered.aligned));
-        }
-        let (own_rules, is_whole) = remember(rules(&data.policy, proposal), remembered.told);
-        if !is_whole {
-            refusals.push(too_much_told(&name, me));
-        }
+        let (history, more) = data.policy.check_earlier(&query, remembered);
+        refusals.extend(more);
+        let own_rules = DatasetRules { history, ..rules(&data.policy, proposal) };
         known.insert(name.clone(), own_rules.clone());
         reviewed.push((name, data, own_rules));
     }
@@ -247,12 +233,8 @@ pub fn review(proposal: &Proposal, knowledge: &Knowledge<'_>) -> Result<Review, 
     if let Some(derived) = &derived {
         (knowledge.budget)(proposal, &derived.analysis.release, me)?;
     }
-    let asks = |data: &OwnData| {
-        // R13: a fit of a model is for an operator to decide.
-        let fit = data.policy.release().model && typed(proposal).is_ok_and(|typed| disclosure::releases_model(&typed));
-        data.policy.query().approval == Approval::Ask || fit
-    };
-    let ask = proposal.proposer != me && reviewed.iter().any(|(_, data, _)| asks(data));
+    let typed = typed(proposal)?;
+    let ask = proposal.proposer != me && reviewed.iter().any(|(_, data, _)| data.policy.asks(&typed));
     Ok(Review { derived, own: reviewed, ask })
 }
 
@@ -549,27 +531,6 @@ pub fn unknown_dataset(name: &str) -> Failure {
     Failure::new(Code::new("DATASET_UNKNOWN"), message, "see `tacit catalogue`.")
 }
 
-/// Rules with what earlier jobs told, which all parties have to know to derive the same; the rules alone, and `false`, where
-/// that is more than can be said.
-pub fn remember(rules: DatasetRules, told: Vec<PastJob>) -> (DatasetRules, bool) {
-    match history::said(told) {
-        Some(history) => (DatasetRules { history, ..rules }, true),
-        None => (rules, false),
-    }
-}
-
-fn too_much_told(dataset: &str, owner: PartyId) -> Refusal {
-    Refusal {
-        code: Code::new("DISCLOSURE_HISTORY"),
-        owner,
-        dataset: dataset.to_owned(),
-        clause: "query.window_days".into(),
-        cause: "earlier jobs told more of it than one job can be judged with".into(),
-        change: "wait until some of them are older than the policy's query.window_days".into(),
-        node: None,
-    }
-}
-
 /// What a policy says about the parties of a proposal.
 pub fn rules(policy: &Policy, proposal: &Proposal) -> DatasetRules {
     policy.rules(|organisation| party_named(proposal, organisation))
@@ -582,22 +543,7 @@ fn party_named(proposal: &Proposal, organisation: &str) -> Option<PartyId> {
 
 /// Who receives each output: the organisations named, or the proposer.
 pub(super) fn receivers(proposal: &Proposal, program: &Program) -> Result<BTreeMap<String, Vec<PartyId>>, Failure> {
-    let mut all = BTreeMap::new();
-    for output in &program.outputs {
-        let mut parties = BTreeSet::new();
-        for name in &output.receivers {
-            parties.insert(party_named(proposal, name).ok_or_else(|| {
-                let message = format!("the output {:?} goes to {name:?}, which is no party of the job", output.name);
-                let next = "name an organisation whose data the program reads; other receivers are not supported yet.";
-                Failure::new(Code::new("PROGRAM_RECEIVER"), message, next)
-            })?);
-        }
-        if parties.is_empty() {
-            parties.insert(proposal.proposer);
-        }
-        all.insert(output.name.clone(), parties.into_iter().collect());
-    }
-    Ok(all)
+    tacit_protocol::terms::receivers(program, proposal.proposer, |name| party_named(proposal, name))
 }
 
 #[cfg(test)]

@@ -13,10 +13,12 @@ use tacit_protocol::job::{JobId, JobState};
 use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{Acceptance, ProposalAnswer, Readiness, Request, Response};
 use tacit_protocol::policy::Priority;
+use tacit_protocol::program::history::said;
+use tacit_protocol::program::rules::DatasetRules;
 use tacit_protocol::program::{Op, Program};
 use tacit_protocol::terms::{
-    JobCode, OwnedDataset, Proposal, ProposedDataset, RunLimits, TERMS_VERSION, TermsParty, Venue, in_canonical_order,
-    program_digest,
+    JobCode, OwnedDataset, Proposal, ProposedDataset, RunLimits, TERMS_VERSION, TermsParty, Venue, check_owners,
+    in_canonical_order, program_digest,
 };
 use tacit_protocol::{Code, Failure, PartyId};
 use tokio::sync::OwnedSemaphorePermit;
@@ -196,9 +198,7 @@ impl Jobs {
             owners.insert(peer, owner.to_owned());
             found.push((peer, name.clone(), dataset.to_owned(), version, schema));
         }
-        if owners.len() != 2 {
-            return Err(unsupported_owners(owners.len()));
-        }
+        check_owners(owners.len())?;
         let parties = owners.into_iter().map(|(peer, organisation)| TermsParty { peer, organisation }).collect();
         let parties = in_canonical_order(parties);
         let place = |peer: &PeerId| parties.iter().position(|party| party.peer == *peer).unwrap_or(0);
@@ -269,7 +269,7 @@ impl Jobs {
             let rules = negotiate::rules(&data.policy, proposal);
             let told = self.context.remembered(&data, proposal)?.told;
             // More than can be said is refused by the review.
-            let (rules, _) = negotiate::remember(rules, told);
+            let rules = DatasetRules { history: said(told).unwrap_or_default(), ..rules };
             let (name, policy) = (dataset.name.clone(), data.policy.digest());
             Ok(OwnedDataset { name, input: data.root, policy, rules })
         })
@@ -514,18 +514,4 @@ fn check_acceptance(job: &JobRecord, acceptance: &Acceptance) -> Result<(), Fail
     let message = "the owner accepted something else than was proposed";
     Err(Failure::new(Code::new("CONTRACT_MISMATCH"), message, "bring both nodes to one version.")
         .by_party(job.peer_name()))
-}
-
-fn unsupported_owners(count: usize) -> Failure {
-    let (message, next) = match count {
-        1 => (
-            "all of the program's datasets are this organisation's own",
-            "compute it on your own tables; a joint job reads data of another organisation.",
-        ),
-        _ => (
-            "the program reads data of more than two organisations, which needs the venue cvm",
-            "reduce it to two owners: this version runs the venue two-party.",
-        ),
-    };
-    Failure::new(Code::new("PROGRAM_VENUE"), message, next)
 }

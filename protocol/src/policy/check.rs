@@ -1,10 +1,11 @@
 //! What a policy says to a proposal before its program is looked into. The program's own analysis (columns, receivers,
 //! minimum rows) is in [`crate::program`].
 
-use super::{Policy, alignment_name};
+use super::{Approval, Policy, alignment_name};
 use crate::canonical::Digest;
-use crate::program::Alignment;
+use crate::program::disclosure::releases_model;
 use crate::program::rules::Refusal;
+use crate::program::{Alignment, TypedProgram};
 use crate::terms::Venue;
 use crate::{Code, PartyId};
 
@@ -33,7 +34,20 @@ pub struct Query<'a> {
     pub jobs_running: u32,
 }
 
+impl Query<'_> {
+    pub(super) fn refusal(&self, code: &'static str, clause: &str, cause: String, change: String) -> Refusal {
+        let (dataset, clause) = (self.dataset.to_owned(), clause.to_owned());
+        Refusal { code: Code::new(code), owner: self.owner, dataset, clause, cause, change, node: None }
+    }
+}
+
 impl Policy {
+    /// Whether the owner's operator is asked before another's program runs that the policy allows.
+    pub fn asks(&self, typed: &TypedProgram) -> bool {
+        // R13: a fit of a model is for an operator to decide.
+        self.query.approval == Approval::Ask || (self.release.model && releases_model(typed))
+    }
+
     /// Whether an organisation may know that the dataset exists (CHK-205).
     pub fn is_visible_to(&self, organisation: &str, now: u64) -> bool {
         self.query.organisations.contains(organisation) && self.in_force(now)
@@ -53,15 +67,7 @@ impl Policy {
     pub fn check_query(&self, query: &Query<'_>) -> Vec<Refusal> {
         let mut refusals = Vec::new();
         let mut refuse = |code: &'static str, clause: &str, cause: String, change: String| {
-            refusals.push(Refusal {
-                code: Code::new(code),
-                owner: query.owner,
-                dataset: query.dataset.to_owned(),
-                clause: clause.to_owned(),
-                cause,
-                change,
-                node: None,
-            });
+            refusals.push(query.refusal(code, clause, cause, change));
         };
         let clause = &self.query;
         if let Some(querier) = query.querier {

@@ -1,23 +1,25 @@
 //! What policies would say of a program, before anybody is asked: at once, without a node.
 //!
-//! The verdict is that of a negotiation, for it is made of the same parts: [`Policy::check_query`] and
-//! [`disclosure::analyse`]. All refusals are given together. A dataset whose policy is not at hand is taken to allow all
-//! that any policy can allow, and is named as one that its owner judges.
+//! The verdict is that of a negotiation, for it is made of the same parts: [`check_owners`], [`terms::receivers`],
+//! [`Policy::check_query`], [`Policy::check_earlier`], [`disclosure::analyse`], [`Policy::asks`] and the budgets of those who
+//! keep some. All refusals are given together. A dataset whose policy is not at hand is taken to allow all that any policy
+//! can allow, and is named as one that its owner judges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Approval, Policy, Query};
-use crate::PartyId;
+use super::quota::Remembered;
+use super::{Policy, Query};
 use crate::program::disclosure::{self, Analysis};
-use crate::program::history::PastJob;
+use crate::program::release::ReleaseSpec;
 use crate::program::rules::{ColumnRules, ColumnUse, DatasetRules, Refusal};
 use crate::program::types::Dataset;
-use crate::program::{Alignment, NodeId, Op, Program, ProgramError, TypedProgram, infer};
+use crate::program::{Alignment, NodeId, Op, Program, TypedProgram, infer};
 use crate::schema::{Element, TableSchema};
-use crate::terms::{Venue, program_digest};
+use crate::terms::{self, Venue, check_owners, program_digest};
+use crate::{Code, Failure, PartyId};
 
 /// A program to be judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -97,8 +99,12 @@ pub struct BindingClause {
     pub datasets: Vec<String>,
 }
 
-/// What earlier jobs told parties, which are given in order.
-pub type HistoryOf<'a> = dyn Fn(&[String]) -> Vec<PastJob> + 'a;
+/// Says what is remembered of earlier jobs for parties, which are given in order.
+pub type HistoryOf<'a> = dyn Fn(&[String]) -> Result<Remembered, Failure> + 'a;
+
+/// Says whether what a release costs fits into what is left of the privacy budgets that are kept here, for parties which are
+/// given in order.
+pub type BudgetOf<'a> = dyn Fn(&ReleaseSpec, &[String]) -> Result<(), Failure> + 'a;
 
 /// A dataset that a program loads, as far as it is known.
 pub struct AskedDataset<'a> {
@@ -108,7 +114,7 @@ pub struct AskedDataset<'a> {
     pub schema: TableSchema,
     /// The policy; none: only its owner knows it.
     pub policy: Option<Policy>,
-    /// What earlier jobs told the parties, in the order in which they are given.
+    /// What is remembered of earlier jobs.
     pub history: Box<HistoryOf<'a>>,
     /// Jobs of the asking organisation within a day.
     pub jobs_today: u32,
@@ -130,15 +136,19 @@ pub struct Question<'a> {
     pub now: u64,
     /// Its datasets, by the names that it uses.
     pub datasets: BTreeMap<String, AskedDataset<'a>>,
+    /// What is left of privacy budgets.
+    pub budget: Box<BudgetOf<'a>>,
 }
 
 /// What the policies say.
 ///
 /// # Errors
-/// The program is wrong: then no policy is asked.
-pub fn dry_run(question: &Question<'_>) -> Result<PolicyCheck, ProgramError> {
+/// The program is wrong, or is none that these organisations can run together: then no policy is asked. A fault of the
+/// store.
+pub fn dry_run(question: &Question<'_>) -> Result<PolicyCheck, Failure> {
     question.program.validate()?;
     let parties = parties(question);
+    check_owners(parties.len())?;
     let place = |name: &str| {
         let place = parties.iter().position(|party| party == name)?;
         u8::try_from(place).ok().map(PartyId)
@@ -149,12 +159,13 @@ pub fn dry_run(question: &Question<'_>) -> Result<PolicyCheck, ProgramError> {
     };
     let datasets: BTreeMap<String, Dataset> = question.datasets.iter().map(dataset).collect();
     let typed = infer(question.program, &datasets)?;
-    let rules = rules(question, &parties, place);
-    let receivers = receivers(question, place);
-    let mut refusals = asked_of_policies(question, place);
+    let asker = place(question.organisation).unwrap_or(PartyId::ZERO);
+    let receivers = terms::receivers(question.program, asker, place)?;
+    let (rules, mut refusals) = asked_of_policies(question, &parties, place)?;
     let analysis = disclosure::analyse(&typed, &rules, &receivers);
     let (analysis, more) = analysis.map_or_else(|more| (None, more), |analysis| (Some(analysis), Vec::new()));
     refusals.extend(more);
+    refusals.extend(disclosure::told(&typed, &receivers).err().map(|dataset| too_much_to_tell(&typed, dataset)));
     // An alignment is a clause of the query and a rule of the analysis: told once.
     let twice = |known: &[Refusal], next: &Refusal| {
         known.iter().any(|known| known.code == next.code && known.dataset == next.dataset && known.cause == next.cause)
@@ -166,19 +177,24 @@ pub fn dry_run(question: &Question<'_>) -> Result<PolicyCheck, ProgramError> {
             told.push(refusal);
         }
     }
+    let named = Named { parties: &parties, typed: &typed };
+    let mut forbidden: Vec<CheckedClause> = told.iter().map(|refusal| named.clause(refusal)).collect();
+    if let Some(analysis) = analysis.as_ref().filter(|_| forbidden.is_empty()) {
+        forbidden.extend(over_budget(question, &analysis.release, &parties)?);
+    }
     let asks = asks(question, &typed);
-    let verdict = match (told.is_empty(), asks.is_empty()) {
+    let verdict = match (forbidden.is_empty(), asks.is_empty()) {
         (false, _) => "forbids",
         (true, false) => "asks",
         (true, true) => "allows",
     };
-    let named = Named { parties: &parties, typed: &typed };
     let binding = disclosure::binding(&typed, &rules, &receivers);
     Ok(PolicyCheck {
         verdict: verdict.into(),
         organisation: question.organisation.into(),
         code: program_digest(question.program).to_string(),
-        refusals: told.iter().map(|refusal| named.clause(refusal)).collect(),
+        learned: analysis.filter(|_| forbidden.is_empty()).map(|a| named.learned(&a)).unwrap_or_default(),
+        refusals: forbidden,
         asks,
         binding: binding
             .into_iter()
@@ -189,41 +205,19 @@ pub fn dry_run(question: &Question<'_>) -> Result<PolicyCheck, ProgramError> {
                 datasets: b.datasets.into_iter().collect(),
             })
             .collect(),
-        learned: analysis.map(|analysis| named.learned(&analysis)).unwrap_or_default(),
         judged_by_owner: unknown(question),
     })
 }
 
-/// All organisations that the question is about, in one order.
+/// The parties of the job that it would be, in one order.
 fn parties(question: &Question<'_>) -> Vec<String> {
     let owners = question.datasets.values().map(|dataset| dataset.owner.clone());
-    let receivers = question.program.outputs.iter().flat_map(|output| output.receivers.iter().cloned());
-    let all: BTreeSet<String> = owners.chain(receivers).chain([question.organisation.to_owned()]).collect();
+    let all: BTreeSet<String> = owners.chain([question.organisation.to_owned()]).collect();
     all.into_iter().collect()
 }
 
-fn receivers(question: &Question<'_>, place: impl Fn(&str) -> Option<PartyId>) -> BTreeMap<String, Vec<PartyId>> {
-    let of = |names: &[String]| {
-        let named: BTreeSet<PartyId> = names.iter().filter_map(|name| place(name)).collect();
-        if named.is_empty() { place(question.organisation).into_iter().collect() } else { named.into_iter().collect() }
-    };
-    question.program.outputs.iter().map(|output| (output.name.clone(), of(&output.receivers))).collect()
-}
-
-fn rules(
-    question: &Question<'_>,
-    parties: &[String],
-    place: impl Fn(&str) -> Option<PartyId>,
-) -> BTreeMap<String, DatasetRules> {
-    let rules = |asked: &AskedDataset<'_>| match &asked.policy {
-        Some(policy) => DatasetRules { history: (asked.history)(parties), ..policy.rules(&place) },
-        None => widest(&asked.schema, parties.len()),
-    };
-    question.datasets.iter().map(|(name, asked)| (name.clone(), rules(asked))).collect()
-}
-
 /// What the most generous policy would say.
-fn widest(schema: &TableSchema, parties: usize) -> DatasetRules {
+fn widest(schema: &TableSchema) -> DatasetRules {
     use ColumnUse::{Arithmetic, Count, Filter, Join, Mean, Order, Sum};
     let uses = |element: &Element| match element {
         Element::Key => [Join].into(),
@@ -231,7 +225,7 @@ fn widest(schema: &TableSchema, parties: usize) -> DatasetRules {
     };
     let column = |element: &Element| ColumnRules { uses: uses(element), sensitive: false };
     DatasetRules {
-        receivers: (0_u8..).take(parties).map(PartyId).collect(),
+        receivers: [PartyId::ZERO, PartyId::ONE].into(),
         alignments: [Alignment::Revealed, Alignment::Private].into(),
         weighted: true,
         positions: true,
@@ -243,16 +237,24 @@ fn widest(schema: &TableSchema, parties: usize) -> DatasetRules {
     }
 }
 
-fn asked_of_policies(question: &Question<'_>, place: impl Fn(&str) -> Option<PartyId>) -> Vec<Refusal> {
+/// The rules of all datasets, and what their policies say before the program is analysed.
+fn asked_of_policies(
+    question: &Question<'_>,
+    parties: &[String],
+    place: impl Fn(&str) -> Option<PartyId>,
+) -> Result<(BTreeMap<String, DatasetRules>, Vec<Refusal>), Failure> {
     let used = question.program.nodes.iter().filter_map(|node| match node.op {
         Op::Join { alignment, .. } => Some(alignment),
         _ => None,
     });
     let alignments: Vec<Alignment> = used.collect::<BTreeSet<_>>().into_iter().collect();
-    let mut refusals = Vec::new();
+    let (mut rules, mut refusals) = (BTreeMap::new(), Vec::new());
     for (name, asked) in &question.datasets {
-        let Some(policy) = &asked.policy else { continue };
-        refusals.extend(policy.check_query(&Query {
+        let Some(policy) = &asked.policy else {
+            rules.insert(name.clone(), widest(&asked.schema));
+            continue;
+        };
+        let query = Query {
             dataset: name,
             owner: place(&asked.owner).unwrap_or(PartyId::ZERO),
             querier: (asked.owner != question.organisation).then_some(question.organisation),
@@ -263,18 +265,57 @@ fn asked_of_policies(question: &Question<'_>, place: impl Fn(&str) -> Option<Par
             now: question.now,
             jobs_today: asked.jobs_today,
             jobs_running: asked.jobs_running,
-        }));
+        };
+        refusals.extend(policy.check_query(&query));
+        let (history, more) = policy.check_earlier(&query, (asked.history)(parties)?);
+        refusals.extend(more);
+        rules.insert(name.clone(), DatasetRules { history, ..policy.rules(&place) });
     }
-    refusals
+    Ok((rules, refusals))
+}
+
+fn too_much_to_tell(typed: &TypedProgram, dataset: String) -> Refusal {
+    Refusal {
+        code: Code::new("DISCLOSURE_HISTORY"),
+        owner: typed.datasets().get(&dataset).map_or(PartyId::ZERO, |known| known.owner),
+        clause: "query.window_days".into(),
+        cause: format!("the program tells more of {dataset} than a history can hold"),
+        change: "release less in one job".into(),
+        node: None,
+        dataset,
+    }
+}
+
+/// What is left of a privacy budget is no clause of one output, but forbids as one.
+fn over_budget(
+    question: &Question<'_>,
+    release: &ReleaseSpec,
+    parties: &[String],
+) -> Result<Option<CheckedClause>, Failure> {
+    let Err(failure) = (question.budget)(release, parties) else { return Ok(None) };
+    if !failure.code.as_str().starts_with("BUDGET_") {
+        return Err(failure);
+    }
+    let charged = release.outputs.iter().flat_map(|output| &output.noise).flat_map(|noise| &noise.charges);
+    let datasets: BTreeSet<&str> = charged.map(|charge| charge.dataset.as_str()).collect();
+    let policy = |name: &&&str| question.datasets.get(**name).is_some_and(|asked| asked.policy.is_some());
+    let dataset = datasets.iter().find(policy).map(|name| (*name).to_owned()).unwrap_or_default();
+    Ok(Some(CheckedClause {
+        code: failure.code.to_string(),
+        owner: question.datasets.get(&dataset).map(|asked| asked.owner.clone()).unwrap_or_default(),
+        dataset,
+        clause: "privacy.epsilon".into(),
+        cause: failure.message,
+        change: failure.next,
+        node: None,
+        operation: String::new(),
+    }))
 }
 
 /// The owners whose operators would have to approve.
 fn asks(question: &Question<'_>, typed: &TypedProgram) -> Vec<String> {
-    let model = disclosure::releases_model(typed);
     let asks = |asked: &&AskedDataset<'_>| {
-        let policy = asked.policy.as_ref();
-        let ask = policy.is_some_and(|policy| policy.query().approval == Approval::Ask || model);
-        ask && asked.owner != question.organisation
+        asked.owner != question.organisation && asked.policy.as_ref().is_some_and(|policy| policy.asks(typed))
     };
     let owners: BTreeSet<String> = question.datasets.values().filter(asks).map(|asked| asked.owner.clone()).collect();
     owners.into_iter().collect()
@@ -335,6 +376,7 @@ impl Named<'_> {
 mod tests {
     use super::*;
     use crate::fixtures::{self, NOW, POLICY};
+    use crate::policy::quota::AlignmentUse;
 
     /// How many customers come often.
     fn program() -> Program {
@@ -348,7 +390,26 @@ mod tests {
     }
 
     fn question(policy: &str) -> PolicyCheck {
-        let (program, proposal) = (program(), fixtures::proposal());
+        asked(policy, &program(), "Banque", Remembered::default()).expect("a program")
+    }
+
+    fn asked(
+        policy: &str,
+        program: &Program,
+        organisation: &str,
+        remembered: Remembered,
+    ) -> Result<PolicyCheck, Failure> {
+        ask(policy, program, organisation, &|| Ok(remembered.clone()), &|| Ok(()))
+    }
+
+    fn ask(
+        policy: &str,
+        program: &Program,
+        organisation: &str,
+        remembered: &dyn Fn() -> Result<Remembered, Failure>,
+        budget: &dyn Fn() -> Result<(), Failure>,
+    ) -> Result<PolicyCheck, Failure> {
+        let proposal = fixtures::proposal();
         let datasets = proposal.datasets.iter().map(|dataset| {
             let owner = proposal.parties[dataset.owner.index()].organisation.clone();
             let own = owner == "Maison";
@@ -356,21 +417,27 @@ mod tests {
                 owner,
                 schema: dataset.schema.clone(),
                 policy: own.then(|| Policy::parse(policy).expect("a policy")),
-                history: Box::new(|_| Vec::new()),
+                history: Box::new(|_| remembered()),
                 jobs_today: 0,
                 jobs_running: 0,
             };
             (dataset.name.clone(), asked)
         });
         let asked = Question {
-            program: &program,
-            organisation: "Banque",
+            program,
+            organisation,
             purpose: "marketing study",
             venue: Venue::TwoParty,
             now: NOW,
             datasets: datasets.collect(),
+            budget: Box::new(|_, _| budget()),
         };
-        dry_run(&asked).expect("a program")
+        dry_run(&asked)
+    }
+
+    /// The shop's policy where it allows the program.
+    fn allowing() -> String {
+        POLICY.replace("[\"filter\"]", "[\"filter\", \"count\"]")
     }
 
     #[test]
@@ -416,5 +483,48 @@ mod tests {
         assert!(check.refusals.iter().any(|r| r.code == "POLICY_RECEIVER" && r.cause.contains("shares")), "{check:?}");
         let both = shared.replace("receivers = [\"Banque\"]", "receivers = [\"Banque\", \"Courtier\"]");
         assert_eq!(question(&both).verdict, "allows");
+    }
+
+    #[test]
+    fn what_is_no_job_of_two_organisations_is_said_as_a_node_says_it() {
+        let code = |program: &Program, organisation| {
+            let refused = asked(&allowing(), program, organisation, Remembered::default());
+            refused.map_err(|failure| failure.code.to_string()).map(|check| check.verdict)
+        };
+        assert_eq!(code(&program(), "Banque"), Ok("allows".into()));
+        assert_eq!(code(&program(), "Courtier"), Err("PROGRAM_VENUE".into()), "three organisations");
+        let mut elsewhere = program();
+        elsewhere.outputs[0].receivers = vec!["Courtier".into()];
+        assert_eq!(code(&elsewhere, "Banque"), Err("PROGRAM_RECEIVER".into()));
+    }
+
+    #[test]
+    fn what_earlier_jobs_forbid_is_told_chk_213_chk_504() {
+        let found = |remembered: Remembered| {
+            let check = asked(&allowing(), &program(), "Banque", remembered).expect("a program");
+            check.refusals.into_iter().map(|refusal| (refusal.code, refusal.clause)).collect::<Vec<_>>()
+        };
+        let (code, clause) = ("DISCLOSURE_HISTORY".to_owned(), "query.reimports".to_owned());
+        assert_eq!(found(Remembered { versions: 9, ..Remembered::default() }), [(code, clause.clone())]);
+        let aligned = AlignmentUse { jobs: 0, versions: 9 };
+        assert_eq!(found(Remembered { aligned, ..Remembered::default() }), [("ALIGN_QUOTA".to_owned(), clause)]);
+    }
+
+    #[test]
+    fn a_budget_that_is_spent_forbids_and_a_fault_of_the_store_is_no_verdict() {
+        let fails = |code| Failure::new(Code::new(code), "why", "what next");
+        let remembered = || Ok(Remembered::default());
+        let check = ask(&allowing(), &program(), "Banque", &remembered, &|| Err(fails("BUDGET_EXHAUSTED")));
+        let check = check.expect("a verdict");
+        assert_eq!((check.verdict.as_str(), check.learned.len()), ("forbids", 0));
+        assert_eq!(
+            (check.refusals[0].code.as_str(), check.refusals[0].change.as_str()),
+            ("BUDGET_EXHAUSTED", "what next")
+        );
+        let failed = || Err(fails("STORE_DAMAGED"));
+        let code = |asked: Result<PolicyCheck, Failure>| asked.expect_err("no verdict").code.to_string();
+        assert_eq!(code(ask(&allowing(), &program(), "Banque", &remembered, &failed)), "STORE_DAMAGED");
+        let failed = || Err(fails("STORE_DAMAGED"));
+        assert_eq!(code(ask(&allowing(), &program(), "Banque", &failed, &|| Ok(()))), "STORE_DAMAGED");
     }
 }

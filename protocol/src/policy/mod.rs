@@ -25,7 +25,7 @@
 //! | `query.runs` | the most runs that one approval may be for, 1 to 10,000 | 100 |
 //! | `query.window_days` | how long jobs are judged together with later ones, 1 to 3,650 | 30 |
 //! | `query.alignments` | jobs of one organisation that align rows with the dataset's, within the window | as many as `jobs_per_day` lets through |
-//! | `query.reimports` | versions of one organisation's datasets that are joined with this one within the window, 1 to 10,000 | 8 |
+//! | `query.reimports` | versions within the window: of one organisation's datasets that are joined with this one, and of this one that exact sums are told of, 1 to 10,000 | 8 |
 //! | `query.priority` | the highest priority that others' jobs may have: `low`, `normal`, `high` | `high` |
 //! | `release.receivers` | who may receive outputs, beside the owner | nobody |
 //! | `release.minimum_rows` | rows behind each released value; 0: no minimum | error where there are receivers, unless there is a section `privacy`, beside which it has no place |
@@ -33,7 +33,7 @@
 //! | `release.weighted` | whether a receiver's numbers may weight rows (rule R6) | false |
 //! | `release.positions` | whether rows may be picked by public position (rule R2) | false |
 //! | `release.subset_masks` | subsets that a receiver may choose by secret columns within the window (rule R6) | 0 |
-//! | `release.thresholds` | comparisons of one aggregate within the window, 0 or 1 (rule R12) | 0 |
+//! | `release.thresholds` | comparisons of aggregates of the same columns within the window, 0 or 1 (rule R12) | 0 |
 //! | `release.model` | whether a loop may carry what depends on rows, as a model's weights do; the operator is asked (rule R13) | false |
 //! | `columns.NAME.uses` | `join`, `filter`, `arithmetic`, `sum`, `mean`, `count`, `order` | none: the column may not be used |
 //! | `columns.NAME.sensitive` | whether "all" and "none" are hidden too (rule R5) | false |
@@ -103,7 +103,8 @@ pub struct QueryClause {
     pub window_days: u32,
     /// Jobs of one organisation within the window that align rows with the dataset's.
     pub alignments: Option<u32>,
-    /// Versions of one organisation's datasets that are joined with this one within the window.
+    /// Versions within the window: of one organisation's datasets that are joined with this one, and of this one that exact
+    /// sums are told of.
     pub reimports: u32,
     /// The highest priority that others' jobs may have.
     pub priority: Priority,
@@ -124,7 +125,7 @@ pub struct ReleaseClause {
     pub positions: bool,
     /// Subsets that a receiver may choose by secret columns within the window.
     pub subset_masks: u32,
-    /// Comparisons of one aggregate within the window.
+    /// Comparisons of aggregates of the same columns within the window.
     pub thresholds: u32,
     /// Whether a loop may carry what depends on rows.
     pub model: bool,

@@ -2,8 +2,8 @@
 //!
 //! *Source*: the security note, §3.4 and §3.5. An owner keeps one [`PastJob`] for each job and receiver of its dataset's
 //! lineage, and says those of the policy's window with its rules, so that all parties derive the same verdict and gates.
-//! *Security*: an owner reads its own history only. One that a peer says about its own dataset can make that peer's rules
-//! stricter, never another's. Everything is bounded: [`limits`].
+//! *Security*: an owner reads its own history only. What a peer says about its own dataset can make rules stricter, never
+//! less strict. Everything is bounded: [`limits`], which is asked of what is said and of what is read.
 //! *Shapes and units*: expressions are named by digests that do not depend on where they stand in a program.
 
 use std::collections::BTreeSet;
@@ -135,6 +135,12 @@ impl PastJob {
 pub fn said(jobs: Vec<PastJob>) -> Option<Vec<PastJob>> {
     let jobs: BTreeSet<PastJob> = jobs.into_iter().filter(|job| !job.is_empty()).collect();
     let jobs: Vec<PastJob> = jobs.into_iter().collect();
-    let bytes = bincode::encode_to_vec(&jobs, bincode::config::standard()).map_or(usize::MAX, |bytes| bytes.len());
-    (jobs.len() <= limits::JOBS && bytes <= limits::BYTES).then_some(jobs)
+    is_sayable(&jobs).then_some(jobs)
+}
+
+/// Whether a history is no more than an owner may say. One that a peer says is held to it before it is read.
+pub fn is_sayable(jobs: &[PastJob]) -> bool {
+    let small = |job: &PastJob| job.conditions.len() <= limits::CONDITIONS && job.sums.len() <= limits::SUMS;
+    let bytes = || bincode::encode_to_vec(jobs, bincode::config::standard()).map_or(usize::MAX, |bytes| bytes.len());
+    jobs.len() <= limits::JOBS && jobs.iter().all(small) && bytes() <= limits::BYTES
 }

@@ -30,7 +30,8 @@ pub struct DatasetRules {
     /// Whether what is released has noise in place of a minimum of rows (rule R14).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub noise: bool,
-    /// How many comparisons of one aggregate with public numbers may be released, with those of `history` (rule R12).
+    /// How many comparisons of aggregates of the same columns with public numbers may be released, with those of `history`
+    /// (rule R12).
     pub thresholds: u32,
     /// Whether values may go round a loop that depend on its rows, as a model's weights do (rule R13).
     pub model: bool,

@@ -13,8 +13,8 @@ use super::super::record::{JobRecord, Role};
 use super::*;
 use tacit_protocol::job::JobState;
 
-const NOW: u64 = 1_800_000_000;
-const SHOP: &str = r#"
+pub(in crate::jobs) const NOW: u64 = 1_800_000_000;
+pub(in crate::jobs) const SHOP: &str = r#"
 version = 1
 [query]
 organisations = ["banque"]
@@ -30,7 +30,7 @@ uses = ["join"]
 [columns.frequency]
 uses = ["filter", "count"]
 "#;
-const BANK: &str = r#"
+pub(in crate::jobs) const BANK: &str = r#"
 version = 1
 [query]
 organisations = []
@@ -56,7 +56,7 @@ fn schema(column: &str) -> TableSchema {
     TableSchema { columns: vec![key, column], rows: 5_000, unique_key: Some("id".into()) }
 }
 
-fn data(policy: &str, column: &str) -> OwnData {
+pub(in crate::jobs) fn data(policy: &str, column: &str) -> OwnData {
     let root = digest_bytes("test", column.as_bytes());
     OwnData {
         version: 3,
@@ -68,7 +68,7 @@ fn data(policy: &str, column: &str) -> OwnData {
 }
 
 /// What a node knows: its own dataset, under its name.
-fn knowledge<'a>(me: &str, own: &'a BTreeMap<&str, OwnData>) -> Knowledge<'a> {
+pub(in crate::jobs) fn knowledge<'a>(me: &str, own: &'a BTreeMap<&str, OwnData>) -> Knowledge<'a> {
     Knowledge {
         me: identity(me).peer(),
         own: Box::new(|name| Ok(own.get(name).cloned())),

@@ -30,7 +30,7 @@ pub fn binding(
     receivers: &BTreeMap<String, Vec<PartyId>>,
 ) -> Vec<Binding> {
     let (labels, history) = (transfer::labels(typed), History::default());
-    let coalitions = coalitions(typed, receivers, &BTreeMap::new());
+    let coalitions = coalitions(typed, receivers);
     let judges: Vec<Judge<'_, '_>> =
         coalitions.iter().map(|coalition| Judge { labels: &labels, rules, coalition, history: &history }).collect();
     let mut bindings = Vec::new();

@@ -32,6 +32,8 @@ pub(super) struct VariableInfo {
     pub(super) sources: BTreeSet<Source>,
     /// Whether it has more than one cell a row, so that it stands for several masks.
     pub(super) wide: bool,
+    /// Whether only histories speak of it, which their owners say and nobody can check.
+    told: bool,
 }
 
 /// How a formula is put together.
@@ -66,11 +68,27 @@ impl Formulas {
         Self { forms, known, variables: Vec::new(), known_facts: HashMap::new() }
     }
 
+    /// A fact as the program computes it. All of them come before those of histories.
     pub(super) fn variable(&mut self, fact: Fact, sources: BTreeSet<Source>, wide: bool) -> Formula {
+        self.add(VariableInfo { fact, sources, wide, told: false })
+    }
+
+    /// A fact as a history says it. Where the program computes it too, its own word counts; what several histories say
+    /// adds up, so that none of them hides what another says.
+    pub(super) fn told_variable(&mut self, fact: Fact, sources: BTreeSet<Source>, wide: bool) -> Formula {
+        self.add(VariableInfo { fact, sources, wide, told: true })
+    }
+
+    fn add(&mut self, info: VariableInfo) -> Formula {
         let next = Variable(u32::try_from(self.variables.len()).expect("a few variables a node"));
-        let variable = *self.known_facts.entry(fact.clone()).or_insert(next);
-        if variable == next {
-            self.variables.push(VariableInfo { fact, sources, wide });
+        let variable = *self.known_facts.entry(info.fact.clone()).or_insert(next);
+        match self.variables.get_mut(variable.0 as usize) {
+            None => self.variables.push(info),
+            Some(known) if known.told => {
+                known.sources.extend(info.sources);
+                known.wide |= info.wide;
+            }
+            Some(_) => {}
         }
         self.intern(Form::Is(variable))
     }
@@ -140,21 +158,29 @@ impl Formulas {
         atom: impl Fn(Formula, usize) -> Option<bool>,
     ) -> Vec<bool> {
         let order: Vec<Formula> = self.reachable(formula).into_iter().collect();
-        let place: HashMap<Formula, usize> = order.iter().enumerate().map(|(at, part)| (*part, at)).collect();
-        let mut values = vec![false; order.len()];
+        let place = |part: Formula| order.binary_search(&part).expect("its parts are reachable, in order");
+        let parts: Vec<(Formula, Form, usize, usize)> = order
+            .iter()
+            .map(|part| match self.forms[part.0 as usize] {
+                form @ (Form::True | Form::False | Form::Is(_)) => (*part, form, 0, 0),
+                form @ Form::Not(a) => (*part, form, place(a), 0),
+                form @ (Form::And(a, b) | Form::Or(a, b)) => (*part, form, place(a), place(b)),
+            })
+            .collect();
+        let mut values = vec![false; parts.len()];
         let mut evaluate = |cell: usize| {
-            for (at, part) in order.iter().enumerate() {
-                values[at] = match (atom(*part, cell), self.forms[part.0 as usize]) {
+            for (at, (part, form, a, b)) in parts.iter().enumerate() {
+                values[at] = match (atom(*part, cell), form) {
                     (Some(value), _) => value,
                     (None, Form::True) => true,
                     (None, Form::False) => false,
-                    (None, Form::Is(v)) => variable(v, cell),
-                    (None, Form::Not(a)) => !values[place[&a]],
-                    (None, Form::And(a, b)) => values[place[&a]] & values[place[&b]],
-                    (None, Form::Or(a, b)) => values[place[&a]] | values[place[&b]],
+                    (None, Form::Is(v)) => variable(*v, cell),
+                    (None, Form::Not(_)) => !values[*a],
+                    (None, Form::And(..)) => values[*a] & values[*b],
+                    (None, Form::Or(..)) => values[*a] | values[*b],
                 };
             }
-            values[place[&formula]]
+            values[place(formula)]
         };
         (0..cells).map(&mut evaluate).collect()
     }
@@ -204,5 +230,27 @@ impl Formulas {
             self.forms.push(form);
         }
         id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(dataset: &str) -> BTreeSet<Source> {
+        BTreeSet::from([Source { dataset: dataset.into(), column: "x".into() }])
+    }
+
+    #[test]
+    fn what_histories_say_of_a_fact_adds_up_and_the_program_is_believed() {
+        let (of_program, told) = (Fact::Holds([1; 16]), Fact::Holds([2; 16]));
+        let mut formulas = Formulas::new();
+        let own = formulas.variable(of_program.clone(), source("a"), false);
+        assert_eq!(formulas.told_variable(of_program, source("b"), true), own);
+        assert_eq!((formulas.sources(own), formulas.is_wide(own)), (source("a"), false));
+        let said = formulas.told_variable(told.clone(), BTreeSet::new(), false);
+        assert_eq!(formulas.told_variable(told.clone(), source("a"), true), said);
+        assert_eq!(formulas.told_variable(told, source("b"), false), said);
+        assert_eq!((formulas.sources(said), formulas.is_wide(said)), (&source("a") | &source("b"), true));
     }
 }

@@ -32,6 +32,8 @@ type Equations = BTreeMap<(Fun, u64), AggregateId>;
 
 /// The most differences that are gated in one group.
 const MAX_DIFFERENCES: usize = 64;
+/// The most conditions that the sums of one group stand on.
+const MAX_MASKS: usize = 4 * MAX_VECTORS;
 
 /// Sums over one table of functions that have a column in common, or counts.
 ///
@@ -41,8 +43,8 @@ struct Group {
     table: NodeId,
     sources: BTreeSet<Source>,
     sums: Vec<(AggregateId, Fun, Vec<Term>)>,
-    /// Those of earlier jobs (CHK-213).
-    past: Vec<(Fun, Vec<Term>)>,
+    /// Those of earlier jobs (CHK-213), each with whether it was over the rows of now.
+    past: BTreeSet<(bool, Vec<Term>)>,
     /// Whether an earlier job added up the same columns over another table.
     elsewhere: bool,
 }
@@ -130,8 +132,8 @@ struct Audited<'a, 'f> {
     literals: &'a Literals,
     releases: &'a Releases,
     full: &'a CellSet,
-    /// How many of the vectors earlier jobs told.
-    known: usize,
+    /// The vectors that no earlier job told of these rows.
+    new: BTreeSet<usize>,
 }
 
 struct Work<'a, 'j, 'p> {
@@ -211,9 +213,10 @@ impl Work<'_, '_, '_> {
         }
         for (dataset, masks) in chosen {
             let quota = self.judge.rules.get(&dataset).map_or(0, |rules| rules.subset_masks);
-            let earlier = self.past.iter().filter(|past| past.dataset == dataset).flat_map(|past| &past.terms);
-            let earlier: BTreeSet<Formula> =
-                earlier.map(|term| term.mask).filter(|mask| self.has_own(*mask) && !masks.contains(mask)).collect();
+            let earlier = self.past.iter().filter(|past| past.dataset == dataset);
+            let earlier = earlier.flat_map(|past| past.terms.iter().map(|term| (past.current, term.mask)));
+            let earlier: BTreeSet<(bool, Formula)> =
+                earlier.filter(|(current, mask)| self.has_own(*mask) && !(*current && masks.contains(mask))).collect();
             if !masks.is_empty() && masks.len() + earlier.len() > quota as usize {
                 let count = masks.len() + earlier.len();
                 let before = match earlier.len() {
@@ -250,15 +253,15 @@ impl Work<'_, '_, '_> {
             let ids: Vec<AggregateId> = funs.values().copied().collect();
             let minimum = ids.iter().map(|id| self.judge.demanding(*id).1).max().unwrap_or(0);
             let known = self.past_of(&ids).into_iter().filter(|past| past.table == table);
-            let known = known.flat_map(|past| past.terms.iter().map(|term| (past.cells, term)));
-            let same = |term: &&Term| term.mask == mask;
+            let known = known.flat_map(|past| past.terms.iter().map(move |term| (past, term)));
             let wide = self.judge.labels.formulas.is_wide(mask);
-            let known: BTreeSet<(Fun, u64)> = known
-                .filter(|(_, term)| same(term))
-                .map(|(cells, term)| (term.fun.clone(), if wide { 1 } else { cells }))
-                .filter(|fun| !funs.contains_key(fun))
+            let known: BTreeSet<(bool, (Fun, u64))> = known
+                .filter(|(_, term)| term.mask == mask)
+                .map(|(past, term)| (past.current, (term.fun.clone(), if wide { 1 } else { past.cells })))
+                .filter(|(current, fun)| !(*current && funs.contains_key(fun)))
                 .collect();
-            let count = funs.keys().chain(&known).fold(0_u64, |n, (_, cells)| n.saturating_add(*cells));
+            let all = funs.keys().chain(known.iter().map(|(_, fun)| fun));
+            let count = all.fold(0_u64, |n, (_, cells)| n.saturating_add(*cells));
             if count > minimum / 2 {
                 let names = self.names(&ids);
                 let most = minimum / 2;
@@ -368,7 +371,7 @@ impl Work<'_, '_, '_> {
                 parts.entry(term.fun.clone()).or_default().push(term.clone());
             }
             for (fun, terms) in parts {
-                let (past, elsewhere) = (Vec::new(), false);
+                let (past, elsewhere) = (BTreeSet::new(), false);
                 let sources = fun.sources.clone();
                 let mut merged = Group { table, sources, sums: vec![(*id, fun, terms)], past, elsewhere };
                 let (same, other): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(|group| {
@@ -392,11 +395,11 @@ impl Work<'_, '_, '_> {
     fn remember(&self, group: &mut Group) {
         let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _, _)| *id).collect();
         let counts = group.sources.is_empty();
-        let mut open: Vec<(Option<NodeId>, Fun, Vec<Term>)> = Vec::new();
+        let mut open: Vec<(&Past, Fun, Vec<Term>)> = Vec::new();
         for past in self.past_of(&ids) {
             let mut parts: BTreeMap<Fun, Vec<Term>> = BTreeMap::new();
             past.terms.iter().for_each(|term| parts.entry(term.fun.clone()).or_default().push(term.clone()));
-            open.extend(parts.into_iter().map(|(fun, terms)| (past.table, fun, terms)));
+            open.extend(parts.into_iter().map(|(fun, terms)| (past, fun, terms)));
         }
         loop {
             let (near, far): (Vec<_>, Vec<_>) = open.into_iter().partition(|(_, fun, _)| {
@@ -405,10 +408,10 @@ impl Work<'_, '_, '_> {
             if near.is_empty() {
                 return;
             }
-            for (table, fun, terms) in near {
+            for (past, fun, terms) in near {
                 group.sources.extend(fun.sources.iter().cloned());
-                if table == Some(group.table) {
-                    group.past.push((fun, terms));
+                if past.table == Some(group.table) {
+                    group.past.insert((past.current, terms));
                 } else {
                     group.elsewhere = true;
                 }
@@ -433,6 +436,9 @@ impl Work<'_, '_, '_> {
             let change = "add up the rows of the same table, or wait until the earlier jobs have left the window";
             return self.refuse(&ids, "DISCLOSURE_HISTORY", "R7", &cause, change);
         }
+        if masks.len() > MAX_MASKS {
+            return self.too_many(group, &ids);
+        }
         if masks.iter().any(|mask| formulas.is_wide(*mask)) {
             return self.wide(group, &own, minimum);
         }
@@ -442,22 +448,36 @@ impl Work<'_, '_, '_> {
             return self.refuse(&ids, code, "R7", &cause, "use fewer or simpler conditions in one job");
         };
         let literals = universe.literals(&self.atoms(group.table, &masks));
-        let mut releases = Releases::default();
+        let selected: BTreeMap<Formula, CellSet> =
+            masks.iter().filter_map(|mask| Some((*mask, universe.select(*mask)?))).collect();
+        let vector = |terms: &[Term]| vector(universe.len(), &selected, terms);
+        let (mut releases, mut known) = (Releases::default(), 0);
         let full = universe.select(Formulas::TRUE).expect("true is decided in every cell");
-        // What was told before is known; only what is told now can be withheld.
-        for (_, terms) in &group.past {
-            if let Some(vector) = vector(&universe, terms) {
-                releases.add(vector);
+        // What was told before is known; only what is told now can be withheld. Of other rows nothing is known that this
+        // job repeats, but what is told now has differences from it: the cells stand for what most rows were in.
+        for of_these_rows in [true, false] {
+            for (_, terms) in group.past.iter().filter(|(current, _)| *current == of_these_rows) {
+                if let Some(vector) = vector(terms) {
+                    releases.add(vector);
+                }
+                if releases.len() > MAX_VECTORS {
+                    return self.too_many(group, &ids);
+                }
+            }
+            if of_these_rows {
+                known = releases.len();
             }
         }
-        let known = releases.len();
         let mut carriers: BTreeMap<usize, BTreeSet<AggregateId>> = BTreeMap::new();
         for (id, fun, terms) in &group.sums {
-            let Some(vector) = vector(&universe, terms) else {
+            let Some(vector) = vector(terms) else {
                 return self.not_nameable(&[*id]);
             };
             self.weights(*id, terms, &vector, fun);
             let at = releases.add(vector);
+            if releases.len() > MAX_VECTORS {
+                return self.too_many(group, &ids);
+            }
             carriers.entry(at).or_default().insert(*id);
             let support = releases.support(at);
             if support.is_empty() || support == full {
@@ -472,32 +492,34 @@ impl Work<'_, '_, '_> {
                 }
             }
         }
-        let audited = Audited { universe: &universe, literals: &literals, releases: &releases, full: &full, known };
+        let new: BTreeSet<usize> = carriers.keys().copied().filter(|at| *at >= known).collect();
+        let audited = Audited { universe: &universe, literals: &literals, releases: &releases, full: &full, new };
         self.audit(group, &ids, minimum, &audited);
         self.residuals(group, &ids, minimum, &audited, &carriers);
     }
 
+    /// R7 for more than can be audited.
+    fn too_many(&mut self, group: &Group, ids: &[AggregateId]) {
+        let (code, with) = match group.past.is_empty() {
+            true => ("DISCLOSURE_LINEAR", ""),
+            false => ("DISCLOSURE_HISTORY", ", with those of earlier jobs,"),
+        };
+        let cause = format!(
+            "{} are{with} more than {MAX_VECTORS} sums of the same columns, or stand on more than {MAX_MASKS} conditions",
+            self.names(ids)
+        );
+        self.refuse(ids, code, "R7", &cause, "release fewer groups");
+    }
+
     /// R7.
     fn audit(&mut self, group: &Group, ids: &[AggregateId], minimum: u64, audited: &Audited<'_, '_>) {
-        let Audited { universe, literals, releases, full, known } = audited;
-        let repeats = releases.len() == *known;
-        if repeats {
-            return;
-        }
+        let Audited { universe, literals, releases, full, new } = audited;
         let earlier = !group.past.is_empty();
         let code = if earlier { "DISCLOSURE_HISTORY" } else { "DISCLOSURE_LINEAR" };
-        if releases.len() > MAX_VECTORS {
-            let cause = format!(
-                "{} are{} more than {MAX_VECTORS} sums of the same columns",
-                self.names(ids),
-                if earlier { ", with those of earlier jobs," } else { "" }
-            );
-            return self.refuse(ids, code, "R7", &cause, "release fewer groups");
-        }
         let mut gated = BTreeSet::new();
         for derived in releases.derived() {
             let behind = |place: &usize| releases.support(*place).is_subset(&derived.support);
-            let told = derived.from.iter().all(|place| place < known);
+            let told = derived.from.iter().all(|place| !new.contains(place));
             let fine = told || derived.support == **full || derived.from.iter().any(behind);
             if fine || gated.contains(&derived.support) {
                 continue;
@@ -534,7 +556,7 @@ impl Work<'_, '_, '_> {
         carriers: &BTreeMap<usize, BTreeSet<AggregateId>>,
     ) {
         let Audited { universe, literals, releases, full, .. } = audited;
-        if releases.len() > MAX_VECTORS || releases.is_independent() {
+        if releases.is_independent() {
             return;
         }
         for withheld in 0..releases.len() {
@@ -568,7 +590,7 @@ impl Work<'_, '_, '_> {
     /// A mask with several cells a row stands for as many groups, of which nothing more is known.
     fn wide(&mut self, group: &Group, masks: &BTreeSet<Formula>, minimum: u64) {
         let ids: Vec<AggregateId> = group.sums.iter().map(|(id, _, _)| *id).collect();
-        let same = |(_, terms): &(Fun, Vec<Term>)| terms.iter().all(|term| masks.contains(&term.mask));
+        let same = |(_, terms): &(bool, Vec<Term>)| terms.iter().all(|term| masks.contains(&term.mask));
         if !group.past.iter().all(same) {
             let cause =
                 format!("{} and sums of earlier jobs are groups and other sums of the same columns", self.names(&ids));
@@ -662,11 +684,11 @@ impl Work<'_, '_, '_> {
 }
 
 /// A sum as a vector over cells, in units of its finest coefficient.
-fn vector(universe: &Universe<'_>, terms: &[Term]) -> Option<Vec<BigInt>> {
+fn vector(cells: usize, selected: &BTreeMap<Formula, CellSet>, terms: &[Term]) -> Option<Vec<BigInt>> {
     let scale = terms.iter().map(|term| term.coefficient.scale()).max().unwrap_or(0);
-    let mut vector = vec![BigInt::from(0); universe.len()];
+    let mut vector = vec![BigInt::from(0); cells];
     for term in terms {
-        let cells = universe.select(term.mask)?;
+        let cells = selected.get(&term.mask)?;
         let shift = BigInt::from(10).pow(u32::from(scale - term.coefficient.scale()));
         let coefficient = shift * term.coefficient.mantissa();
         let selected = vector.iter_mut().enumerate().filter(|(cell, _)| cells.contains(*cell));

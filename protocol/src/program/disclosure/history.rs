@@ -8,11 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::PartyId;
-use crate::program::history::{ExpressionDigest, PastColumn, PastCondition, PastJob, PastSum, PastTerm, limits};
+use crate::program::history::{
+    ExpressionDigest, PastColumn, PastCondition, PastJob, PastSum, PastTerm, is_sayable, limits,
+};
 use crate::program::{DatasetName, NodeId, TypedProgram};
 
 use super::formula::{Fact, Form, Formula, Formulas};
-use super::judge::{Coalition, Judge};
+use super::judge::Judge;
 use super::label::{AggregateId, Digest, Fun, Source, Term};
 use super::transfer::{self, Labels};
 
@@ -21,6 +23,8 @@ use super::transfer::{self, Labels};
 pub(super) struct Past {
     /// The dataset whose owner says so.
     pub(super) dataset: DatasetName,
+    /// Whether it was over the rows that the dataset has now. If not, no later sum repeats it.
+    pub(super) current: bool,
     /// The table of this program that it was over, if it has it.
     pub(super) table: Option<NodeId>,
     pub(super) terms: Vec<Term>,
@@ -55,7 +59,7 @@ impl History {
         let tables = tables(labels);
         let mut history = Self::default();
         for (dataset, rules) in rules {
-            if rules.history.len() > limits::JOBS
+            if !is_sayable(&rules.history)
                 || !rules.history.iter().all(|job| history.take(labels, &tables, dataset, job))
             {
                 history.unread.insert(dataset.clone());
@@ -72,9 +76,6 @@ impl History {
         dataset: &str,
         job: &PastJob,
     ) -> bool {
-        if job.conditions.len() > limits::CONDITIONS || job.sums.len() > limits::SUMS {
-            return false;
-        }
         let Some(conditions) = conditions(&mut labels.formulas, &job.conditions) else { return false };
         for sum in &job.sums {
             let term = |term: &PastTerm| {
@@ -85,6 +86,7 @@ impl History {
             let Some(terms) = sum.terms.iter().map(term).collect::<Option<Vec<_>>>() else { return false };
             let past = Past {
                 dataset: dataset.to_owned(),
+                current: job.current,
                 table: tables.get(sum.table.as_bytes()).copied(),
                 terms,
                 cells: sum.cells,
@@ -103,16 +105,18 @@ impl History {
 
     /// What a coalition was told of datasets that are not its own.
     pub(super) fn told<'h>(&'h self, judge: &'h Judge<'_, '_>) -> impl Iterator<Item = &'h Past> {
-        let heard = |receivers: &BTreeSet<PartyId>| !receivers.is_disjoint(&judge.coalition.members);
-        let told =
-            self.sums.iter().filter(move |(receivers, past)| heard(receivers) && judge.is_foreign(&past.dataset));
+        let receiver = judge.coalition.receiver;
+        let told = self
+            .sums
+            .iter()
+            .filter(move |(receivers, past)| receivers.contains(&receiver) && judge.is_foreign(&past.dataset));
         told.map(|(_, past)| past)
     }
 
     /// Whether the coalition has another fit of a dataset, or this one of other rows (rule R13).
-    pub(super) fn has_other_model(&self, members: &BTreeSet<PartyId>, dataset: &str, digest: &Digest) -> bool {
+    pub(super) fn has_other_model(&self, receiver: PartyId, dataset: &str, digest: &Digest) -> bool {
         self.models.iter().any(|model| {
-            let heard = model.dataset == dataset && !model.receivers.is_disjoint(members);
+            let heard = model.dataset == dataset && model.receivers.contains(&receiver);
             heard && !(model.current && model.digest == *digest)
         })
     }
@@ -138,10 +142,10 @@ fn conditions(formulas: &mut Formulas, of: &[PastCondition]) -> Option<Vec<Formu
             PastCondition::None => Formulas::FALSE,
             PastCondition::Below { value, at, of, wide } => {
                 let fact = Fact::Below(*value.as_bytes(), at.parse().ok()?);
-                formulas.variable(fact, sources(of), *wide)
+                formulas.told_variable(fact, sources(of), *wide)
             }
             PastCondition::Holds { what, of, wide } => {
-                formulas.variable(Fact::Holds(*what.as_bytes()), sources(of), *wide)
+                formulas.told_variable(Fact::Holds(*what.as_bytes()), sources(of), *wide)
             }
             PastCondition::Not(a) => {
                 let a = part(a)?;
@@ -180,13 +184,9 @@ pub fn told(
     receivers: &BTreeMap<String, Vec<PartyId>>,
 ) -> Result<Vec<(DatasetName, PastJob)>, DatasetName> {
     let labels = transfer::labels(typed);
-    let all: BTreeSet<PartyId> = receivers.values().flatten().copied().collect();
     let mut told = Vec::new();
-    for receiver in all {
-        let outputs = typed.program().outputs.iter().enumerate();
-        let outputs = outputs.filter(|(_, o)| receivers.get(&o.name).is_some_and(|to| to.contains(&receiver)));
-        let coalition =
-            Coalition { members: BTreeSet::from([receiver]), outputs: outputs.map(|(place, _)| place).collect() };
+    for coalition in super::coalitions(typed, receivers) {
+        let receiver = coalition.receiver;
         let (rules, history) = (BTreeMap::new(), History::default());
         let judge = Judge { labels: &labels, rules: &rules, coalition: &coalition, history: &history };
         for (dataset, _) in typed.datasets().iter().filter(|(_, dataset)| dataset.owner != receiver) {

@@ -8,15 +8,15 @@ use crate::program::{Alignment, NodeId, Op};
 use crate::{Code, PartyId};
 
 use super::formula::Formulas;
-use super::history::{History, Past};
+use super::history::History;
 use super::label::{Aggregate, AggregateId, Digest, Label, Position, Source, Term};
 use super::transfer::Labels;
 
-/// A receiver and those with whom it shares what it learns. Their columns are known constants to it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A receiver. Its own columns are known constants to it.
+#[derive(Clone, Debug)]
 pub(super) struct Coalition {
-    pub(super) members: BTreeSet<PartyId>,
-    /// The outputs that any of them receives, as places in the program.
+    pub(super) receiver: PartyId,
+    /// The outputs that it receives, as places in the program.
     pub(super) outputs: BTreeSet<usize>,
 }
 
@@ -87,7 +87,7 @@ impl Judge<'_, '_> {
 
     pub(super) fn is_foreign(&self, dataset: &str) -> bool {
         let owner = self.labels.typed.datasets().get(dataset).map(|dataset| dataset.owner);
-        owner.is_none_or(|owner| !self.coalition.members.contains(&owner))
+        owner != Some(self.coalition.receiver)
     }
 
     /// Whether the coalition knows which rows a table has: those of a dataset (their number is public), and those of
@@ -113,21 +113,18 @@ impl Judge<'_, '_> {
     /// CHK-210.
     fn receivers(&self, label: &Label, value: NodeId, output: &str) -> Vec<Refusal> {
         let mut refusals = Vec::new();
+        let receiver = self.coalition.receiver;
         for dataset in self.all_foreign(label) {
-            let allowed = |member: &PartyId| self.rules.get(&dataset).is_some_and(|r| r.receivers.contains(member));
-            for member in self.coalition.members.iter().filter(|member| !allowed(member)) {
-                let refusal = self.refuse(
-                    &dataset,
-                    "POLICY_RECEIVER",
-                    "receivers",
-                    format!(
-                        "`{output}` would go to {member}, which the policy does not name, or which shares with others \
-                         that it does not name"
-                    ),
-                    format!("name other receivers of `{output}`, or ask the owner to add {member} to `receivers`"),
-                );
-                refusals.push(refusal.at(value));
+            if self.rules.get(&dataset).is_some_and(|rules| rules.receivers.contains(&receiver)) {
+                continue;
             }
+            let cause = format!(
+                "`{output}` would go to {receiver}, which the policy does not name, or which shares with others that it \
+                 does not name"
+            );
+            let change =
+                format!("name other receivers of `{output}`, or ask the owner to add {receiver} to `receivers`");
+            refusals.push(self.refuse(&dataset, "POLICY_RECEIVER", "receivers", cause, change).at(value));
         }
         refusals
     }
@@ -193,30 +190,40 @@ impl Judge<'_, '_> {
             (_, 0) => (cause, "release the aggregate itself and compare it afterwards".to_owned()),
             (false, _) => (cause, "compare the aggregate with one public number".to_owned()),
             (true, _) => (
-                format!("{cause}: {most} comparisons of it in the policy's window, of which {allowed} are allowed"),
+                format!(
+                    "{cause}: {most} comparisons of it or of sums like it in the policy's window, of which {allowed} are \
+                     allowed"
+                ),
                 "release the aggregate itself and compare it afterwards".to_owned(),
             ),
         };
         Some(self.refuse(dataset, "DISCLOSURE_THRESHOLD", "R12", cause, change).at(at))
     }
 
-    /// The comparisons of an aggregate that the coalition gets or got.
-    fn thresholds_of(&self, id: AggregateId) -> BTreeSet<Digest> {
+    /// The comparisons of an aggregate and of those like it that the coalition gets or got, each with whether it was of
+    /// the rows of now: on other rows the same comparison is another one.
+    fn thresholds_of(&self, id: AggregateId) -> BTreeSet<(bool, Digest)> {
         let outputs = &self.labels.typed.program().outputs;
         let labels = self.coalition.outputs.iter().map(|place| self.labels.of(outputs[*place].value));
-        let now = labels.flat_map(|label| &label.thresholds).filter(|(_, compared)| compared.contains(&id));
-        let mut all: BTreeSet<Digest> = now.map(|(at, _)| self.labels.of(*at).digest).collect();
-        let told = self.history.told(self).filter(|past| self.is_sum(id, past));
-        all.extend(told.flat_map(|past| past.thresholds.iter().copied()));
+        let like = |other: &AggregateId| {
+            let other = self.aggregate(*other);
+            self.is_like(id, other.table, other.terms.as_deref().unwrap_or_default())
+        };
+        let now = labels.flat_map(|label| &label.thresholds);
+        let now = now.filter(|(_, compared)| compared.contains(&id) || compared.iter().any(like));
+        let mut all: BTreeSet<(bool, Digest)> = now.map(|(at, _)| (true, self.labels.of(*at).digest)).collect();
+        let told = self.history.told(self).filter(|past| self.is_like(id, past.table, &past.terms));
+        all.extend(told.flat_map(|past| past.thresholds.iter().map(|digest| (past.current, *digest))));
         all
     }
 
-    /// Whether an earlier sum is this one.
-    fn is_sum(&self, id: AggregateId, past: &Past) -> bool {
+    /// Whether a sum over a table has a column or the number of rows in common with an aggregate, so that a comparison of
+    /// it, scaled and masked as it may be, is one of the aggregate too.
+    fn is_like(&self, id: AggregateId, table: Option<NodeId>, terms: &[Term]) -> bool {
         let aggregate = self.aggregate(id);
-        let sorted = |terms: &[Term]| terms.iter().cloned().collect::<BTreeSet<_>>();
-        let same = aggregate.terms.as_deref().is_some_and(|terms| sorted(terms) == sorted(&past.terms));
-        aggregate.table.is_some() && aggregate.table == past.table && aggregate.cells == past.cells && same
+        let common = |a: &Term, b: &Term| a.fun == b.fun || !a.fun.sources.is_disjoint(&b.fun.sources);
+        let own = aggregate.terms.as_deref().unwrap_or_default();
+        aggregate.table == table && own.iter().any(|a| terms.iter().any(|b| common(a, b)))
     }
 
     fn aggregate_rules(&self, id: AggregateId, name: &str) -> Vec<(Rank, Refusal)> {
@@ -248,7 +255,7 @@ impl Judge<'_, '_> {
         for dataset in self.demanding(id).0 {
             for ((scaled, by), at) in &aggregate.scaled {
                 let granted = self.rules.get(&dataset).is_some_and(|rules| rules.weighted);
-                if *scaled == dataset && self.coalition.members.contains(by) && !granted {
+                if *scaled == dataset && self.coalition.receiver == *by && !granted {
                     found.push((4, self.weight(&dataset, name, *at)));
                 }
             }
@@ -322,7 +329,7 @@ impl Judge<'_, '_> {
         refusals
     }
 
-    fn loop_datasets(&self, id: NodeId) -> BTreeSet<String> {
+    pub(super) fn loop_datasets(&self, id: NodeId) -> BTreeSet<String> {
         self.labels.carried(id).iter().flat_map(|item| self.all_foreign(item)).collect()
     }
 }

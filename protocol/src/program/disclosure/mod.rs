@@ -6,7 +6,7 @@
 //! rows (R14: `sensitivity`, `noise`).
 //!
 //! *What it proves*: under the semi-honest model, for a program that it allows, every value that reaches a coalition
-//! (a receiver and its declared affiliates, whose columns count as known) is a function of sums, means and counts over
+//! (a receiver, whose columns count as known) is a function of sums, means and counts over
 //! the rows of one table; each such sum stands on at least `minimum_rows` persons of every owner outside the coalition
 //! that demands a minimum, or is suppressed; no single row, row position or order statistic of a foreign dataset is
 //! released. The verdict depends on the program, the rules and the schemas alone (CHK-214), and is the same for every
@@ -81,24 +81,11 @@ pub fn analyse(
     rules: &BTreeMap<DatasetName, DatasetRules>,
     receivers: &BTreeMap<String, Vec<PartyId>>,
 ) -> Result<Analysis, Vec<Refusal>> {
-    analyse_with_affiliates(typed, rules, receivers, &BTreeMap::new())
-}
-
-/// The same where parties have declared that they pool what they learn: for each, those that it shares with.
-///
-/// # Errors
-/// As [`analyse`].
-pub fn analyse_with_affiliates(
-    typed: &TypedProgram,
-    rules: &BTreeMap<DatasetName, DatasetRules>,
-    receivers: &BTreeMap<String, Vec<PartyId>>,
-    affiliates: &BTreeMap<PartyId, BTreeSet<PartyId>>,
-) -> Result<Analysis, Vec<Refusal>> {
     let mut labels = transfer::labels(typed);
     let history = History::read(&mut labels, rules);
     let mut refusals = uses::check(&labels, rules);
     refusals.extend(handed_in(&labels));
-    let coalitions = coalitions(typed, receivers, affiliates);
+    let coalitions = coalitions(typed, receivers);
     let judges = coalitions
         .iter()
         .map(|coalition| Judge { labels: &labels, rules, coalition, history: &history })
@@ -114,21 +101,21 @@ pub fn analyse_with_affiliates(
             }
         }
     }
+    let grids = grids(&judges, &mut refusals);
     let mut noise: BTreeMap<usize, Vec<Noise>> = BTreeMap::new();
     for judge in &judges {
-        match noise::derive(judge) {
+        match noise::derive(judge, &grids) {
             Ok(more) => more.into_iter().for_each(|(place, draws)| noise.entry(place).or_default().extend(draws)),
             Err(more) => refusals.extend(more),
         }
     }
-    let grids = grids(&judges, &mut refusals);
     refusals.extend(exact_beside_noise(&labels, &noise, &parts));
     if !refusals.is_empty() {
         return Err(in_order(refusals));
     }
     let mut release = spec(&labels, rules, receivers, parts, &grids, noise);
     models::raise_overlaps(&judges, &mut release);
-    let learned = report::learned(&labels, &release, receivers, affiliates);
+    let learned = report::learned(&labels, &release, receivers);
     Ok(Analysis { release, learned })
 }
 
@@ -141,32 +128,16 @@ fn handed_in(labels: &Labels<'_>) -> Option<Refusal> {
     Some(judge::refusal(labels, "", Code::new("PROGRAM_INPUT"), "inputs".into(), cause, change))
 }
 
-/// One coalition a receiver: itself, and those that it shares with.
-fn coalitions(
-    typed: &TypedProgram,
-    receivers: &BTreeMap<String, Vec<PartyId>>,
-    affiliates: &BTreeMap<PartyId, BTreeSet<PartyId>>,
-) -> Vec<Coalition> {
+/// One coalition for each receiver. Parties that share what they learn are the policies' to resolve: a receiver may receive
+/// if all that it shares with may, and what one of them was told counts for all (CHK-210).
+fn coalitions(typed: &TypedProgram, receivers: &BTreeMap<String, Vec<PartyId>>) -> Vec<Coalition> {
     let all: BTreeSet<PartyId> = receivers.values().flatten().copied().collect();
-    let coalition = |receiver: &PartyId| {
-        let members = closure(*receiver, affiliates);
-        let outputs = typed.program().outputs.iter().enumerate().filter(|(_, output)| {
-            receivers.get(&output.name).is_some_and(|parties| parties.iter().any(|party| members.contains(party)))
-        });
-        Coalition { outputs: outputs.map(|(place, _)| place).collect(), members }
+    let outputs_of = |receiver: PartyId| {
+        let outputs = typed.program().outputs.iter().enumerate();
+        let received = outputs.filter(|(_, o)| receivers.get(&o.name).is_some_and(|to| to.contains(&receiver)));
+        received.map(|(place, _)| place).collect()
     };
-    all.iter().map(coalition).collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-/// A party and all with whom it shares, directly or through others.
-fn closure(party: PartyId, affiliates: &BTreeMap<PartyId, BTreeSet<PartyId>>) -> BTreeSet<PartyId> {
-    let (mut open, mut members) = (vec![party], BTreeSet::new());
-    while let Some(next) = open.pop() {
-        if members.insert(next) {
-            open.extend(affiliates.get(&next).into_iter().flatten());
-        }
-    }
-    members
+    all.into_iter().map(|receiver| Coalition { receiver, outputs: outputs_of(receiver) }).collect()
 }
 
 /// A gate that one owner demands tells exactly what another hides by noise.

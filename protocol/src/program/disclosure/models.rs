@@ -1,8 +1,8 @@
 //! Rule R13: values that go round a loop and depend on foreign rows, as the weights of a model do.
 //!
 //! Refitting with one row removed isolates that row, so a policy has to grant models, and then: all rows of one table go
-//! in, by functions that are the same for each; 50 of them stand behind each parameter; and a coalition gets one fit of a
-//! dataset in the policy's window. That factor is a heuristic (note §7).
+//! in, by functions that are the same for each; 50 of them stand behind each parameter, and the policy's minimum behind all;
+//! and a coalition gets one fit of a dataset in a job and in the policy's window. That factor is a heuristic (note §7).
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::program::rules::Refusal;
 use crate::program::{Alignment, Binary, NodeId, Op, Reduction, TypedProgram, Unary};
 
 use super::judge::{Judge, describe};
-use super::label::Label;
+use super::label::{Digest, Label};
 use super::transfer::{self, Axis};
 
 /// Rows behind each parameter.
@@ -38,13 +38,21 @@ impl Judge<'_, '_> {
             let change = "carry only sums over all rows of one table, by arithmetic on its numbers, without conditions";
             return refuse(format!("{place} {fault}"), change.into());
         }
-        let needed = self.rows_needed(at);
+        let (needed, least) = (self.rows_needed(at), self.minimum(dataset));
         let rows = self.rows_behind(at);
-        if rows < needed {
+        if rows < needed.max(least) {
+            let needed = needed.max(least);
             let cause = format!("{place} fits parameters that need {needed} rows behind them, and has {rows} at most");
-            return refuse(cause, format!("fit fewer parameters: {ROWS_A_PARAMETER} rows stand behind each"));
+            let change = format!(
+                "fit fewer parameters, or use more rows: {ROWS_A_PARAMETER} stand behind each, and {least} behind all"
+            );
+            return refuse(cause, change);
         }
-        if self.history.has_other_model(&self.coalition.members, dataset, &self.labels.of(at).digest) {
+        if self.fits_of(dataset).len() > 1 {
+            let cause = format!("{place} is one of several fits of its rows, each of which is an equation about them");
+            return refuse(cause, "let one loop fit all parameters, or fit one model in a job".into());
+        }
+        if self.history.has_other_model(self.coalition.receiver, dataset, &self.labels.of(at).digest) {
             let cause = format!("{place} is another fit of its rows; what differs between two fits is one row's part");
             return refuse(cause, "wait until the earlier fit has left the policy's `query.window_days`".into());
         }
@@ -91,6 +99,14 @@ impl Judge<'_, '_> {
         let private = |table: &NodeId| self.labels.joins_of(*table).iter().any(|(_, a)| *a == Alignment::Private);
         (tables.len() != 1 || tables.iter().any(private))
             .then_some("needs the rows of one table, whose number is known")
+    }
+
+    /// The different loops that carry what depends on a dataset.
+    fn fits_of(&self, dataset: &str) -> BTreeSet<Digest> {
+        let nodes = (0..self.labels.labels.len()).filter_map(|at| u32::try_from(at).ok().map(NodeId));
+        let loops = nodes.filter(|node| self.labels.of(*node).model == Some(*node));
+        let of_dataset = loops.filter(|node| self.loop_datasets(*node).contains(dataset));
+        of_dataset.map(|node| self.labels.of(node).digest).collect()
     }
 
     fn results_have_rows(&self, at: NodeId) -> bool {

@@ -21,7 +21,6 @@ use crate::program::{NodeId, Output};
 use crate::{Number, PartyId};
 
 use super::fraction::Fraction;
-use super::gates;
 use super::judge::{Judge, describe};
 use super::sensitivity::{Moves, Sensitivity};
 
@@ -32,16 +31,21 @@ const PROPOSED_RHO: f64 = 0.01;
 
 /// The noise of every output against the datasets outside a coalition whose policies demand it, by the place of the output.
 ///
+/// `grids` are those that the outputs are released on, for all coalitions together: samples are drawn in their units.
+///
 /// # Errors
 /// `DISCLOSURE_SENSITIVITY` and `DISCLOSURE_ACCURACY`.
-pub(super) fn derive(judge: &Judge<'_, '_>) -> Result<BTreeMap<usize, Vec<Noise>>, Vec<Refusal>> {
+pub(super) fn derive(
+    judge: &Judge<'_, '_>,
+    grids: &BTreeMap<usize, Number>,
+) -> Result<BTreeMap<usize, Vec<Noise>>, Vec<Refusal>> {
     let mut found: BTreeMap<usize, Vec<Noise>> = BTreeMap::new();
     let mut refusals = Vec::new();
     for (dataset, rules) in judge.rules {
         if !rules.noise || !judge.is_foreign(dataset) {
             continue;
         }
-        let work = Work { judge, dataset, sensitivity: Sensitivity::new(judge.labels, dataset) };
+        let work = Work { judge, dataset, grids, sensitivity: Sensitivity::new(judge.labels, dataset) };
         refusals.extend(work.checks());
         for place in &judge.coalition.outputs {
             match work.output(*place) {
@@ -69,6 +73,7 @@ pub(super) fn merged(all: impl IntoIterator<Item = Noise>) -> Vec<Noise> {
 struct Work<'a, 'j, 'p> {
     judge: &'a Judge<'j, 'p>,
     dataset: &'a str,
+    grids: &'a BTreeMap<usize, Number>,
     sensitivity: Sensitivity<'a, 'p>,
 }
 
@@ -107,7 +112,7 @@ impl Work<'_, '_, '_> {
         let output = self.program_output(place);
         let array = self.judge.labels.array(output.value).expect("it moves by steps, so it is an array");
         let step = Fraction::step_of(&array.element);
-        let unit = gates::grid(self.judge, place)?.map_or_else(|| step.clone(), Fraction::of);
+        let unit = self.grids.get(&place).map_or_else(|| step.clone(), |grid| Fraction::of(*grid));
         let (Some(step), Some(unit)) = (step, unit) else {
             let cause = format!("`{}` is no number", output.name);
             return Err(Box::new(self.refuse("DISCLOSURE_SENSITIVITY", cause, "release a number")));

@@ -18,18 +18,15 @@ pub(super) fn learned(
     labels: &Labels<'_>,
     release: &ReleaseSpec,
     receivers: &BTreeMap<String, Vec<PartyId>>,
-    affiliates: &BTreeMap<PartyId, BTreeSet<PartyId>>,
 ) -> Vec<Learned> {
     let columns = columns(labels);
     let owners = columns.keys().filter_map(|dataset| owner(labels, dataset));
-    let mut parties: BTreeSet<PartyId> = owners.chain(receivers.values().flatten().copied()).collect();
-    parties.extend(affiliates.values().flatten());
+    let parties: BTreeSet<PartyId> = owners.chain(receivers.values().flatten().copied()).collect();
     let facts = |party: PartyId| {
-        let members = super::closure(party, affiliates);
         let mut facts: BTreeSet<Fact> = BTreeSet::new();
         facts.extend(shapes(labels, &columns, party));
-        facts.extend(members.iter().flat_map(|member| matches(labels, release, *member)));
-        let received = release.outputs.iter().filter(|o| o.receivers.iter().any(|r| members.contains(r)));
+        facts.extend(matches(labels, release, party));
+        let received = release.outputs.iter().filter(|output| output.receivers.contains(&party));
         facts.extend(received.flat_map(|output| values(labels, output)));
         facts.extend(range_checks(labels));
         Learned { party, facts: facts.into_iter().collect() }

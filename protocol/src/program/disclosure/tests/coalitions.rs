@@ -1,11 +1,9 @@
 //! The attacks of the security note, §6, that are about what a release implies, who shares with whom, and programs in
 //! other words.
 
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::policy::Policy;
-use crate::program::disclosure::{Fact, analyse_with_affiliates};
+use crate::program::disclosure::Fact;
 
 #[test]
 fn attack_19_a_mean_counts_as_the_sum_and_the_count_that_it_gives_away() {
@@ -96,25 +94,4 @@ fn attack_31_a_receiver_that_shares_with_an_excluded_organisation_is_refused() {
     q.release("sum", sum);
     q.shop().receivers = receivers(&text("\"bank\""));
     assert_eq!(q.codes(), ["POLICY_RECEIVER"]);
-}
-
-#[test]
-fn attack_32_affiliates_learn_the_union_of_what_each_is_told() {
-    let mut q = Question::new();
-    let joined = q.join();
-    let (amount, loyal) = (q.column(joined, "amount"), q.column(joined, "loyal"));
-    let sum = q.sum_where(amount, loyal);
-    q.release("sum", sum);
-    let affiliate = PartyId(2);
-    q.rules.values_mut().for_each(|rules| rules.receivers.extend([affiliate]));
-    let shared = BTreeMap::from([(affiliate, BTreeSet::from([BANK])), (BANK, BTreeSet::from([affiliate]))]);
-    let receivers = BTreeMap::from([("sum".to_owned(), vec![affiliate])]);
-    let analysis = analyse_with_affiliates(&q.typed(), &q.rules, &receivers, &shared).expect("allowed");
-    let facts = |party: PartyId| &analysis.learned.iter().find(|l| l.party == party).expect("a party").facts;
-    for fact in facts(affiliate) {
-        if !matches!(fact, Fact::DatasetShape { .. }) {
-            assert!(facts(BANK).contains(fact), "{fact}");
-        }
-    }
-    assert!(facts(affiliate).iter().any(|fact| matches!(fact, Fact::OwnMatches { .. })), "the bank's matches too");
 }

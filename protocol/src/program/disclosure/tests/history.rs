@@ -1,13 +1,16 @@
 //! Several jobs of one coalition judged together (CHK-213), with the attacks of the security note that take more than one.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::program::disclosure::told;
-use crate::program::history::{ExpressionDigest, PastCondition, PastJob, limits, said};
+use crate::program::history::{ExpressionDigest, PastCondition, PastJob, PastSum, limits, said};
 
 /// What a question tells the bank of the shop's dataset.
 fn past(q: &Question) -> Vec<PastJob> {
     let told = told(&q.typed(), &q.receivers()).expect("within the limits");
-    told.into_iter().filter(|(dataset, _)| dataset == CUSTOMERS).map(|(_, job)| job).collect()
+    let told = told.into_iter().filter(|(dataset, _)| dataset == CUSTOMERS);
+    told.map(|(_, job)| PastJob { current: true, ..job }).collect()
 }
 
 /// The sum of amounts of those younger than an age, or as old.
@@ -23,6 +26,13 @@ fn younger(than: &str, function: Binary) -> (Question, NodeId, NodeId) {
 
 fn after(mut q: Question, earlier: &[&Question]) -> Question {
     q.shop().history = earlier.iter().flat_map(|earlier| past(earlier)).collect();
+    q
+}
+
+/// The same, where the shop has imported its rows again meanwhile.
+fn after_import(q: Question, earlier: &[&Question]) -> Question {
+    let mut q = after(q, earlier);
+    q.shop().history.iter_mut().for_each(|job| job.current = false);
     q
 }
 
@@ -103,6 +113,81 @@ fn a_history_that_a_peer_says_of_its_own_data_changes_nothing_for_others() {
     let history = past(&first);
     second.rules.get_mut(ACCOUNTS).expect("rules").history = history;
     second.allowed();
+}
+
+#[test]
+fn a_peer_that_says_less_of_a_condition_does_not_make_the_owners_word_count_for_less() {
+    let chosen = |least: &str, column: &str| {
+        let mut q = Question::new();
+        q.shop().subset_masks = 1;
+        let joined = q.join();
+        let (own, balance) = (q.column(joined, column), q.column(joined, "balance"));
+        let mask = q.is(balance, Binary::Greater, least);
+        let sum = q.sum_where(own, mask);
+        q.release("sum", sum);
+        q
+    };
+    let (first, second) = (chosen("1000", "age"), chosen("2000", "frequency"));
+    let mut lie = past(&first);
+    for condition in lie.iter_mut().flat_map(|job| &mut job.conditions) {
+        if let PastCondition::Below { of, wide, .. } | PastCondition::Holds { of, wide, .. } = condition {
+            (*of, *wide) = (BTreeSet::new(), false);
+        }
+    }
+    let alone = after(second, &[&first]);
+    assert_eq!(alone.codes(), ["DISCLOSURE_SUBSET"]);
+    // The rules of one dataset are read before those of another in the order of their names.
+    for name in ["a/first", ACCOUNTS, "z/last"] {
+        let mut lied_to = alone.clone();
+        lied_to.rules.entry(name.into()).or_default().history = lie.clone();
+        assert_eq!(lied_to.refused(), alone.refused(), "{name}");
+    }
+}
+
+#[test]
+fn a_sum_of_an_earlier_version_is_no_repetition() {
+    // Both cuts were told, so that the first tells nothing more; of other rows it has a difference from the second.
+    let (first, table, below) = younger("40", Binary::Less);
+    let (second, _, _) = younger("40", Binary::LessEqual);
+    let own = [gate(table, &[&[Literal::True(below)]], GateRule::AtLeast(100))];
+    assert_eq!(after(first.clone(), &[&first, &second]).gates("sum"), own);
+    assert_eq!(after_import(first.clone(), &[&first, &second]).codes(), ["DISCLOSURE_HISTORY"]);
+    // The same sum of each version is for the quota of versions, which the owner counts.
+    assert_eq!(after_import(first.clone(), &[&first]).gates("sum"), own);
+}
+
+#[test]
+fn what_was_told_of_an_earlier_version_counts_beside_the_same_of_this_one() {
+    let mut chosen = Question::new();
+    chosen.shop().subset_masks = 1;
+    let joined = chosen.join();
+    let (age, balance) = (chosen.column(joined, "age"), chosen.column(joined, "balance"));
+    let rich = chosen.is(balance, Binary::Greater, "1000");
+    let sum = chosen.sum_where(age, rich);
+    chosen.release("sum", sum);
+
+    let mut equations = Question::new().with_minimum(4);
+    let table = equations.load();
+    let age = equations.column(table, "age");
+    let square = equations.binary(Binary::Multiply, age, age);
+    for (name, value) in [("sum", age), ("squares", square)] {
+        let sum = equations.sum(value);
+        equations.release(name, sum);
+    }
+
+    let mut above = Question::new();
+    above.shop().thresholds = 1;
+    let table = above.load();
+    let amount = above.column(table, "amount");
+    let sum = above.sum(amount);
+    let compared = above.is(sum, Binary::Greater, "10000");
+    above.release("above", compared);
+
+    let cases = [(chosen, "DISCLOSURE_SUBSET"), (equations, "DISCLOSURE_EQUATIONS"), (above, "DISCLOSURE_THRESHOLD")];
+    for (q, code) in cases {
+        after(q.clone(), &[&q]).allowed();
+        assert_eq!(after_import(q.clone(), &[&q]).codes(), [code]);
+    }
 }
 
 #[test]
@@ -190,6 +275,70 @@ fn attack_20_one_threshold_of_an_aggregate_is_all_that_a_policy_can_grant() {
     let count = ranked.sum(higher);
     ranked.release("count", count);
     assert_eq!(ranked.codes(), ["DISCLOSURE_THRESHOLD"]);
+}
+
+#[test]
+fn attack_20_a_sum_in_other_words_is_compared_as_the_sum() {
+    // One amount is searched by comparisons of it, of a multiple of it and of a sum with a part left out.
+    type Build = fn(&mut Question, NodeId, NodeId) -> NodeId;
+    let builds: [Build; 3] = [
+        |q, _, amount| q.sum(amount),
+        |q, _, amount| {
+            let twice = q.is(amount, Binary::Multiply, "2");
+            q.sum(twice)
+        },
+        |q, table, amount| {
+            let age = q.column(table, "age");
+            let young = q.is(age, Binary::Less, "100");
+            q.sum_where(amount, young)
+        },
+    ];
+    let above = |builds: &[Build]| {
+        let mut q = Question::new();
+        q.shop().thresholds = 1;
+        let table = q.load();
+        let amount = q.column(table, "amount");
+        for (at, build) in builds.iter().enumerate() {
+            let sum = build(&mut q, table, amount);
+            let above = q.is(sum, Binary::Greater, "10000");
+            q.release(&format!("above{at}"), above);
+        }
+        q
+    };
+    let first = above(&builds[..1]);
+    first.allowed();
+    for other in &builds[1..] {
+        let together = above(&[builds[0], *other]).codes();
+        assert!(together.contains(&"DISCLOSURE_THRESHOLD".to_owned()), "{together:?}");
+        assert_eq!(after(above(&[*other]), &[&first]).codes(), ["DISCLOSURE_THRESHOLD"]);
+    }
+}
+
+#[test]
+fn no_more_is_read_of_a_history_than_may_be_said() {
+    let (first, _, _) = younger("40", Binary::Less);
+    let mut job = past(&first).remove(0);
+    let sum = job.sums[0].clone();
+    job.sums.clear();
+    let compared =
+        |at: u8| (0..16).map(move |n| ExpressionDigest::from_bytes([at.wrapping_mul(16).wrapping_add(n); 16]));
+    let thresholds = |at: usize| compared(u8::try_from(at).expect("256 sums")).collect();
+    job.sums = (0..limits::SUMS).map(|at| PastSum { thresholds: thresholds(at), ..sum.clone() }).collect();
+    assert!(said(vec![job.clone()]).is_none(), "too many bytes");
+    let mut q = first.clone();
+    q.shop().history = vec![job];
+    assert_eq!(q.codes(), ["DISCLOSURE_HISTORY"]);
+    assert_eq!(q.refused()[0].clause, "query.window_days");
+}
+
+#[test]
+fn more_sums_than_can_be_audited_are_refused_whether_they_repeat_or_not() {
+    let cuts: Vec<Question> = (1..=33).map(|age| younger(&age.to_string(), Binary::Less).0).collect();
+    let all: Vec<&Question> = cuts.iter().collect();
+    let q = after(cuts[0].clone(), &all);
+    assert_eq!(q.codes(), ["DISCLOSURE_HISTORY"]);
+    assert!(q.refused()[0].cause.contains("more than 32 sums"), "{:?}", q.refused());
+    assert_eq!(after(cuts[0].clone(), &all[..32]).gates("sum").len(), 1);
 }
 
 #[test]

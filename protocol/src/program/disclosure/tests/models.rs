@@ -52,6 +52,28 @@ fn fifty_rows_stand_behind_each_parameter() {
 }
 
 #[test]
+fn the_policys_minimum_stands_behind_a_fit_too() {
+    let (q, _) = fit(3);
+    let q = q.with_minimum(100).with_rows(99);
+    assert_eq!(q.codes(), ["DISCLOSURE_MODEL"]);
+    assert!(q.refused()[0].cause.contains("need 100 rows"), "{:?}", q.refused());
+    q.with_rows(100).allowed();
+}
+
+#[test]
+fn attack_25_a_second_fit_in_the_same_job_is_refused() {
+    let (mut q, _) = fit(3);
+    let age = NodeId(1);
+    let again = fit_of(&mut q, age, 3);
+    q.release("again", again);
+    q.allowed();
+    let other = fit_of(&mut q, age, 4);
+    q.release("other", other);
+    assert_eq!(q.codes(), ["DISCLOSURE_MODEL"]);
+    assert!(q.refused()[0].cause.contains("one of several fits"), "{:?}", q.refused());
+}
+
+#[test]
 fn attack_25_a_second_fit_of_one_dataset_is_refused() {
     let (first, _) = fit(3);
     let history = |current: bool| {

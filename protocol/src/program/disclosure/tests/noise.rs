@@ -130,6 +130,24 @@ fn a_vector_costs_its_norm_and_a_grid_counts_in_its_units() {
 }
 
 #[test]
+fn all_noise_of_an_output_is_drawn_in_units_of_the_grid_that_it_is_released_on() {
+    let mut q = question();
+    let bank = q.rules.get_mut(ACCOUNTS).expect("the bank's rules");
+    (bank.noise, bank.grid) = (true, Some(number("10")));
+    let table = q.join();
+    let (age, balance) = (q.column(table, "age"), q.column(table, "balance"));
+    let (young, rich) = (q.is(age, Binary::Less, "30"), q.is(balance, Binary::Greater, "1000000"));
+    let both = q.and(young, rich);
+    let count = q.sum(both);
+    q.release_within("count", count, "12");
+    q.receivers = vec![SHOP, BANK];
+    assert_eq!(released(&q.allowed(), "count").grid, Some(number("10")));
+    let noise = q.noise("count");
+    let drawn: Vec<_> = noise.iter().map(|noise| (noise.party, noise.sigma.parts())).collect();
+    assert_eq!(drawn, [(SHOP, 626), (BANK, 626)], "12 / 10 / 1.96 in parts of 2^-10, so that it is 12 times 10 again");
+}
+
+#[test]
 fn a_dataset_that_is_loaded_twice_counts_as_if_its_rows_stood_twice_in_a_table() {
     let mut q = question();
     let (_, table) = (q.load(), q.load());

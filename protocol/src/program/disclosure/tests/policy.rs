@@ -1,8 +1,5 @@
 //! What the policies say about columns, alignment, receivers, subsets, grids and persons.
 
-use std::collections::BTreeSet;
-
-use crate::program::disclosure::analyse_with_affiliates;
 use crate::program::{Block, BlockId, Carried, Node};
 
 use super::job::main_job;
@@ -74,17 +71,6 @@ fn a_receiver_that_is_not_listed_is_refused() {
     assert_eq!(q.codes(), ["POLICY_RECEIVER"]);
     assert_eq!(q.refused().len(), 3, "one an output");
     assert!(q.refused()[0].change.contains("add party 1 to `receivers`"), "{}", q.refused()[0].change);
-}
-
-#[test]
-fn a_receiver_that_shares_with_one_not_listed_is_refused() {
-    // CHK-210, closed under coalition
-    let (q, _, _) = main_job();
-    let affiliate = PartyId(2);
-    let affiliates = BTreeMap::from([(BANK, BTreeSet::from([affiliate]))]);
-    let refusals = analyse_with_affiliates(&q.typed(), &q.rules, &q.receivers(), &affiliates).expect_err("a refusal");
-    assert!(refusals.iter().all(|refusal| refusal.code.as_str() == "POLICY_RECEIVER"));
-    assert!(refusals.iter().any(|r| r.dataset == CUSTOMERS && r.cause.contains("party 2")), "{refusals:#?}");
 }
 
 #[test]
