@@ -68,6 +68,11 @@ impl Files {
         self.dir.join("correlations")
     }
 
+    /// Locked by whoever opens the directory, until the store is open.
+    pub fn opening(&self) -> PathBuf {
+        self.dir.join("opening.lock")
+    }
+
     /// Where imports are kept while they arrive.
     pub fn imports(&self) -> PathBuf {
         self.dir.join("imports")
