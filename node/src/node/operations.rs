@@ -1,7 +1,7 @@
 //! What an operator asks of a node besides jobs: backups, exports, the acceptance of a peer's restore.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom};
 
 use tacit_protocol::api::{BackupRequest, Finding};
 use zeroize::Zeroizing;
@@ -14,13 +14,13 @@ impl Node {
     /// A backup of the running node, as a file of no name that is to be sent.
     ///
     /// # Errors
-    /// `BACKUP_FILE`, `USAGE_PASSPHRASE`, a fault of the store or the log.
-    pub async fn backup(self: &Arc<Self>, request: BackupRequest) -> Result<File, Failure> {
+    /// `API_BUSY`, `BACKUP_FILE`, `USAGE_PASSPHRASE`, a fault of the store or the log.
+    pub async fn backup(self: &Arc<Self>, request: BackupRequest) -> Result<Spooled, Failure> {
         let node = Arc::clone(self);
-        off_reactor(move || node.write_backup(request)).await?
+        self.spooled(move |file| node.write_backup(request, file)).await
     }
 
-    fn write_backup(&self, request: BackupRequest) -> Result<File, Failure> {
+    fn write_backup(&self, request: BackupRequest, out: &mut File) -> Result<(), Failure> {
         let context = &self.context;
         let passphrase = request.passphrase.map(Zeroizing::new);
         let sealing = match &passphrase {
@@ -28,7 +28,6 @@ impl Node {
             None => Sealing::KeyFile(&context.node_key),
         };
         context.log(LogKind::Operation, &json!({ "text": "a backup is made", "sealed_by": sealing.word() }))?;
-        let mut spool = self.spool()?;
         let source = Source {
             name: &context.config.name,
             peer: context.identity.peer().to_string(),
@@ -37,30 +36,29 @@ impl Node {
             datasets: &context.datasets,
             now: context.clock.unix_seconds(),
         };
-        let report = backup::write(&source, &sealing, &mut spool, &mut system_rng())?;
+        let report = backup::write(&source, &sealing, out, &mut system_rng())?;
         tracing::info!(datasets = report.datasets, entries = report.entries, "a backup was made");
-        rewound(spool)
+        Ok(())
     }
 
     /// The rows of a dataset of this node in a format, as a file of no name that is to be sent.
     ///
     /// # Errors
-    /// `USAGE_FORMAT`, `DATASET_UNKNOWN`, `INPUT_CHANGED`, `EXPORT_WRITE`, a fault of the log.
-    pub async fn export_dataset(self: &Arc<Self>, name: &str, format: &str) -> Result<File, Failure> {
+    /// `API_BUSY`, `USAGE_FORMAT`, `DATASET_UNKNOWN`, `INPUT_CHANGED`, `EXPORT_WRITE`, a fault of the log.
+    pub async fn export_dataset(self: &Arc<Self>, name: &str, format: &str) -> Result<Spooled, Failure> {
         let kind = ExportFormat::named(format).ok_or_else(|| {
             let message = format!("{format:?} is no format of exports");
             Failure::new(Code::new("USAGE_FORMAT"), message, "use csv, parquet or arrow.")
         })?;
         let (node, name, format) = (Arc::clone(self), name.to_owned(), format.to_owned());
-        off_reactor(move || {
+        self.spooled(move |file| {
             let record = node.context.datasets.dataset(&name)?;
             let body = json!({ "dataset": name, "version": record.version, "format": format, "text": "exported" });
             node.context.log(LogKind::Dataset, &body)?;
-            let mut spool = node.spool()?;
-            node.context.datasets.export(&name, kind, &mut spool)?;
-            rewound(spool)
+            node.context.datasets.export(&name, kind, file)?;
+            Ok(())
         })
-        .await?
+        .await
     }
 
     /// Accepts that a peer's log went back because its node was restored from a backup (CHK-113).
@@ -132,15 +130,30 @@ impl Node {
         self.probes.run(peer, &name).await
     }
 
-    /// A file in the node's directory that has no name, and is gone when it is closed.
-    fn spool(&self) -> Result<File, Failure> {
-        tempfile::tempfile_in(&self.files.dir).map_err(|cause| spool_failure(&cause))
+    /// What is written to a file in the node's directory that has no name, and is gone when it is closed.
+    pub(super) async fn spooled(
+        &self,
+        write: impl FnOnce(&mut File) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<Spooled, Failure> {
+        let place = Arc::clone(&self.spools).try_acquire_owned().map_err(|_| {
+            let message = format!("{MOST_SPOOLS} backups or exports are under way");
+            Failure::new(Code::new("API_BUSY"), message, "ask again when one of them has ended.")
+        })?;
+        let dir = self.files.dir.clone();
+        off_reactor(move || {
+            let mut file = tempfile::tempfile_in(dir).map_err(|cause| spool_failure(&cause))?;
+            write(&mut file)?;
+            file.seek(SeekFrom::Start(0)).map_err(|cause| spool_failure(&cause))?;
+            Ok(Spooled { file, _place: place })
+        })
+        .await?
     }
 }
 
-fn rewound(mut spool: File) -> Result<File, Failure> {
-    spool.flush().and_then(|()| spool.seek(SeekFrom::Start(0))).map_err(|cause| spool_failure(&cause))?;
-    Ok(spool)
+/// What was written to a file of no name, to be read from its beginning, and its place among those.
+pub struct Spooled {
+    pub(crate) file: File,
+    _place: OwnedSemaphorePermit,
 }
 
 fn spool_failure(cause: &std::io::Error) -> Failure {
