@@ -4,6 +4,7 @@ pub(crate) mod callers;
 mod health;
 mod operations;
 mod policies;
+mod spool;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, BufWriter, Write as _};
@@ -28,7 +29,7 @@ use tacit_protocol::log::LogKind;
 use tacit_protocol::messages::{CatalogueEntry, PROTOCOL_VERSION, PeerFailure, Request, Response};
 use tacit_protocol::{Code, Failure, name};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -46,7 +47,8 @@ use crate::reach;
 use crate::setup::Files;
 use crate::store::StoreError;
 use crate::tokens::Caller;
-pub use operations::Spooled;
+pub use spool::Spooled;
+use spool::Spools;
 
 /// The largest file that is imported through the API.
 const MAX_IMPORT_BYTES: u64 = 64 << 30;
@@ -56,8 +58,6 @@ const MAX_ANNOUNCED: usize = 64;
 const ANNOUNCED_SECONDS: u64 = 3600;
 /// Entries of the log in one answer.
 const LOG_PAGE: usize = 1_000;
-/// Exports and backups that are made or sent at a time: each is a file on the disk.
-const MOST_SPOOLS: usize = 2;
 /// How often an issuer is asked that has not confirmed yet.
 const CONFIRM_EVERY: Duration = Duration::from_secs(5);
 /// How long a receipt may take to be settled before the API says that it is not yet.
@@ -76,8 +76,7 @@ pub struct Node {
     stop: CancellationToken,
     /// Announced imports by id, with the time of the announcement.
     announced: Mutex<HashMap<String, (ImportRequest, u64)>>,
-    /// Places for exports and backups.
-    spools: Arc<Semaphore>,
+    spools: Spools,
 }
 
 impl Node {
@@ -90,7 +89,7 @@ impl Node {
         let idle = context.reserve.clone().map(|reserve| {
             IdleWork::new(context.clone(), reserve, jobs.clone(), measurements.clone(), tasks.clone(), stop.clone())
         });
-        let spools = Arc::new(Semaphore::new(MOST_SPOOLS));
+        let spools = Spools::new(files.dir.clone());
         Arc::new(Self { context, files, jobs, measurements, probes, idle, tasks, stop, announced, spools })
     }
 
@@ -500,15 +499,16 @@ impl Node {
     /// `API_BUSY`, `BACKUP_FILE`, `LOG_EXPORT` if it cannot be written.
     pub async fn export_log(&self) -> Result<Spooled, Failure> {
         let context = self.context.clone();
-        self.spooled(move |file| {
-            let mut out = BufWriter::new(file);
-            let written = context.log.export(&context.identity, context.clock.unix_seconds(), &mut out);
-            written.and_then(|()| out.flush()).map_err(|cause| {
-                let message = format!("the log cannot be exported: {cause}");
-                Failure::new(Code::new("LOG_EXPORT"), message, "free space on the node's disk and try again.")
+        self.spools
+            .write(move |file| {
+                let mut out = BufWriter::new(file);
+                let written = context.log.export(&context.identity, context.clock.unix_seconds(), &mut out);
+                written.and_then(|()| out.flush()).map_err(|cause| {
+                    let message = format!("the log cannot be exported: {cause}");
+                    Failure::new(Code::new("LOG_EXPORT"), message, "free space on the node's disk and try again.")
+                })
             })
-        })
-        .await
+            .await
     }
 
     async fn answer_requests(self: Arc<Self>, mut requests: mpsc::Receiver<InboundRequest>) {

@@ -79,8 +79,9 @@ pub struct Opening {
 pub(crate) fn hold(files: &Files) -> Result<Opening, Failure> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = files.opening();
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let lock = opened.map_err(|cause| failed(&path, &cause))?;
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(&path);
+    // One that another user made, such as root, is locked as well by who can read it: the directory itself is private.
+    let lock = opened.or_else(|_| File::open(&path)).map_err(|cause| failed(&path, &cause))?;
     if try_lock(&lock).map_err(|cause| failed(&path, &cause))? {
         return Ok(Opening { _lock: lock });
     }

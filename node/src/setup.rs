@@ -13,6 +13,7 @@ use crate::clock::{Clock, SystemClock, system_rng};
 use crate::config::{self, Config, InitOptions};
 use crate::keys::{IdentitySeed, NodeKey};
 use crate::log::Log;
+use crate::reseal;
 use crate::store::SledStore;
 
 /// The files of a node's directory.
@@ -119,6 +120,7 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<Initialised, Failure> {
 fn fill(dir: &Path, config: &Config) -> Result<Identity, Failure> {
     let files = Files::of(dir);
     restrict(dir)?;
+    let _opening = reseal::hold(&files)?;
     let key = NodeKey::create_file(&files.key(), &mut system_rng())?;
     let store = Arc::new(SledStore::open(&files.store())?);
     let seed = IdentitySeed::create(&*store, &key, &mut system_rng())?;

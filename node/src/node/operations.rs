@@ -1,7 +1,6 @@
 //! What an operator asks of a node besides jobs: backups, exports, the acceptance of a peer's restore.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
 
 use tacit_protocol::api::{BackupRequest, Finding};
 use zeroize::Zeroizing;
@@ -17,7 +16,7 @@ impl Node {
     /// `API_BUSY`, `BACKUP_FILE`, `USAGE_PASSPHRASE`, a fault of the store or the log.
     pub async fn backup(self: &Arc<Self>, request: BackupRequest) -> Result<Spooled, Failure> {
         let node = Arc::clone(self);
-        self.spooled(move |file| node.write_backup(request, file)).await
+        self.spools.write(move |file| node.write_backup(request, file)).await
     }
 
     fn write_backup(&self, request: BackupRequest, out: &mut File) -> Result<(), Failure> {
@@ -51,14 +50,15 @@ impl Node {
             Failure::new(Code::new("USAGE_FORMAT"), message, "use csv, parquet or arrow.")
         })?;
         let (node, name, format) = (Arc::clone(self), name.to_owned(), format.to_owned());
-        self.spooled(move |file| {
-            let record = node.context.datasets.dataset(&name)?;
-            let body = json!({ "dataset": name, "version": record.version, "format": format, "text": "exported" });
-            node.context.log(LogKind::Dataset, &body)?;
-            node.context.datasets.export(&name, kind, file)?;
-            Ok(())
-        })
-        .await
+        self.spools
+            .write(move |file| {
+                let record = node.context.datasets.dataset(&name)?;
+                let body = json!({ "dataset": name, "version": record.version, "format": format, "text": "exported" });
+                node.context.log(LogKind::Dataset, &body)?;
+                node.context.datasets.export(&name, kind, file)?;
+                Ok(())
+            })
+            .await
     }
 
     /// Accepts that a peer's log went back because its node was restored from a backup (CHK-113).
@@ -129,34 +129,4 @@ impl Node {
         let name = self.context.pairing.organisation_of(&peer).ok_or_else(|| unknown_peer(&peer.to_string()))?;
         self.probes.run(peer, &name).await
     }
-
-    /// What is written to a file in the node's directory that has no name, and is gone when it is closed.
-    pub(super) async fn spooled(
-        &self,
-        write: impl FnOnce(&mut File) -> Result<(), Failure> + Send + 'static,
-    ) -> Result<Spooled, Failure> {
-        let place = Arc::clone(&self.spools).try_acquire_owned().map_err(|_| {
-            let message = format!("{MOST_SPOOLS} backups or exports are under way");
-            Failure::new(Code::new("API_BUSY"), message, "ask again when one of them has ended.")
-        })?;
-        let dir = self.files.dir.clone();
-        off_reactor(move || {
-            let mut file = tempfile::tempfile_in(dir).map_err(|cause| spool_failure(&cause))?;
-            write(&mut file)?;
-            file.seek(SeekFrom::Start(0)).map_err(|cause| spool_failure(&cause))?;
-            Ok(Spooled { file, _place: place })
-        })
-        .await?
-    }
-}
-
-/// What was written to a file of no name, to be read from its beginning, and its place among those.
-pub struct Spooled {
-    pub(crate) file: File,
-    _place: OwnedSemaphorePermit,
-}
-
-fn spool_failure(cause: &std::io::Error) -> Failure {
-    let message = format!("a file cannot be made in the node's directory: {cause}");
-    Failure::new(Code::new("BACKUP_FILE"), message, "check path, permissions and free space.")
 }
