@@ -80,10 +80,7 @@ impl Findings {
 pub(crate) fn run(dir: &Path, repair: bool) -> Result<Vec<Finding>, Failure> {
     let files = Files::of(dir);
     let mut found = Findings(Vec::new());
-    if !files.config().exists() && !files.store().exists() {
-        let message = format!("{} holds no node", dir.display());
-        return Err(Failure::new(Code::new("API_NO_NODE"), message, "name its directory by --dir."));
-    }
+    files.check_node()?;
     let _opening = reseal::hold(&files)?;
     if reseal::is_open(&files) {
         // Until it is finished, store and key file need not belong together.

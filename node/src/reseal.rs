@@ -145,8 +145,9 @@ fn run_until(files: &Files, clock: &dyn Clock, rng: &mut dyn CryptoRng, stage: S
 /// until what this gives is dropped.
 ///
 /// # Errors
-/// As [`hold`], and the disk's own.
+/// `API_NO_NODE`, as [`hold`], and the disk's own.
 pub fn finish(files: &Files) -> Result<Opening, Failure> {
+    files.check_node()?;
     let opening = hold(files)?;
     finish_until(files, Stage::End)?;
     Ok(opening)
@@ -283,6 +284,14 @@ mod tests {
             opened.expect("read");
             assert!(records > 0 || matches!(tree.sealed, Sealed::Nothing), "{} is empty", tree.name.as_str());
         }
+    }
+
+    #[test]
+    fn a_directory_without_a_node_is_left_as_it_is() {
+        let empty = tempfile::tempdir().expect("a directory");
+        let failure = run(&Files::of(empty.path()), &ManualClock::at(9_000), &mut rng()).expect_err("a refusal");
+        assert_eq!(failure.code.as_str(), "API_NO_NODE");
+        assert_eq!(fs::read_dir(empty.path()).expect("read").count(), 0);
     }
 
     #[test]

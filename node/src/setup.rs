@@ -29,6 +29,18 @@ impl Files {
         Self { dir: dir.into() }
     }
 
+    /// Whether there is a node, or what is left of one.
+    ///
+    /// # Errors
+    /// `API_NO_NODE`.
+    pub(crate) fn check_node(&self) -> Result<(), Failure> {
+        if self.config().exists() || self.store().exists() {
+            return Ok(());
+        }
+        let message = format!("{} holds no node", self.dir.display());
+        Err(Failure::new(Code::new("API_NO_NODE"), message, "name its directory by --dir."))
+    }
+
     /// The configuration.
     pub fn config(&self) -> PathBuf {
         self.dir.join(config::FILE)
