@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use libp2p::Multiaddr;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use tacit_protocol::api::Setting;
 use tacit_protocol::contract::Profile;
-use tacit_protocol::{Code, Failure, address};
+use tacit_protocol::{Code, Failure, address, name};
 
 use crate::network::RelayLimits;
 use layers::{Layers, Origins};
@@ -21,6 +22,8 @@ use layers::{Layers, Origins};
 /// The file's name.
 pub const FILE: &str = "node.toml";
 
+/// How long a job may wait for a peer, in seconds.
+const PEER_TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=86_400;
 /// Calls a second of one token.
 const API_CALLS: RangeInclusive<u32> = 1..=100_000;
 /// How long a measurement with a peer may take, in seconds: the default is the most.
@@ -92,7 +95,7 @@ pub struct Config {
     /// Whether peers on loopback addresses may be dialled: only for trying things out on one machine.
     #[serde(default)]
     pub allow_loopback: bool,
-    /// How long a job may wait for a peer before it fails, in seconds.
+    /// How long a job may wait for a peer before it fails, in seconds: 1 to 86400, 60 by default.
     #[serde(default = "default_peer_timeout")]
     pub peer_timeout_seconds: u64,
     /// What the link to peers carries each way, in Mbit/s: 1 to 1000000, 1000 by default. With the one below it tells how
@@ -401,13 +404,46 @@ impl Config {
     /// As [`Self::read`].
     pub fn load(dir: &Path, layers: &Layers) -> Result<Self, Failure> {
         let config = layers.over_file(&dir.join(FILE))?;
-        config.check().map_err(|(key, cause)| layers::wrong(&config.origins.place(&key), &cause))?;
+        config.check().map_err(|wrong| config.refusal(&wrong))?;
         Ok(config)
     }
 
-    /// Checks the values against their limits: the key of the first that is outside, and why.
-    fn check(&self) -> Result<(), (String, String)> {
-        let wrong = |key: &str, cause: String| Err((key.to_owned(), format!("`{key}`{cause}")));
+    fn refusal(&self, wrong: &Wrong) -> Failure {
+        layers::wrong(&self.origins.place(&wrong.key), &format_args!("`{}`{}", wrong.key, wrong.cause))
+    }
+
+    /// Where to listen for peers.
+    ///
+    /// # Errors
+    /// `USAGE_CONFIG` if one is no multiaddress.
+    pub fn listen_addresses(&self) -> Result<Vec<Multiaddr>, Failure> {
+        multiaddresses("listen", &self.listen).map_err(|wrong| self.refusal(&wrong))
+    }
+
+    /// What to put into invitations instead.
+    ///
+    /// # Errors
+    /// `USAGE_CONFIG` if one is no multiaddress.
+    pub fn announced_addresses(&self) -> Result<Vec<Multiaddr>, Failure> {
+        multiaddresses("announce", &self.announce).map_err(|wrong| self.refusal(&wrong))
+    }
+
+    /// The certificate of the API and its key, where it speaks TLS.
+    pub fn api_tls(&self) -> Option<(&Path, &Path)> {
+        Some((self.api_tls_certificate.as_deref()?, self.api_tls_key.as_deref()?))
+    }
+
+    /// Checks the values against their limits, and what a start would refuse: the first that is wrong.
+    fn check(&self) -> Result<(), Wrong> {
+        let wrong = |key: &str, cause: String| Err(Wrong { key: key.to_owned(), cause });
+        name::check_organisation(&self.name).or_else(|error| wrong("name", format!(": {error}")))?;
+        multiaddresses("listen", &self.listen)?;
+        multiaddresses("announce", &self.announce)?;
+        self.check_api()?;
+        if !PEER_TIMEOUT_SECONDS.contains(&self.peer_timeout_seconds) {
+            let (least, most) = PEER_TIMEOUT_SECONDS.into_inner();
+            return wrong("peer_timeout_seconds", format!(" is {least} to {most}, not {}", self.peer_timeout_seconds));
+        }
         if !IDLE_DISK.contains(&self.idle.disk) {
             let (least, most) = IDLE_DISK.into_inner();
             return wrong("idle.disk", format!(" is {least} to {most} bytes, not {}", self.idle.disk));
@@ -440,6 +476,20 @@ impl Config {
             Some(Ok(parsed)) if parsed.quic => wrong("data_announce", ": name the TCP port; QUIC has the same".into()),
             Some(Ok(parsed)) if parsed.relay.is_some() => wrong("data_announce", ": no relay carries bulk data".into()),
             Some(Ok(_)) | None => Ok(()),
+        }
+    }
+
+    /// CHK-903: beyond the loopback interface the API speaks TLS alone.
+    fn check_api(&self) -> Result<(), Wrong> {
+        let wrong = |key: &str, cause: String| Err(Wrong { key: key.to_owned(), cause });
+        match (&self.api_tls_certificate, &self.api_tls_key) {
+            (Some(_), None) => wrong("api_tls_certificate", " is set without `api_tls_key`".into()),
+            (None, Some(_)) => wrong("api_tls_key", " is set without `api_tls_certificate`".into()),
+            (None, None) if !self.api_listen.ip().is_loopback() => {
+                let cause = " would be open to other machines without TLS: set `api_tls_certificate` and `api_tls_key`";
+                wrong("api_listen", format!(": {}{cause}", self.api_listen))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -506,6 +556,22 @@ impl Config {
     }
 }
 
+/// A value that cannot be, and why: what follows its key.
+struct Wrong {
+    key: String,
+    cause: String,
+}
+
+fn multiaddresses(key: &str, texts: &[String]) -> Result<Vec<Multiaddr>, Wrong> {
+    let parsed = texts.iter().map(|text| {
+        text.parse().map_err(|cause| Wrong {
+            key: key.to_owned(),
+            cause: format!(": {text:?} is no multiaddress: {cause}; an example: /ip4/0.0.0.0/tcp/7700"),
+        })
+    });
+    parsed.collect()
+}
+
 /// Three ports from `first` on, or three free ones in a row.
 ///
 /// Free ones are looked for below the range from which systems take the ports of outgoing connections, so that none
@@ -565,6 +631,40 @@ mod tests {
             let failure = read(wrong).expect_err("a refusal");
             assert_eq!(failure.code.as_str(), "USAGE_CONFIG", "{wrong}");
             assert!(failure.message.contains("data_announce"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn what_a_start_would_refuse_or_drop_is_refused_when_the_file_is_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let read = |change: &dyn Fn(&mut Config)| {
+            let mut config = Config::initial(&options(7700)).expect("ports");
+            change(&mut config);
+            std::fs::write(dir.path().join(FILE), config.to_toml()).expect("written");
+            Config::read(dir.path())
+        };
+        let pair = |config: &mut Config| {
+            (config.api_tls_certificate, config.api_tls_key) = (Some("api.pem".into()), Some("api.key".into()));
+            config.api_listen = "0.0.0.0:7702".parse().expect("an address");
+        };
+        assert!(read(&pair).expect("TLS").api_tls().is_some());
+        assert!(read(&|config| config.peer_timeout_seconds = 86_400).is_ok());
+        type Change<'a> = &'a dyn Fn(&mut Config);
+        let wrong: [(&str, Change<'_>); 9] = [
+            ("name", &|config| config.name = "mai\u{202e}son".into()),
+            ("name", &|config| config.name.clear()),
+            ("listen", &|config| config.listen.push("0.0.0.0:7700".into())),
+            ("announce", &|config| config.announce = vec!["node.maison.example:7700".into()]),
+            ("peer_timeout_seconds", &|config| config.peer_timeout_seconds = 0),
+            ("peer_timeout_seconds", &|config| config.peer_timeout_seconds = i64::MAX as u64),
+            ("api_tls_key", &|config| config.api_tls_key = Some("api.key".into())),
+            ("api_tls_certificate", &|config| config.api_tls_certificate = Some("api.pem".into())),
+            ("api_listen", &|config| config.api_listen = "0.0.0.0:7702".parse().expect("an address")),
+        ];
+        for (key, change) in wrong {
+            let failure = read(change).expect_err(key);
+            assert_eq!(failure.code.as_str(), "USAGE_CONFIG", "{key}");
+            assert!(failure.message.contains(&format!("`{key}`")), "{failure}");
         }
     }
 

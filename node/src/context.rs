@@ -45,14 +45,18 @@ use crate::store::trees::{Care, KnownTree, Sealed};
 use crate::store::{Record, Store, TreeName};
 use crate::tokens;
 
+/// What the secrets of jobs are sealed for, and what they give.
+pub(crate) const SECRET_PURPOSE: &str = "job-secret";
+pub(crate) const OUTPUT_PURPOSE: &str = "job-output";
+
 /// Sealed secrets of jobs that are under way.
 const JOB_SECRETS: TreeName = TreeName::new("job-secrets");
 /// Sealed output shares and results of jobs.
 const JOB_OUTPUTS: TreeName = TreeName::new("job-outputs");
 /// The trees of what jobs leave: secrets and shares of outputs are of one run and in no backup, results are.
 pub(crate) const TREES: [KnownTree; 2] = [
-    KnownTree::of_bytes(JOB_SECRETS, Care::Never).sealed(Sealed::Whole("job-secret")),
-    KnownTree::of_bytes(JOB_OUTPUTS, Care::Some(is_result)).sealed(Sealed::Whole("job-output")),
+    KnownTree::of_bytes(JOB_SECRETS, Care::Never).sealed(Sealed::Whole(SECRET_PURPOSE)),
+    KnownTree::of_bytes(JOB_OUTPUTS, Care::Some(is_result)).sealed(Sealed::Whole(OUTPUT_PURPOSE)),
 ];
 /// How long a peer may take to answer a question about its catalogue.
 const CATALOGUE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -161,7 +165,7 @@ impl Context {
         } = parts;
         let of_store = |kept| Arc::new(Reserve::new(kept, store.clone(), clock.clone(), config.idle.disk));
         let reserve = parts.correlations.map(of_store);
-        let (secrets, outputs) = (node_key.sealer("job-secret"), node_key.sealer("job-output"));
+        let (secrets, outputs) = (node_key.sealer(SECRET_PURPOSE), node_key.sealer(OUTPUT_PURPOSE));
         let token_keys = node_key.sealer(tokens::records::PURPOSE);
         let rejections = Rejections::default();
         let histories = Histories::new(store.clone());

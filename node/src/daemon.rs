@@ -25,9 +25,9 @@ use crate::keys::{IdentitySeed, NodeKey};
 use crate::log::Log;
 use crate::network::hello::NodeGreeter;
 use crate::network::{self, AddressPolicy, InboundRequest, NetworkConfig, transport};
-use crate::node::Node;
+use crate::node::{Node, off_reactor};
 use crate::offline::{CorrelationStore, Limits, OfflineError};
-use crate::pairing::Pairing;
+use crate::pairing::{self, Pairing};
 use crate::private_file;
 use crate::setup::Files;
 use crate::store::{Journal, SledStore, Store};
@@ -144,9 +144,10 @@ pub async fn open(files: &Files) -> Result<Opened, Failure> {
 
 /// Opens a node's directory under a configuration.
 async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
-    reseal::finish(files)?;
+    let opening = reseal::finish(files)?;
     let node_key = NodeKey::read_file(&files.key())?;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(&files.store())?);
+    drop(opening);
     let identity = Identity::from_seed(IdentitySeed::load(&*store, &node_key)?.expose());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let log = Arc::new(Log::open(&files.log())?);
@@ -158,7 +159,7 @@ async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
         clock.clone(),
         store.clone(),
         Journal::open(&files.peers())?,
-        node_key.sealer("ticket"),
+        node_key.sealer(pairing::PURPOSE),
         Box::new(system_rng()),
     )?);
 
@@ -174,7 +175,7 @@ async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
         .with_relays(config.relay.via.clone(), config.relay.serve.clone());
     let settings = NetworkConfig {
         addresses,
-        announced: config.announce.iter().filter_map(|text| text.parse().ok()).collect(),
+        announced: config.announced_addresses()?,
         relay: config.relay.limits(),
         bulk_over_relay: config.relay.bulk,
         ..NetworkConfig::default()
@@ -188,12 +189,8 @@ async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
     )?;
     let (handle, requests, network_task) = network.into_parts();
     pairing.restore(&handle).await?;
-    for address in &config.listen {
-        let parsed = address.parse().map_err(|cause| {
-            let message = format!("`listen`: {address:?} is no multiaddress: {cause}");
-            Failure::new(Code::new("USAGE_CONFIG"), message, "mend node.toml; an example: /ip4/0.0.0.0/tcp/7700.")
-        })?;
-        handle.listen(parsed).await?;
+    for address in config.listen_addresses()? {
+        handle.listen(address).await?;
     }
     let (mut data_plane, data_task) =
         DataPlane::start(config.data_listen, DataPlaneLimits::default(), addresses).await?;
@@ -253,15 +250,17 @@ fn open_tokens(context: &Context, files: &Files) -> Result<Tokens, Failure> {
     Tokens::open(parts, &files.tokens())
 }
 
-/// Writes a fresh token before the old one ends.
+/// Writes a fresh token before the old one ends, which the clock says and no timer: that stands still while a machine sleeps.
 async fn renew_token(tokens: Arc<Tokens>, stop: CancellationToken) {
-    const EVERY: Duration = Duration::from_secs(tokens::OPERATOR_SECONDS / 2);
+    const EVERY: Duration = Duration::from_secs(60);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        if let Err(failure) = tokens.issue_local() {
+        let tokens = Arc::clone(&tokens);
+        let renewed = off_reactor(move || tokens.renew_local()).await;
+        if let Err(failure) = renewed.flatten() {
             tracing::error!(code = %failure.code, "the API token was not renewed: {failure}");
         }
     }

@@ -15,6 +15,7 @@ use crate::data::Datasets;
 use crate::jobs::book::check_records;
 use crate::keys::{IdentitySeed, NodeKey};
 use crate::log::check_file;
+use crate::reseal;
 use crate::setup::Files;
 use crate::store::{Journal, SledStore, Store};
 
@@ -79,14 +80,14 @@ impl Findings {
 pub(crate) fn run(dir: &Path, repair: bool) -> Result<Vec<Finding>, Failure> {
     let files = Files::of(dir);
     let mut found = Findings(Vec::new());
-    if !files.config().exists() && !files.store().exists() {
-        let message = format!("{} holds no node", dir.display());
-        return Err(Failure::new(Code::new("API_NO_NODE"), message, "name its directory by --dir."));
-    }
-    if files.dir.join("reseal").exists() {
-        let text =
-            "a change of the key file was interrupted; the next start of the node finishes it: look again after that";
+    files.check_node()?;
+    let _opening = reseal::hold(&files)?;
+    if reseal::is_open(&files) {
+        // Until it is finished, store and key file need not belong together.
+        let text = "a change of the key file was interrupted. Start the node, which finishes it, or run \
+                    `tacit key seal --new` again; then look again";
         found.add("key file", Verdict::Loose, text);
+        return Ok(found.0);
     }
     found.judge("configuration", Config::read(dir), |config| format!("of {}", config.name));
     let key = found.judge("key file", NodeKey::read_file(&files.key()).map_err(Failure::from), |_| "a key".into());

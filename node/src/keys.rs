@@ -36,6 +36,8 @@ const SECRETS: TreeName = TreeName::new("secrets");
 pub(crate) const TREES: [KnownTree; 1] =
     [KnownTree::of_bytes(SECRETS, Care::Keep).sealed(Sealed::Inside(reseal_secret))];
 const IDENTITY: &[u8] = b"identity";
+/// What the identity is sealed for.
+const PURPOSE: &str = "identity";
 
 /// What can go wrong with keys.
 #[derive(Debug, thiserror::Error)]
@@ -275,7 +277,7 @@ impl IdentitySeed {
     pub fn create(store: &dyn Store, key: &NodeKey, rng: &mut dyn CryptoRng) -> Result<Self, KeyError> {
         let mut seed = Self([0; KEY_BYTES]);
         rng.fill_bytes(&mut seed.0);
-        let sealed = key.sealer("identity").seal(IDENTITY, &seed.0, rng);
+        let sealed = key.sealer(PURPOSE).seal(IDENTITY, &seed.0, rng);
         let batch = Batch::new().expect(SECRETS, IDENTITY, None).put(SECRETS, IDENTITY, &sealed);
         match store.apply(&batch) {
             Err(StoreError::Conflict { .. }) => return Err(KeyError::HasIdentity),
@@ -288,7 +290,7 @@ impl IdentitySeed {
     /// The writes that put another identity in the place of the one that the store has.
     pub(crate) fn put_in(batch: Batch, identity: &Identity, key: &NodeKey, rng: &mut dyn CryptoRng) -> Batch {
         let seed = identity.to_seed();
-        batch.put(SECRETS, IDENTITY, &key.sealer("identity").seal(IDENTITY, seed.as_slice(), rng))
+        batch.put(SECRETS, IDENTITY, &key.sealer(PURPOSE).seal(IDENTITY, seed.as_slice(), rng))
     }
 
     /// Opens the stored identity.
@@ -297,8 +299,8 @@ impl IdentitySeed {
     /// [`KeyError::NoIdentity`], [`KeyError::Sealed`], [`KeyError::Store`].
     pub fn load(store: &dyn Store, key: &NodeKey) -> Result<Self, KeyError> {
         let sealed = store.get(SECRETS, IDENTITY)?.ok_or(KeyError::NoIdentity)?;
-        let opened = key.sealer("identity").open(IDENTITY, &sealed)?;
-        Ok(Self(opened.as_slice().try_into().map_err(|_| KeyError::Sealed { purpose: "identity" })?))
+        let opened = key.sealer(PURPOSE).open(IDENTITY, &sealed)?;
+        Ok(Self(opened.as_slice().try_into().map_err(|_| KeyError::Sealed { purpose: PURPOSE })?))
     }
 
     /// The seed, to make the key pair of.
@@ -310,7 +312,7 @@ impl IdentitySeed {
 /// Seals a secret of the node again.
 fn reseal_secret(reseal: &Reseal<'_>, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Failure> {
     match key {
-        IDENTITY => Ok(reseal.again("identity", IDENTITY, sealed)?),
+        IDENTITY => Ok(reseal.again(PURPOSE, IDENTITY, sealed)?),
         other => {
             let message =
                 format!("the store has a secret {:?} that cannot be sealed again", other.escape_ascii().to_string());

@@ -3,7 +3,7 @@
 //! Entries are frames of a [`Journal`]. All are read and checked when the log is opened, and kept in memory: some
 //! hundred bytes each.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -59,13 +59,20 @@ impl From<LogFailure> for Failure {
 ///
 /// # Errors
 /// The code of the first thing that is wrong, with the number of the entry.
-pub fn check_export(text: &str) -> Result<LogCheck, Failure> {
-    let mut check = ExportCheck::default();
-    let checked = text.lines().try_for_each(|line| check.line(line)).and_then(|()| check.finish());
-    let signed = checked.map_err(|error| {
+pub fn check_export(export: impl BufRead) -> Result<LogCheck, Failure> {
+    let refused = |error: LogError| {
         let next = "do not rely on what follows the last good entry; ask the node's operator and compare with a copy.";
         Failure::new(error.code(), error.to_string(), next)
-    })?;
+    };
+    let mut check = ExportCheck::default();
+    for line in export.split(b'\n') {
+        let line = line.map_err(|cause| {
+            let message = format!("the exported log does not read: {cause}");
+            Failure::new(Code::new("LOG_EXPORT"), message, "check the disk and export it again.")
+        })?;
+        check.line(&String::from_utf8_lossy(&line)).map_err(refused)?;
+    }
+    let signed = check.finish().map_err(refused)?;
     Ok(LogCheck {
         entries: signed.head.sequence,
         head: signed.head.digest.to_string(),

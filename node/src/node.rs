@@ -4,8 +4,10 @@ pub(crate) mod callers;
 mod health;
 mod operations;
 mod policies;
+mod spool;
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{BufReader, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,11 +24,12 @@ use tacit_protocol::api::{
 use tacit_protocol::bench::{BenchReport, BenchRequest};
 use tacit_protocol::codec::{decode, encode};
 use tacit_protocol::identity::PeerId;
+use tacit_protocol::job::JobId;
 use tacit_protocol::log::LogKind;
-use tacit_protocol::messages::{PROTOCOL_VERSION, PeerFailure, Request, Response};
+use tacit_protocol::messages::{CatalogueEntry, PROTOCOL_VERSION, PeerFailure, Request, Response};
 use tacit_protocol::{Code, Failure, name};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -44,6 +47,8 @@ use crate::reach;
 use crate::setup::Files;
 use crate::store::StoreError;
 use crate::tokens::Caller;
+pub use spool::Spooled;
+use spool::Spools;
 
 /// The largest file that is imported through the API.
 const MAX_IMPORT_BYTES: u64 = 64 << 30;
@@ -53,8 +58,6 @@ const MAX_ANNOUNCED: usize = 64;
 const ANNOUNCED_SECONDS: u64 = 3600;
 /// Entries of the log in one answer.
 const LOG_PAGE: usize = 1_000;
-/// Callers that may follow the events at a time. Each holds a connection and a place in the list, no copies.
-const MAX_FOLLOWERS: usize = 32;
 /// How often an issuer is asked that has not confirmed yet.
 const CONFIRM_EVERY: Duration = Duration::from_secs(5);
 /// How long a receipt may take to be settled before the API says that it is not yet.
@@ -73,8 +76,7 @@ pub struct Node {
     stop: CancellationToken,
     /// Announced imports by id, with the time of the announcement.
     announced: Mutex<HashMap<String, (ImportRequest, u64)>>,
-    /// Places for those who follow the changes of jobs.
-    followers: Arc<Semaphore>,
+    spools: Spools,
 }
 
 impl Node {
@@ -87,8 +89,8 @@ impl Node {
         let idle = context.reserve.clone().map(|reserve| {
             IdleWork::new(context.clone(), reserve, jobs.clone(), measurements.clone(), tasks.clone(), stop.clone())
         });
-        let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
-        Arc::new(Self { context, files, jobs, measurements, probes, idle, tasks, stop, announced, followers })
+        let spools = Spools::new(files.dir.clone());
+        Arc::new(Self { context, files, jobs, measurements, probes, idle, tasks, stop, announced, spools })
     }
 
     /// Admits the paired peers, answers requests, and drives the jobs where they stopped.
@@ -296,7 +298,7 @@ impl Node {
         });
         for (owner, entries) in futures::future::join_all(asked).await {
             match entries {
-                Ok(entries) => all.extend(entries.into_iter().map(|entry| DatasetInfo {
+                Ok(entries) => all.extend(entries.into_iter().filter(is_well_named).map(|entry| DatasetInfo {
                     name: format!("{owner}/{}", entry.dataset),
                     owner: owner.clone(),
                     version: entry.version,
@@ -381,71 +383,62 @@ impl Node {
     ///
     /// # Errors
     /// `JOB_UNKNOWN`.
-    pub fn job(&self, id: &str) -> Result<JobDetail, Failure> {
-        Ok(self.jobs.detail(&self.jobs.book().find(id)?))
+    pub fn job(&self, id: &JobId) -> Result<JobDetail, Failure> {
+        Ok(self.jobs.detail(&self.jobs.book().get(id)?))
     }
 
-    /// One job, once it has left a state or the time is over.
+    /// Waits until a job has left a state or the time is over.
     ///
     /// # Errors
     /// `JOB_UNKNOWN`.
-    pub async fn watch_job(&self, id: &str, known: &str, wait: Duration) -> Result<JobDetail, Failure> {
-        let job = self.jobs.book().find(id)?;
-        Ok(self.jobs.detail(&self.jobs.book().leave(&job.id, known, wait).await?))
+    pub async fn leave_job(&self, id: &JobId, known: &str, wait: Duration) -> Result<(), Failure> {
+        self.jobs.book().leave(id, known, wait).await.map(drop)
     }
 
     /// What it takes to follow the changes of jobs until the node stops.
-    ///
-    /// # Errors
-    /// `API_BUSY` if too many follow them.
-    pub fn follow(&self) -> Result<(Arc<Events>, OwnedSemaphorePermit, CancellationToken), Failure> {
-        let permit = Arc::clone(&self.followers).try_acquire_owned().map_err(|_| {
-            let message = format!("{MAX_FOLLOWERS} callers follow the events");
-            Failure::new(Code::new("API_BUSY"), message, "end one of them, or ask for the jobs instead.")
-        })?;
-        Ok((self.jobs.book().events(), permit, self.stop.clone()))
+    pub fn follow(&self) -> (Arc<Events>, CancellationToken) {
+        (self.jobs.book().events(), self.stop.clone())
     }
 
     /// Approves a job that waits for the operator, and its terms for further runs.
     ///
     /// # Errors
     /// `APPROVAL_SCOPE`, `JOB_UNKNOWN`.
-    pub async fn approve_job(&self, id: &str, request: &ApproveRequest) -> Result<JobDetail, Failure> {
-        Ok(self.jobs.detail(&self.jobs.approve(&self.jobs.book().find(id)?.id, request)?))
+    pub fn approve_job(&self, id: &JobId, request: &ApproveRequest) -> Result<JobDetail, Failure> {
+        Ok(self.jobs.detail(&self.jobs.approve(id, request)?))
     }
 
     /// Refuses a job that waits for the operator.
     ///
     /// # Errors
     /// `APPROVAL_SCOPE`, `JOB_UNKNOWN`.
-    pub async fn refuse_job(&self, id: &str, reason: &str) -> Result<JobDetail, Failure> {
-        Ok(self.jobs.detail(&self.jobs.refuse(&self.jobs.book().find(id)?.id, reason)?))
+    pub fn refuse_job(&self, id: &JobId, reason: &str) -> Result<JobDetail, Failure> {
+        Ok(self.jobs.detail(&self.jobs.refuse(id, reason)?))
     }
 
     /// Cancels a job.
     ///
     /// # Errors
     /// `JOB_RELEASED`, `STATE_ILLEGAL`, `JOB_UNKNOWN`.
-    pub async fn cancel_job(&self, id: &str, caller: &Caller) -> Result<JobDetail, Failure> {
-        let id = self.jobs.book().find(id)?.id;
+    pub fn cancel_job(&self, id: &JobId, caller: &Caller) -> Result<JobDetail, Failure> {
         let reason = if caller.analyst().is_some() { "called off by its analyst" } else { "called off by an operator" };
-        Ok(self.jobs.detail(&self.jobs.cancel(&id, &self.context.config.name, reason)?))
+        Ok(self.jobs.detail(&self.jobs.cancel(id, &self.context.config.name, reason)?))
     }
 
     /// The answer of a job.
     ///
     /// # Errors
     /// `JOB_RESULT_PENDING`, the job's failure, `JOB_NO_RESULT` where this node receives nothing.
-    pub fn job_result(&self, id: &str) -> Result<JobResult, Failure> {
-        self.jobs.result(&self.jobs.book().find(id)?)
+    pub fn job_result(&self, id: &JobId) -> Result<JobResult, Failure> {
+        self.jobs.result(&self.jobs.book().get(id)?)
     }
 
     /// The receipt of a job.
     ///
     /// # Errors
     /// `RECEIPT_MISSING` while it is not signed by all parties.
-    pub async fn job_receipt(&self, id: &str) -> Result<serde_json::Value, Failure> {
-        self.jobs.receipt(&self.jobs.book().find(id)?.id, RECEIPT_WAIT).await
+    pub async fn job_receipt(&self, id: &JobId) -> Result<serde_json::Value, Failure> {
+        self.jobs.receipt(id, RECEIPT_WAIT).await
     }
 
     /// Measures one operation with a peer.
@@ -493,7 +486,7 @@ impl Node {
     /// `LOG_CHAIN` or `LOG_SIGNATURE` with the first bad entry, `LOG_EXPORT` as [`Self::export_log`].
     pub async fn check_log(&self) -> Result<LogCheck, Failure> {
         let exported = self.export_log().await?;
-        off_reactor(move || log::check_export(&String::from_utf8_lossy(&exported))).await?
+        off_reactor(move || log::check_export(BufReader::new(exported.file))).await?
     }
 
     /// The configuration that the node runs with.
@@ -504,17 +497,19 @@ impl Node {
     /// The whole log as JSON lines with its signed head, for a check without the node.
     ///
     /// # Errors
-    /// `LOG_EXPORT` if it does not fit into memory twice.
-    pub async fn export_log(&self) -> Result<Vec<u8>, Failure> {
+    /// `API_BUSY`, `BACKUP_FILE`, `LOG_EXPORT` if it cannot be written.
+    pub async fn export_log(&self) -> Result<Spooled, Failure> {
         let context = self.context.clone();
-        let exported = off_reactor(move || {
-            let mut out = Vec::new();
-            context.log.export(&context.identity, context.clock.unix_seconds(), &mut out).map(|()| out)
-        });
-        exported.await?.map_err(|cause| {
-            let message = format!("the log cannot be exported: {cause}");
-            Failure::new(Code::new("LOG_EXPORT"), message, "restart the node and try again.")
-        })
+        self.spools
+            .write(move |file| {
+                let mut out = BufWriter::new(file);
+                let written = context.log.export(&context.identity, context.clock.unix_seconds(), &mut out);
+                written.and_then(|()| out.flush()).map_err(|cause| {
+                    let message = format!("the log cannot be exported: {cause}");
+                    Failure::new(Code::new("LOG_EXPORT"), message, "free space on the node's disk and try again.")
+                })
+            })
+            .await
     }
 
     async fn answer_requests(self: Arc<Self>, mut requests: mpsc::Receiver<InboundRequest>) {
@@ -614,6 +609,13 @@ fn outlive_file_limits() {
     if let Err(cause) = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())) {
         tracing::warn!("a file that meets its limit will end the node: {cause}");
     }
+}
+
+/// Whether a peer's dataset can be asked for, and its names shown as they are (CHK-216).
+fn is_well_named(entry: &CatalogueEntry) -> bool {
+    let columns = entry.schema.columns.iter().map(|column| &column.name).chain(&entry.schema.unique_key);
+    let is_plain = |name: &String| !name.chars().any(name::is_forbidden);
+    name::check_dataset(&entry.dataset).is_ok() && columns.into_iter().all(is_plain)
 }
 
 /// Whether an import that was announced then is still awaited.

@@ -18,7 +18,7 @@ use tacit_protocol::address::MAX_ADDRESSES;
 use tacit_protocol::api::Finding;
 use tacit_protocol::canonical::{Digest, Nonce, digest};
 use tacit_protocol::contract::ChannelOffer;
-use tacit_protocol::messages::{PeerFailure, Request, Response};
+use tacit_protocol::messages::{PeerFailure, PeerText, Request, Response};
 use tacit_protocol::probe::{MAX_PROBE_BYTES, PROBE_VERSION, ProbeAnswer, ProbeRequest, ProbeView, session};
 use tacit_protocol::{Code, Failure, PeerId};
 use tokio::sync::Semaphore;
@@ -47,7 +47,7 @@ const MEET: Duration = Duration::from_secs(8);
 const SOON: Duration = Duration::from_secs(3);
 /// The same at the answerer.
 const MEET_THERE: Duration = Duration::from_secs(6);
-/// How long a connection for the look at an address may take.
+/// How long the names of addresses may take to resolve, and then a connection for the look at one.
 const REACH: Duration = Duration::from_secs(3);
 /// How long a measurement may take.
 const TOTAL: Duration = Duration::from_secs(40);
@@ -241,9 +241,9 @@ impl Probes {
         for record in self.context.datasets.list()? {
             let policy = record.policy.policy()?;
             if policy.is_visible_to(organisation, now) {
-                visible.push(record.name);
+                visible.push(PeerText::new(record.name));
             } else if policy.query().organisations.contains(organisation) && !policy.in_force(now) {
-                expired.push(record.name);
+                expired.push(PeerText::new(record.name));
             }
         }
         visible.truncate(MOST_DATASETS);
@@ -263,7 +263,9 @@ impl Probes {
         let policy = AddressPolicy { allow_local: self.context.config.allow_loopback };
         let parsed: Vec<Multiaddr> =
             addresses.iter().take(MAX_ADDRESSES).filter_map(|text| text.parse().ok()).collect();
-        let mut sockets: Vec<SocketAddr> = resolve(parsed, policy).await.iter().filter_map(socket).collect();
+        // Names that the peer chose; whoever serves them may take as long as he likes.
+        let resolved = tokio::time::timeout(REACH, resolve(parsed, policy)).await.unwrap_or_default();
+        let mut sockets: Vec<SocketAddr> = resolved.iter().filter_map(socket).collect();
         sockets.truncate(MAX_ADDRESSES);
         let connect = |to: SocketAddr| async move {
             let connected = tokio::time::timeout(REACH, tokio::net::TcpStream::connect(to)).await;

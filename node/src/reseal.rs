@@ -3,8 +3,10 @@
 //! *Order*: a whole new store and a new key file are made in `reseal/` beside the old ones, and synced; a mark is written and
 //! synced; then both are moved into their places, and the old ones removed. Before the mark a crash leaves the old key,
 //! after it the next start finishes the move ([`finish`]). Correlations are sealed too, and simply made anew.
+//! *Exclusion*: whoever opens the directory holds it ([`hold`]) from before it reads the key file until it has the store, and
+//! a reseal to its end: nobody goes on with a store or a key that is on its way out.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -19,6 +21,7 @@ use crate::clock::Clock;
 use crate::keys::{IdentitySeed, KeyError, NodeKey};
 use crate::log::Log;
 use crate::setup::Files;
+use crate::store::lock::try_lock;
 use crate::store::trees::{Care, Sealed};
 use crate::store::{SledStore, Store};
 
@@ -63,6 +66,34 @@ impl Beside {
     }
 }
 
+/// The directory, held against others that open it or seal it again.
+#[must_use]
+pub struct Opening {
+    _lock: File,
+}
+
+/// Holds a directory until this is dropped.
+///
+/// # Errors
+/// `STORE_LOCKED` while another process opens it or seals it again, `KEY_FILE`.
+pub(crate) fn hold(files: &Files) -> Result<Opening, Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = files.opening();
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(&path);
+    // One that another user made, such as root, is locked as well by who can read it: the directory itself is private.
+    let lock = opened.or_else(|_| File::open(&path)).map_err(|cause| failed(&path, &cause))?;
+    if try_lock(&lock).map_err(|cause| failed(&path, &cause))? {
+        return Ok(Opening { _lock: lock });
+    }
+    let message = format!("another process opens {} or seals it again", files.dir.display());
+    Err(Failure::new(Code::new("STORE_LOCKED"), message, "wait until it has ended and run the command again."))
+}
+
+/// Whether a reseal has begun and not ended.
+pub(crate) fn is_open(files: &Files) -> bool {
+    Beside::of(files).dir.exists()
+}
+
 /// Seals the store of a stopped node by a new key file. How many values were sealed again.
 ///
 /// # Errors
@@ -84,7 +115,7 @@ enum Stage {
 }
 
 fn run_until(files: &Files, clock: &dyn Clock, rng: &mut dyn CryptoRng, stage: Stage) -> Result<u64, Failure> {
-    finish(files)?;
+    let _opening = finish(files)?;
     let beside = Beside::of(files);
     let key = NodeKey::read_file(&files.key())?;
     let store = SledStore::open(&files.store())?;
@@ -110,12 +141,16 @@ fn run_until(files: &Files, clock: &dyn Clock, rng: &mut dyn CryptoRng, stage: S
     Ok(values)
 }
 
-/// Finishes what a crash interrupted: the new key if everything was whole, otherwise the old one.
+/// Finishes what a crash interrupted: the new key if everything was whole, otherwise the old one. The directory is held
+/// until what this gives is dropped.
 ///
 /// # Errors
-/// The disk's own.
-pub fn finish(files: &Files) -> Result<(), Failure> {
-    finish_until(files, Stage::End)
+/// `API_NO_NODE`, as [`hold`], and the disk's own.
+pub fn finish(files: &Files) -> Result<Opening, Failure> {
+    files.check_node()?;
+    let opening = hold(files)?;
+    finish_until(files, Stage::End)?;
+    Ok(opening)
 }
 
 fn finish_until(files: &Files, stage: Stage) -> Result<(), Failure> {
@@ -221,17 +256,76 @@ mod tests {
         assert!(fsck::verdict(&findings).is_ok(), "{}", fsck::table(&findings));
     }
 
+    /// A check says what was interrupted and what to do, and calls nothing damaged.
+    fn is_called_interrupted(files: &Files) {
+        let findings = fsck::run(&files.dir, true).expect("looked at");
+        let table = fsck::table(&findings);
+        assert!(fsck::verdict(&findings).is_ok() && findings.len() == 1, "{table}");
+        assert!(table.contains("Start the node") && !table.contains("backup"), "{table}");
+    }
+
+    /// Every tree with something sealed in it has a record here, and each opens with a key.
+    fn opens_everything(files: &Files, key: &NodeKey) {
+        let store = SledStore::open(&files.store()).expect("opens");
+        let mut rng = rng();
+        let reseal = Reseal { old: key, new: key, rng: Mutex::new(&mut rng) };
+        for tree in trees::all() {
+            let mut records = 0;
+            let opened = store.for_each(tree.name, b"", &mut |place, value| {
+                records += 1;
+                let opened = match tree.sealed {
+                    Sealed::Nothing => Ok(Vec::new()),
+                    Sealed::Whole(purpose) => reseal.again(purpose, place, value).map_err(Failure::from),
+                    Sealed::Inside(again) => again(&reseal, place, value),
+                };
+                opened.unwrap_or_else(|failure| panic!("{}: {failure}", tree.name.as_str()));
+                Ok(())
+            });
+            opened.expect("read");
+            assert!(records > 0 || matches!(tree.sealed, Sealed::Nothing), "{} is empty", tree.name.as_str());
+        }
+    }
+
+    #[test]
+    fn a_directory_without_a_node_is_left_as_it_is() {
+        let empty = tempfile::tempdir().expect("a directory");
+        let failure = run(&Files::of(empty.path()), &ManualClock::at(9_000), &mut rng()).expect_err("a refusal");
+        assert_eq!(failure.code.as_str(), "API_NO_NODE");
+        assert_eq!(fs::read_dir(empty.path()).expect("read").count(), 0);
+    }
+
+    #[test]
+    fn nobody_opens_a_directory_that_is_being_sealed_again() {
+        let node = Stopped::new(10);
+        let held = hold(&node.files).expect("held");
+        let refused = [
+            finish(&node.files).map(drop),
+            run(&node.files, &ManualClock::at(9_000), &mut rng()).map(drop),
+            fsck::run(&node.files.dir, false).map(drop),
+        ];
+        for refused in refused {
+            assert_eq!(refused.expect_err("a refusal").code.as_str(), "STORE_LOCKED");
+        }
+        drop(held);
+        run(&node.files, &ManualClock::at(9_000), &mut rng()).expect("sealed");
+        is_whole(&node.files);
+    }
+
     #[test]
     fn a_crash_at_any_point_leaves_the_old_key_or_the_new_one_with_all_that_it_opens() {
         for stage in [Stage::Copied, Stage::Marked, Stage::StoreAside, Stage::StoreMoved, Stage::KeyMoved, Stage::End] {
             let node = Stopped::new(700);
             let old = *node.key.expose();
-            let values = run_until(&node.files, &ManualClock::at(9_000), &mut rng(), stage).expect("sealed");
-            assert!(values >= 4, "{values}: identity, salt and chunks");
-            finish(&node.files).expect("finished");
-            let now = *NodeKey::read_file(&node.files.key()).expect("a key").expose();
-            assert_eq!(now == old, stage == Stage::Copied, "{stage:?}");
+            node.seal_everything();
+            run_until(&node.files, &ManualClock::at(9_000), &mut rng(), stage).expect("sealed");
+            if stage != Stage::End {
+                is_called_interrupted(&node.files);
+            }
+            drop(finish(&node.files).expect("finished"));
+            let now = NodeKey::read_file(&node.files.key()).expect("a key");
+            assert_eq!(*now.expose() == old, stage == Stage::Copied, "{stage:?}");
             is_whole(&node.files);
+            opens_everything(&node.files, &now);
             assert!(!Beside::of(&node.files).dir.exists(), "{stage:?}");
         }
     }

@@ -13,6 +13,7 @@ use crate::clock::{Clock, SystemClock, system_rng};
 use crate::config::{self, Config, InitOptions};
 use crate::keys::{IdentitySeed, NodeKey};
 use crate::log::Log;
+use crate::reseal;
 use crate::store::SledStore;
 
 /// The files of a node's directory.
@@ -26,6 +27,18 @@ impl Files {
     /// The files of a directory.
     pub fn of(dir: &Path) -> Self {
         Self { dir: dir.into() }
+    }
+
+    /// Whether there is a node, or what is left of one.
+    ///
+    /// # Errors
+    /// `API_NO_NODE`.
+    pub(crate) fn check_node(&self) -> Result<(), Failure> {
+        if self.config().exists() || self.store().exists() {
+            return Ok(());
+        }
+        let message = format!("{} holds no node", self.dir.display());
+        Err(Failure::new(Code::new("API_NO_NODE"), message, "name its directory by --dir."))
     }
 
     /// The configuration.
@@ -66,6 +79,11 @@ impl Files {
     /// Correlations made in advance with peers. Never to be restored from a backup.
     pub fn correlations(&self) -> PathBuf {
         self.dir.join("correlations")
+    }
+
+    /// Locked by whoever opens the directory, until the store is open.
+    pub fn opening(&self) -> PathBuf {
+        self.dir.join("opening.lock")
     }
 
     /// Where imports are kept while they arrive.
@@ -114,6 +132,7 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<Initialised, Failure> {
 fn fill(dir: &Path, config: &Config) -> Result<Identity, Failure> {
     let files = Files::of(dir);
     restrict(dir)?;
+    let _opening = reseal::hold(&files)?;
     let key = NodeKey::create_file(&files.key(), &mut system_rng())?;
     let store = Arc::new(SledStore::open(&files.store())?);
     let seed = IdentitySeed::create(&*store, &key, &mut system_rng())?;

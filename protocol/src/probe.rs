@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::canonical::{Digest, Nonce, digest};
 use crate::contract::ChannelOffer;
 use crate::identity::PeerId;
+use crate::messages::PeerText;
 
 /// The first version of the messages that has this.
 pub const PROBE_VERSION: u16 = 2;
@@ -66,9 +67,9 @@ pub struct ProbeView {
     /// How many of the asker's addresses it could reach by TCP, and how many it tried.
     pub reached: (u8, u8),
     /// The datasets that the asker may see, at most 64.
-    pub visible: Vec<String>,
+    pub visible: Vec<PeerText>,
     /// Those of its datasets that would be visible to the asker if their policies were not over, at most 64.
-    pub expired: Vec<String>,
+    pub expired: Vec<PeerText>,
 }
 
 /// What the channel of a path is bound to.

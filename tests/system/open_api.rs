@@ -108,8 +108,8 @@ fn an_api_that_would_be_open_without_tls_or_with_a_readable_key_does_not_start()
     };
     let open = text.replace(&configured_address(&shop), "0.0.0.0:7702");
     let stderr = refused(open);
-    assert!(stderr.contains("API_LISTEN") && stderr.contains("without TLS"), "{stderr}");
-    assert!(refused(text.clone() + "api_tls_key = \"api.key\"\n").contains("USAGE_TLS"));
+    assert!(stderr.contains("USAGE_CONFIG") && stderr.contains("without TLS"), "{stderr}");
+    assert!(refused(text.clone() + "api_tls_key = \"api.key\"\n").contains("`api_tls_key` is set without"));
     let made = rcgen::generate_simple_self_signed(["localhost".into()]).expect("a certificate");
     std::fs::write(shop.dir.join("api.pem"), made.cert.pem()).expect("written");
     std::fs::write(shop.dir.join("api.key"), made.key_pair.serialize_pem()).expect("written");

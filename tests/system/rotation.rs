@@ -81,3 +81,22 @@ fn chk_116_open_jobs_keep_a_key_from_being_rotated_unless_they_are_given_up() {
     two.maison.client().approve(&job.id).expect("approved");
     assert_eq!(two.banque.ended(&job.id).summary.state, "finished");
 }
+
+#[test]
+fn a_node_whose_store_was_sealed_by_a_new_key_file_serves_jobs() {
+    let mut two = Two::with_tables(SHOP_POLICY);
+    let key_file = two.maison.dir.join("node.key");
+    let old = std::fs::read_to_string(&key_file).expect("a key file");
+    let refused = two.maison.cli(&["key", "seal", "--new"]);
+    assert!(refused.code != 0 && refused.stderr.contains("STORE_LOCKED"), "{}", refused.stderr);
+    two.maison.stop();
+    let sealed = two.maison.cli(&["key", "seal", "--new"]);
+    assert_eq!(sealed.code, 0, "{}", sealed.stderr);
+    assert_ne!(std::fs::read_to_string(&key_file).expect("a key file"), old);
+    let checked = two.maison.cli(&["fsck"]);
+    assert_eq!(checked.code, 0, "{}{}", checked.stdout, checked.stderr);
+    two.maison.restart();
+    two.connected();
+    let result = two.banque.answer(count_question()).expect("an answer");
+    assert_eq!(cell(&result, "number"), count_answer(CUSTOMERS).to_string());
+}

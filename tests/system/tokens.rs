@@ -78,6 +78,20 @@ fn chk_902_every_call_is_open_to_its_roles_and_to_no_other() {
 }
 
 #[test]
+fn chk_901_what_a_call_began_ends_with_its_token() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let shop = Organisation::start(parent.path(), "maison");
+    let request = TokenRequest { role: TokenRole::Auditor, subject: "eve".into(), valid_seconds: None };
+    let issued = shop.client().create_token(&request).expect("a token");
+    let eve = Client::new(address(&shop), issued.token);
+    let mut heard = eve.events(None).expect("a stream");
+    assert_eq!(heard.next_event().expect("an event"), Some(NodeEvent::Start));
+    shop.client().revoke_token(&issued.info.id).expect("revoked");
+    assert_eq!(heard.next_event().expect("the end of the stream"), None);
+    assert_eq!(refusal(eve.jobs()).code.as_str(), "TOKEN_INVALID");
+}
+
+#[test]
 fn chk_902_an_analyst_sees_the_own_jobs_and_another_one_is_like_none() {
     let two = Two::with_tables(SHOP_POLICY);
     let bank = &two.banque;

@@ -48,8 +48,8 @@ impl IntoResponse for ApiFailure {
             "API_ROUTE" | "IMPORT_UNKNOWN" | "JOB_UNKNOWN" | "DATASET_UNKNOWN" | "PEER_UNKNOWN" | "TOKEN_UNKNOWN" => {
                 StatusCode::NOT_FOUND
             }
-            "JOB_RESULT_PENDING" | "STATE_ILLEGAL" | "NODE_DRAINING" | "RESTORE_NONE" | "API_REPLAY"
-            | "TOKEN_LIMIT" | "IMPORT_LIMIT" => StatusCode::CONFLICT,
+            "JOB_RESULT_PENDING" | "STATE_ILLEGAL" | "NODE_DRAINING" | "RESTORE_NONE" | "TOKEN_LIMIT"
+            | "IMPORT_LIMIT" => StatusCode::CONFLICT,
             _ => match self.0.code.exit_class() {
                 ExitClass::Usage => StatusCode::BAD_REQUEST,
                 ExitClass::Denied | ExitClass::EvidenceRejected | ExitClass::BudgetExhausted => StatusCode::FORBIDDEN,

@@ -70,7 +70,7 @@ pub(super) async fn require_token(State(shared): State<Shared>, mut request: Req
         Err(failure) => {
             if failure.code.as_str() == "TOKEN_INVALID" {
                 let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|from| from.0);
-                shared.limits.failed_sign_in(from, failure.code.as_str());
+                shared.limits.failed_sign_in(from);
             }
             ApiFailure::from(failure).into_response()
         }
@@ -121,12 +121,18 @@ mod tests {
             let failure = origins.check(headers).expect_err("a refusal");
             assert_eq!(failure.code.as_str(), "API_ORIGIN", "{headers:?}");
         }
-        let open = Origins::new("https://", 443, &["node.maison.example".into(), "other.example:8443".into()]);
+        let named = ["node.maison.example", "other.example:8443", "203.0.113.7", "[2001:db8::7]"].map(str::to_owned);
+        let open = Origins::new("https://", 443, &named);
         for (host, origin, is_good) in [
             ("node.maison.example", "https://node.maison.example", true),
             ("NODE.maison.example:443", "https://node.maison.example", true),
             ("other.example:8443", "https://other.example:8443", true),
             ("127.0.0.1", "https://localhost", true),
+            ("203.0.113.7", "https://203.0.113.7", true),
+            ("203.0.113.7:443", "https://203.0.113.7:443", true),
+            ("[2001:db8::7]", "https://[2001:db8::7]", true),
+            ("[2001:db8::7]:443", "https://[2001:db8::7]:443", true),
+            ("[2001:db8::8]", "https://[2001:db8::7]", false),
             ("other.example", "https://other.example", false),
             ("node.maison.example.evil.example", "https://node.maison.example", false),
             ("node.maison.example", "http://node.maison.example", false),

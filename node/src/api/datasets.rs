@@ -8,20 +8,20 @@ use axum::extract::{Path, State};
 use tacit_protocol::api::{DatasetInfo, ImportRequest, ImportTicket};
 
 use super::answer::{ApiFailure, Body};
-use crate::node::Node;
+use crate::node::{Node, off_reactor};
 
 type Answer<T> = Result<Json<T>, ApiFailure>;
 
 /// The node's own datasets.
 #[utoipa::path(get, path = "/v1/datasets", responses((status = OK, body = Vec<DatasetInfo>)))]
 pub(super) async fn list(State(node): State<Arc<Node>>) -> Answer<Vec<DatasetInfo>> {
-    Ok(Json(node.datasets()?))
+    Ok(Json(off_reactor(move || node.datasets()).await??))
 }
 
 /// Removes a dataset.
 #[utoipa::path(post, path = "/v1/datasets/{name}/remove", responses((status = OK)))]
 pub(super) async fn remove(State(node): State<Arc<Node>>, Path(name): Path<String>) -> Answer<()> {
-    Ok(Json(node.remove_dataset(&name)?))
+    Ok(Json(off_reactor(move || node.remove_dataset(&name)).await??))
 }
 
 /// The datasets that this node and its peers offer to this organisation.

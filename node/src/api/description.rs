@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 use tacit_protocol::Failure;
 
 /// What a call may be answered with instead of its result: the status, a name, and when. All carry a [`Failure`].
-const FAILURES: [(&str, &str, &str); 11] = [
+const FAILURES: [(&str, &str, &str); 12] = [
     (
         "400",
         "WrongCall",
@@ -27,6 +27,7 @@ const FAILURES: [(&str, &str, &str); 11] = [
         "NotThere",
         "API_ROUTE, JOB_UNKNOWN, DATASET_UNKNOWN, PEER_UNKNOWN, IMPORT_UNKNOWN, TOKEN_UNKNOWN: not there for the caller.",
     ),
+    ("405", "WrongMethod", "API_METHOD: the path has no such method."),
     (
         "409",
         "NotNow",

@@ -11,7 +11,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use tacit_protocol::api::{JobEvent, PeerEvent};
 use tacit_protocol::identity::PeerId;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
@@ -20,7 +20,7 @@ use super::limits::Stream as Counted;
 use crate::jobs::events::{Events, Place};
 use crate::network::PeerPath;
 use crate::node::Node;
-use crate::tokens::Caller;
+use crate::tokens::{Caller, Tokens};
 
 /// How often a stream without changes shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -30,7 +30,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The first event is `start`, or `resync` if changes after that id are no longer kept: then read the jobs again. Each
 /// further one is `job`. All carry the id to go on from. An analyst hears of the own jobs. Others hear in between, as `peer`,
 /// that a peer is reached in another way than before, or no longer; it has no id and is not repeated, as `GET /v1/peers`
-/// tells how things are.
+/// tells how things are. The stream ends with the token of its caller.
 #[utoipa::path(get, path = "/v1/events", responses((status = OK, body = JobEvent, content_type = "text/event-stream")))]
 pub(super) async fn follow(
     State(shared): State<Shared>,
@@ -38,9 +38,9 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiFailure> {
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<Place>().ok()));
-    let counted = shared.limits.stream(&caller.token)?;
-    let (events, place, stop) = shared.node.follow()?;
-    let changes = Follower::new(events, last, (place, counted), stop);
+    let place = shared.limits.stream(&caller)?;
+    let (events, stop) = shared.node.follow();
+    let changes = Follower::new(events, last, (shared.tokens, caller.token.clone()), place, stop);
     let changes = match caller.analyst() {
         Some(analyst) => changes.of(analyst),
         None => changes.with_ways(Ways::of(shared.node.clone())),
@@ -61,9 +61,11 @@ struct Follower {
     first: VecDeque<&'static str>,
     /// The analyst of whose jobs it hears; none: of all.
     analyst: Option<String>,
+    /// The token that it called with, and who knows whether that still holds.
+    token: (Arc<Tokens>, String),
     stop: CancellationToken,
     ways: Option<Ways>,
-    _places: (OwnedSemaphorePermit, Counted),
+    _place: Counted,
 }
 
 impl Follower {
@@ -71,7 +73,8 @@ impl Follower {
     fn new(
         events: Arc<Events>,
         last: Option<Option<Place>>,
-        places: (OwnedSemaphorePermit, Counted),
+        token: (Arc<Tokens>, String),
+        place_held: Counted,
         stop: CancellationToken,
     ) -> Self {
         let newest = events.watch();
@@ -81,7 +84,7 @@ impl Follower {
             Some(_) => (events.end(), "resync"),
         };
         let first = VecDeque::from([first]);
-        Self { events, newest, place, first, analyst: None, stop, ways: None, _places: places }
+        Self { events, newest, place, first, analyst: None, token, stop, ways: None, _place: place_held }
     }
 
     /// The same of the jobs of one analyst.
@@ -94,8 +97,11 @@ impl Follower {
         Self { ways: Some(ways), ..self }
     }
 
+    /// What is said next; none: the node stops, or the token holds no longer (CHK-901).
     async fn next(&mut self) -> Option<Event> {
         loop {
+            let (tokens, token) = &self.token;
+            tokens.still_holds(token).ok()?;
             if let Some(what) = self.first.pop_front() {
                 return Some(Event::default().event(what).id(self.place.to_string()).data("{}"));
             }
@@ -114,6 +120,7 @@ impl Follower {
                 }
                 Ok(None) => tokio::select! {
                     () = self.stop.cancelled() => return None,
+                    _ = tokens.void(token) => return None,
                     changed = self.newest.changed() => changed.ok()?,
                     event = next_way(&mut self.ways) => return Some(event),
                 },
@@ -167,4 +174,33 @@ async fn next_way(ways: &mut Option<Ways>) -> Event {
 fn job_event(place: Place, change: &JobEvent) -> Event {
     let data = serde_json::to_string(change).expect("an event serialises");
     Event::default().event("job").id(place.to_string()).data(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits::Limits;
+    use super::*;
+    use crate::tokens::tests::analyst;
+
+    /// A follower by a token, and its place among the streams.
+    fn follower(events: &Arc<Events>, limits: &Limits, tokens: &Arc<Tokens>, caller: &Caller) -> Follower {
+        let place = limits.stream(caller).expect("a place");
+        let token = (Arc::clone(tokens), caller.token.clone());
+        Follower::new(Arc::clone(events), None, token, place, CancellationToken::new())
+    }
+
+    #[tokio::test]
+    async fn chk_901_a_stream_of_events_ends_with_the_token_of_its_caller() {
+        let (events, limits) = (Arc::new(Events::new()), Limits::new(10));
+        let (_node, tokens, caller) = analyst();
+        let mut waiting = follower(&events, &limits, &tokens, &caller);
+        assert!(waiting.next().await.is_some(), "the start");
+        let mut late = follower(&events, &limits, &tokens, &caller);
+        let ended = tokio::spawn(async move { waiting.next().await.is_none() });
+        tokio::task::yield_now().await;
+        assert!(!ended.is_finished(), "it waits for a change");
+        tokens.revoke(&caller.token, &caller).expect("revoked");
+        assert!(ended.await.expect("no panic"));
+        assert!(late.next().await.is_none(), "not even the start is told");
+    }
 }

@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use tacit_protocol::api::policies::{ApproveRequest, SubmitOptions};
 use tacit_protocol::api::{JobDetail, JobResult, JobSummary, RefuseRequest, ResultFormat, SubmitRequest};
+use tacit_protocol::job::JobId;
 use tacit_protocol::policy::Priority;
 use tacit_protocol::{Code, Failure};
 use utoipa::IntoParams;
@@ -19,14 +20,39 @@ use utoipa::IntoParams;
 use super::answer::{ApiFailure, Body};
 use crate::node::{Node, off_reactor};
 use crate::results;
-use crate::tokens::Caller;
+use crate::tokens::{Caller, Tokens};
 
 type Answer<T> = Result<Json<T>, ApiFailure>;
+
+/// Works on a job that the caller may see: its records are decoded, and what is changed is on the disk afterwards.
+async fn on_job<T: Send + 'static>(
+    node: &Arc<Node>,
+    caller: Caller,
+    id: String,
+    work: impl FnOnce(&Node, &JobId, &Caller) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let node = Arc::clone(node);
+    off_reactor(move || work(&node, &node.job_id(&caller, &id)?, &caller)).await?
+}
+
+/// What a wait gives while the caller's token holds (CHK-901).
+async fn while_held<T>(
+    tokens: &Tokens,
+    token: &str,
+    wait: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        // The token's end goes before what came at the same time.
+        biased;
+        failure = tokens.void(token) => Err(failure),
+        given = wait => given,
+    }
+}
 
 /// The jobs, newest first; for an analyst, the own ones.
 #[utoipa::path(get, path = "/v1/jobs", responses((status = OK, body = Vec<JobSummary>)))]
 pub(super) async fn list(State(node): State<Arc<Node>>, caller: Caller) -> Answer<Vec<JobSummary>> {
-    Ok(Json(node.jobs_of(&caller)?))
+    Ok(Json(off_reactor(move || node.jobs_of(&caller)).await??))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -75,8 +101,7 @@ pub(super) async fn submit(
 /// One job, by its id or any unique start of it.
 #[utoipa::path(get, path = "/v1/jobs/{id}", responses((status = OK, body = JobDetail)))]
 pub(super) async fn show(State(node): State<Arc<Node>>, caller: Caller, Path(id): Path<String>) -> Answer<JobDetail> {
-    let id = node.job_id(&caller, &id)?;
-    Ok(Json(node.job(&id)?))
+    Ok(Json(on_job(&node, caller, id, |node, id, _| node.job(id)).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -87,16 +112,21 @@ pub(super) struct WatchQuery {
     seconds: u64,
 }
 
-/// Waits until a job has left the state that the caller knows, or the time is over, and gives it.
+/// Waits until a job has left the state that the caller knows, or the time is over, and gives it. The caller's token has to
+/// hold all the while.
 #[utoipa::path(get, path = "/v1/jobs/{id}/watch", params(WatchQuery), responses((status = OK, body = JobDetail)))]
 pub(super) async fn watch(
     State(node): State<Arc<Node>>,
+    State(tokens): State<Arc<Tokens>>,
     caller: Caller,
     Path(id): Path<String>,
     Query(query): Query<WatchQuery>,
 ) -> Answer<JobDetail> {
-    let id = node.job_id(&caller, &id)?;
-    Ok(Json(node.watch_job(&id, &query.known, Duration::from_secs(query.seconds.min(30))).await?))
+    let token = caller.token.clone();
+    let id = on_job(&node, caller, id, |_, id, _| Ok(*id)).await?;
+    let wait = Duration::from_secs(query.seconds.min(30));
+    while_held(&tokens, &token, node.leave_job(&id, &query.known, wait)).await?;
+    Ok(Json(off_reactor(move || node.job(&id)).await??))
 }
 
 /// Approves a job that waits for the operator: once, or its terms for further runs. Without a body: once.
@@ -108,7 +138,6 @@ pub(super) async fn approve(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Answer<JobDetail> {
-    let id = node.job_id(&caller, &id)?;
     let request: Option<ApproveRequest> = match body.as_ref() {
         [] => None,
         json => serde_json::from_slice(json).map_err(|cause| {
@@ -116,7 +145,8 @@ pub(super) async fn approve(
             Failure::new(Code::new("USAGE_REQUEST"), message, "see the API's description at /v1/openapi.json.")
         })?,
     };
-    Ok(Json(node.approve_job(&id, &request.unwrap_or_default()).await?))
+    let request = request.unwrap_or_default();
+    Ok(Json(on_job(&node, caller, id, move |node, id, _| node.approve_job(id, &request)).await?))
 }
 
 /// Refuses a job that waits for the operator.
@@ -128,15 +158,13 @@ pub(super) async fn refuse(
     Path(id): Path<String>,
     Body(request): Body<RefuseRequest>,
 ) -> Answer<JobDetail> {
-    let id = node.job_id(&caller, &id)?;
-    Ok(Json(node.refuse_job(&id, &request.reason).await?))
+    Ok(Json(on_job(&node, caller, id, move |node, id, _| node.refuse_job(id, &request.reason)).await?))
 }
 
 /// Cancels a job that has not released anything yet.
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", responses((status = OK, body = JobDetail)))]
 pub(super) async fn cancel(State(node): State<Arc<Node>>, caller: Caller, Path(id): Path<String>) -> Answer<JobDetail> {
-    let id = node.job_id(&caller, &id)?;
-    Ok(Json(node.cancel_job(&id, &caller).await?))
+    Ok(Json(on_job(&node, caller, id, Node::cancel_job).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -158,10 +186,11 @@ pub(super) async fn result(
     Query(query): Query<ResultQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiFailure> {
-    let id = node.job_id(&caller, &id)?;
-    let result = node.job_result(&id)?;
     let format = query.format.unwrap_or_else(|| accepted(&headers));
-    let bytes = off_reactor(move || results::write(&result, format, query.output.as_deref())).await??;
+    let written = on_job(&node, caller, id, move |node, id, _| {
+        results::write(&node.job_result(id)?, format, query.output.as_deref())
+    });
+    let bytes = written.await?;
     // No copy of a result is left behind on the way.
     Ok(([(CONTENT_TYPE, format.media_type()), (CACHE_CONTROL, "no-store")], bytes))
 }
@@ -179,9 +208,11 @@ fn accepted(headers: &HeaderMap) -> ResultFormat {
 #[utoipa::path(get, path = "/v1/jobs/{id}/receipt", responses((status = OK, body = Object)))]
 pub(super) async fn receipt(
     State(node): State<Arc<Node>>,
+    State(tokens): State<Arc<Tokens>>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Answer<serde_json::Value> {
-    let id = node.job_id(&caller, &id)?;
-    Ok(Json(node.job_receipt(&id).await?))
+    let token = caller.token.clone();
+    let id = on_job(&node, caller, id, |_, id, _| Ok(*id)).await?;
+    Ok(Json(while_held(&tokens, &token, node.job_receipt(&id)).await?))
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tacit_protocol::api::TokenRole;
 use tacit_protocol::{Code, Failure};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -18,11 +19,18 @@ use tokio::time::Instant;
 use super::Shared;
 use super::answer::ApiFailure;
 use crate::network::Bucket;
+use crate::tokens::Caller;
 
 /// Calls that are answered at a time. A call that waits for a job counts; a stream of events does not once it runs.
 const CALLS_AT_A_TIME: usize = 256;
-/// Streams of events that one token may hold open.
-const STREAMS_OF_A_TOKEN: usize = 16;
+/// Streams of events that are open at a time. Each holds a connection and a place in the list, no copies.
+const STREAMS: usize = 32;
+/// Those of them that are kept for operators.
+const STREAMS_OF_OPERATORS: usize = 8;
+/// Streams of one analyst, by however many tokens.
+const STREAMS_OF_AN_ANALYST: usize = 4;
+/// Streams of anyone else of one name.
+const STREAMS_OF_ANOTHER: usize = 16;
 /// How many times as often as one token one address may call: those behind one gateway, or on this machine, share it.
 const TOKENS_OF_AN_ADDRESS: u32 = 4;
 /// Callers that are told apart. The others share one pace.
@@ -35,7 +43,7 @@ pub(super) struct Limits {
     calls: Semaphore,
     addresses: Mutex<Paces<IpAddr>>,
     tokens: Mutex<Paces<String>>,
-    streams: Arc<Mutex<HashMap<String, usize>>>,
+    streams: Arc<Mutex<Streams>>,
     failed: Failed,
 }
 
@@ -65,43 +73,67 @@ impl Limits {
         in_pace.then_some(()).ok_or_else(|| too_fast("this address"))
     }
 
-    /// A place for a stream of events of a token, until it is dropped.
+    /// A place for a stream of events of a caller, until it is dropped.
     ///
     /// # Errors
     /// `API_BUSY`.
-    pub(super) fn stream(&self, token: &str) -> Result<Stream, Failure> {
+    pub(super) fn stream(&self, caller: &Caller) -> Result<Stream, Failure> {
+        let busy = |message: String| {
+            Failure::new(Code::new("API_BUSY"), message, "end one of them, or ask for the jobs instead.")
+        };
+        let bearer = (caller.role, caller.subject.clone());
+        let most = match caller.role {
+            TokenRole::Analyst => STREAMS_OF_AN_ANALYST,
+            TokenRole::Operator | TokenRole::Auditor => STREAMS_OF_ANOTHER,
+        };
         let mut streams = locked(&self.streams);
-        let open = streams.entry(token.to_owned()).or_default();
-        if *open >= STREAMS_OF_A_TOKEN {
-            let message = format!("this token follows the events {STREAMS_OF_A_TOKEN} times");
-            return Err(Failure::new(Code::new("API_BUSY"), message, "end one of them, or ask for the jobs instead."));
+        let own = streams.get(&bearer).copied().unwrap_or(0);
+        if own >= most {
+            return Err(busy(format!("{} follows the events {most} times", caller.subject)));
         }
-        *open += 1;
-        Ok(Stream { token: token.to_owned(), streams: self.streams.clone() })
+        let (of_operators, others) =
+            streams.iter().fold((0, 0), |(of_operators, others), ((role, _), open)| match role {
+                TokenRole::Operator => (of_operators + open, others),
+                TokenRole::Analyst | TokenRole::Auditor => (of_operators, others + open),
+            });
+        let is_kept = caller.role != TokenRole::Operator && others >= STREAMS - STREAMS_OF_OPERATORS;
+        if is_kept || of_operators + others >= STREAMS {
+            return Err(busy(format!("{} callers follow the events", of_operators + others)));
+        }
+        streams.insert(bearer.clone(), own + 1);
+        Ok(Stream { bearer, streams: self.streams.clone() })
     }
 
     /// Counts a call without a good token; says how many there were, once a minute at most.
-    pub(super) fn failed_sign_in(&self, from: Option<SocketAddr>, code: &str) {
+    pub(super) fn failed_sign_in(&self, from: Option<SocketAddr>) {
         if let Some(count) = self.failed.count(Instant::now()) {
             let from = from.map_or_else(|| "unknown".to_owned(), |from| from.ip().to_string());
-            tracing::warn!(count, code, "calls of the API were not admitted; the last came from {from}");
+            tracing::warn!(
+                count,
+                code = "TOKEN_INVALID",
+                "calls of the API were not admitted; the last came from {from}"
+            );
         }
     }
 }
 
+/// How many streams of events each bearer has open.
+type Streams = HashMap<Bearer, usize>;
+type Bearer = (TokenRole, String);
+
 /// A place among the streams of events.
 pub(super) struct Stream {
-    token: String,
-    streams: Arc<Mutex<HashMap<String, usize>>>,
+    bearer: Bearer,
+    streams: Arc<Mutex<Streams>>,
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         let mut streams = locked(&self.streams);
-        if let Some(open) = streams.get_mut(&self.token) {
+        if let Some(open) = streams.get_mut(&self.bearer) {
             *open -= 1;
             if *open == 0 {
-                streams.remove(&self.token);
+                streams.remove(&self.bearer);
             }
         }
     }
@@ -163,7 +195,7 @@ impl Failed {
 }
 
 /// One caller's address: of IPv6 the network of 64 bits, in which a host has as many addresses as it likes.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & (u128::MAX << 64)).into()),
         ip @ IpAddr::V4(_) => ip,
@@ -232,14 +264,35 @@ mod tests {
         assert_eq!(paces.paces.len(), 1);
     }
 
+    /// Streams of a bearer, each by a token of its own, until there is no place for one more.
+    fn fill(limits: &Limits, role: TokenRole, subject: &str) -> Vec<Stream> {
+        let caller = |token: usize| Caller { token: token.to_string(), role, subject: subject.into(), expires: 1 };
+        let held: Vec<Stream> = (0..).map_while(|token| limits.stream(&caller(token)).ok()).collect();
+        let refused = limits.stream(&caller(0)).err().expect("no more");
+        assert_eq!(refused.code.as_str(), "API_BUSY");
+        held
+    }
+
     #[test]
-    fn chk_904_a_token_holds_so_many_streams_and_gets_them_back() {
+    fn chk_904_streams_are_bounded_for_each_bearer_and_gotten_back() {
         let limits = Limits::new(10);
-        let held: Vec<Stream> = (0..STREAMS_OF_A_TOKEN).map(|_| limits.stream("a").expect("a place")).collect();
-        assert_eq!(limits.stream("a").err().expect("no more").code.as_str(), "API_BUSY");
-        assert!(limits.stream("b").is_ok());
-        drop(held);
-        assert!(limits.stream("a").is_ok() && locked(&limits.streams).is_empty());
+        let ada = fill(&limits, TokenRole::Analyst, "ada");
+        assert_eq!(ada.len(), STREAMS_OF_AN_ANALYST);
+        // The same name in another role is another bearer.
+        assert_eq!(fill(&limits, TokenRole::Auditor, "ada").len(), STREAMS_OF_ANOTHER);
+        assert_eq!(fill(&limits, TokenRole::Operator, "operator").len(), STREAMS_OF_ANOTHER);
+        drop(ada);
+        assert!(locked(&limits.streams).is_empty());
+    }
+
+    #[test]
+    fn chk_904_analysts_and_auditors_leave_places_for_operators() {
+        let limits = Limits::new(10);
+        let held: Vec<Stream> =
+            ('a'..='z').flat_map(|name| fill(&limits, TokenRole::Analyst, &name.to_string())).collect();
+        assert_eq!(held.len(), STREAMS - STREAMS_OF_OPERATORS);
+        assert!(fill(&limits, TokenRole::Auditor, "eve").is_empty());
+        assert_eq!(fill(&limits, TokenRole::Operator, "operator").len(), STREAMS_OF_OPERATORS);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod events;
 mod jobs;
 mod limits;
 mod operations;
+mod patience;
 mod peers;
 mod policies;
 mod qr;
@@ -19,7 +20,7 @@ mod system;
 mod tls;
 mod tokens;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,23 +185,14 @@ pub struct Listening {
 /// gets a port of its own.
 ///
 /// # Errors
-/// `API_LISTEN` if an address is taken, or is not on the loopback interface without TLS; `USAGE_TLS`.
+/// `API_LISTEN` if an address is taken; `USAGE_TLS`.
 pub async fn listen(config: &Config, dir: &Path) -> Result<Listening, Failure> {
-    let tls = match (&config.api_tls_certificate, &config.api_tls_key) {
-        // A path that is absolute stays as it is.
-        (Some(certificate), Some(key)) => Some(tls::acceptor(&dir.join(certificate), &dir.join(key))?),
-        (None, None) => None,
-        _ => {
-            let message = "one of `api_tls_certificate` and `api_tls_key` is set without the other";
-            return Err(Failure::new(Code::new("USAGE_TLS"), message, "set both in node.toml, or none."));
-        }
-    };
-    let next = "set `api_listen` in node.toml, and for other machines `api_tls_certificate` and `api_tls_key`.";
-    let failure = |message: String| Failure::new(Code::new("API_LISTEN"), message, next);
+    // A path that is absolute stays as it is.
+    let tls = config.api_tls().map(|(certificate, key)| tls::acceptor(&dir.join(certificate), &dir.join(key)));
+    let tls = tls.transpose()?;
+    let failure =
+        |message: String| Failure::new(Code::new("API_LISTEN"), message, "set another `api_listen` in node.toml.");
     let address = config.api_listen;
-    if tls.is_none() && !address.ip().is_loopback() {
-        return Err(failure(format!("the API would be open to other machines on {address} without TLS")));
-    }
     let bind = async |address: SocketAddr| {
         let bound = TcpListener::bind(address).await;
         bound.map_err(|cause| failure(format!("cannot listen on {address}: {cause}")))
@@ -211,6 +203,14 @@ pub async fn listen(config: &Config, dir: &Path) -> Result<Listening, Failure> {
     };
     let local_address = local.local_addr().map_err(|cause| failure(cause.to_string()))?;
     Ok(Listening { local_address, local, open })
+}
+
+/// An address as callers write it before a port.
+fn bare_host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
 }
 
 /// Serves the API until `stop`.
@@ -237,9 +237,20 @@ pub async fn serve(
     let address = listener.local_addr().unwrap_or(config.api_listen);
     let mut hosts = config.api_hosts.clone();
     if !address.ip().is_unspecified() {
-        hosts.push(address.to_string());
+        hosts.push(bare_host(address.ip()));
     }
     let open = router(shared(Origins::new("https://", address.port(), &hosts)));
     tracing::info!(api = %address, "the API is open to others over TLS");
     tokio::join!(local, serve::serve(listener, Some(tls), open, stop));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_in_a_host_header() {
+        assert_eq!(bare_host([203, 0, 113, 7].into()), "203.0.113.7");
+        assert_eq!(bare_host([0x2001, 0xdb8, 0, 0, 0, 0, 0, 7].into()), "[2001:db8::7]");
+    }
 }

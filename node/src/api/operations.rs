@@ -1,6 +1,5 @@
 //! Backups, exports and what else an operator asks of a node.
 
-use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use tacit_protocol::api::{BackupRequest, Finding, Peer};
 use utoipa::IntoParams;
 
 use super::answer::{ApiFailure, Body};
-use crate::node::Node;
+use crate::node::{Node, Spooled};
 
 /// Bytes of a file that are sent at a time.
 const PIECE: usize = 256 << 10;
@@ -49,8 +48,8 @@ pub(super) async fn export(
     Path(name): Path<String>,
     Query(query): Query<ExportQuery>,
 ) -> Result<impl IntoResponse, ApiFailure> {
-    let file = node.export_dataset(&name, &query.format).await?;
-    Ok(([(CONTENT_TYPE, "application/octet-stream")], sent(file)))
+    let rows = node.export_dataset(&name, &query.format).await?;
+    Ok(([(CONTENT_TYPE, "application/octet-stream")], sent(rows)))
 }
 
 /// Accepts that a peer's log went back because its node was restored from a backup.
@@ -71,16 +70,16 @@ pub(super) async fn probe(
     Ok(Json(node.probe_peer(&peer_id).await?))
 }
 
-/// A file as the body of an answer.
-fn sent(file: File) -> Stream {
-    Stream::from_stream(stream::try_unfold(file, |mut file| async move {
+/// A file as the body of an answer. Its place is given up with the body.
+pub(super) fn sent(spooled: Spooled) -> Stream {
+    Stream::from_stream(stream::try_unfold(spooled, |mut spooled| async move {
         let read = tokio::task::spawn_blocking(move || {
             let mut piece = vec![0; PIECE];
-            let length = file.read(&mut piece)?;
+            let length = spooled.file.read(&mut piece)?;
             piece.truncate(length);
-            Ok::<_, std::io::Error>((piece, file))
+            Ok::<_, std::io::Error>((piece, spooled))
         });
-        let (piece, file) = read.await.map_err(std::io::Error::other)??;
-        Ok::<_, std::io::Error>((!piece.is_empty()).then_some((piece, file)))
+        let (piece, spooled) = read.await.map_err(std::io::Error::other)??;
+        Ok::<_, std::io::Error>((!piece.is_empty()).then_some((piece, spooled)))
     }))
 }

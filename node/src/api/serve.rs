@@ -1,4 +1,4 @@
-//! Connections of the API: accepted, bounded, and served until the node stops.
+//! Connections of the API: accepted, bounded (CHK-904), and served until the node stops.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -20,16 +20,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use super::limits::network_of;
+use super::patience::Patient;
 use super::tls;
 
 /// Connections at a time.
 const MOST_CONNECTIONS: usize = 1_024;
-/// Connections at a time from one address.
+/// Connections at a time from one address, or one network of IPv6.
 const MOST_OF_AN_ADDRESS: usize = 512;
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long the head of a call may take to come, and how long a connection may be silent between calls.
 const HEAD: Duration = Duration::from_secs(30);
+/// How long a caller may leave what was written to it unread.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The most bytes that a connection holds of what it reads.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// The pause after a connection could not be taken, such as for want of open files.
@@ -100,7 +104,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), service);
     let mut served = pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
@@ -114,7 +118,7 @@ where
     }
 }
 
-/// The connections that are open, by address.
+/// The connections that are open, by address, or by network of IPv6.
 #[derive(Default)]
 struct Places {
     open: Mutex<HashMap<IpAddr, usize>>,
@@ -127,6 +131,7 @@ struct Place {
 
 impl Places {
     fn take(places: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = network_of(address);
         let mut open = places.open();
         let all: usize = open.values().sum();
         let own = open.get(&address).copied().unwrap_or(0);
@@ -168,5 +173,18 @@ mod tests {
         assert!(take(3).is_none());
         held.clear();
         assert!(take(3).is_some() && places.open().is_empty());
+    }
+
+    #[test]
+    fn chk_904_a_network_of_ipv6_has_the_connections_of_one_address() {
+        let places = Arc::new(Places::default());
+        let take = |network: u16, host: usize| {
+            let host = u16::try_from(host).expect("few");
+            Places::take(&places, IpAddr::from([0x2001, 0xdb8, 0, network, 0, 0, 0, host]))
+        };
+        let held: Vec<Place> = (0..MOST_OF_AN_ADDRESS).map(|host| take(1, host).expect("a place")).collect();
+        assert!(take(1, MOST_OF_AN_ADDRESS).is_none() && take(2, 0).is_some());
+        drop(held);
+        assert!(take(1, 0).is_some());
     }
 }

@@ -14,6 +14,7 @@ use utoipa::openapi::OpenApi;
 
 use super::Shared;
 use super::answer::{ApiFailure, Body};
+use super::operations::sent;
 use crate::node::Node;
 use crate::tokens::Caller;
 use crate::{metrics, telemetry};
@@ -61,7 +62,7 @@ pub(super) async fn stop(State(node): State<Arc<Node>>, Query(query): Query<Stop
 #[utoipa::path(get, path = "/v1/log/export", responses((status = OK, body = String,
     content_type = "application/x-ndjson")))]
 pub(super) async fn export_log(State(node): State<Arc<Node>>) -> Result<impl IntoResponse, ApiFailure> {
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], node.export_log().await?))
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], sent(node.export_log().await?)))
 }
 
 /// Checks the whole log: sequence, chain, and the signature under its head. `tacit log verify` does the same with an

@@ -133,8 +133,8 @@ impl<'a> Reader<'a> {
         Ok(Self { input, header, sealer, digest_of_header, parts: 0, digest: Sha256::new() })
     }
 
-    /// The next part, or none at the end, once everything before it is what was written.
-    pub(super) fn next(&mut self) -> Result<Option<Part>, BackupError> {
+    /// The next part; the end, once everything before it is what was written.
+    pub(super) fn next(&mut self) -> Result<Part, BackupError> {
         let torn = BackupError::Torn { parts: self.parts };
         let part = self.parts + 1;
         let damaged = || BackupError::Damaged { part };
@@ -154,11 +154,11 @@ impl<'a> Reader<'a> {
             let mut rest = [0];
             let ended = self.input.read(&mut rest).map_err(|source| BackupError::file("the backup", source))? == 0;
             let whole: [u8; 32] = self.digest.clone().finalize().into();
-            return if *parts == self.parts && *digest == whole && ended { Ok(None) } else { Err(damaged()) };
+            return if *parts == self.parts && *digest == whole && ended { Ok(decoded) } else { Err(damaged()) };
         }
         self.digest.update(opened.as_slice());
         self.parts += 1;
-        Ok(Some(decoded))
+        Ok(decoded)
     }
 }
 

@@ -44,6 +44,16 @@ pub enum BackupError {
     /// A passphrase that is none.
     #[error("the passphrase {0}")]
     Passphrase(String),
+    /// An entry of the store that no restore would take.
+    #[error("the entry {key} of the store's tree {tree}: {cause}")]
+    Entry {
+        /// The tree.
+        tree: &'static str,
+        /// The key, with what is no text escaped.
+        key: String,
+        /// What is wrong with it.
+        cause: StoreError,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,6 +79,10 @@ impl From<BackupError> for Failure {
         let message = error.to_string();
         let (code, next) = match error {
             BackupError::Store(error) => return error.into(),
+            BackupError::Entry { cause, .. } => {
+                let next = "stop the node and run `tacit fsck`; an earlier backup has what was whole.";
+                return Self::new(cause.code(), message, next);
+            }
             BackupError::Data(error) => return error.into(),
             BackupError::Sealed(error) => return error.into(),
             BackupError::Node(failure) => return failure,

@@ -14,6 +14,7 @@ use tacit_protocol::log::LogKind;
 use super::archive::{Part, Reader};
 use super::lock::Opening;
 use super::{BackupError, snapshot, trees};
+use crate::budget;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::layers::Layers;
@@ -44,6 +45,9 @@ pub struct RestoreReport {
     pub jobs_ended: u64,
     /// Entries of the log at the backup.
     pub log_entries: u64,
+    /// What is wrong with the configuration here and now, if something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
     /// The organisations whose operators may have to accept the restore.
     pub peers: Vec<String>,
 }
@@ -119,7 +123,6 @@ fn fill(
     if identity.peer().to_string() != reader.header.peer {
         return Err(BackupError::Form("it holds the key of another node than its header says".into()));
     }
-    let config = Config::load(dir, &Layers::default())?;
     let datasets = Datasets::unswept(Arc::clone(&store), &key);
     let records = datasets.list()?;
     records.iter().try_for_each(|record| datasets.verify(record))?;
@@ -129,6 +132,7 @@ fn fill(
     let jobs_ended = end_open_jobs(Arc::clone(&store), Arc::clone(&clock))?;
     let all = PEERS.all(store.as_ref(), b"")?.into_iter().map(|(_, peer)| peer);
     let paired: Vec<_> = all.filter(|peer| peer.state == PeerState::Paired).collect();
+    budget::note_restore(store.as_ref())?;
     heads::note_restore(store.as_ref(), head, paired.iter().map(|peer| peer.peer).collect())?;
     let body = json!({
         "text": "restored from a backup", "backup_at": reader.header.at, "jobs_ended": jobs_ended,
@@ -138,13 +142,15 @@ fn fill(
     appended.map_err(tacit_protocol::Failure::from)?;
     store.flush()?;
     Ok(RestoreReport {
-        name: config.name,
+        name: reader.header.name.clone(),
         peer_id: identity.peer().to_string(),
         dir: String::new(),
         backup_at: reader.header.at,
         datasets: records.len() as u64,
         jobs_ended,
         log_entries: head.sequence,
+        // What it is to run with may come from the environment that it is started in.
+        configuration: Config::load(dir, &Layers::default()).err().map(|failure| failure.to_string()),
         peers: paired.into_iter().map(|peer| peer.organisation).collect(),
     })
 }
@@ -154,8 +160,8 @@ fn unpack(reader: &mut Reader<'_>, files: &Files, store: &dyn Store) -> Result<(
     let trees: BTreeMap<String, KnownTree> =
         trees::all().into_iter().map(|tree| (tree.name.as_str().to_owned(), tree)).collect();
     let mut open: BTreeMap<String, File> = BTreeMap::new();
-    while let Some(part) = reader.next()? {
-        match part {
+    loop {
+        match reader.next()? {
             Part::Tree { name, entries } => {
                 let unknown = || BackupError::Form(format!("it has a tree {name:?} that this version does not know"));
                 let tree = trees.get(&name).filter(|tree| !matches!(tree.care, Care::Never)).ok_or_else(unknown)?;
@@ -178,7 +184,7 @@ fn unpack(reader: &mut Reader<'_>, files: &Files, store: &dyn Store) -> Result<(
                 let file = open.get_mut(&name).expect("it was opened above");
                 file.write_all(&bytes).map_err(|source| BackupError::file(name, source))?;
             }
-            Part::End { .. } => {}
+            Part::End { .. } => break,
         }
     }
     for (name, file) in open {

@@ -72,14 +72,13 @@ pub fn write(
     let _hold = source.datasets.hold();
     let mut writer = Writer::begin(out, (source.name, &source.peer, source.now), sealing, rng)?;
     let mut report = BackupReport::default();
-    let mut catalogue = Vec::new();
-    let mut written = Ok(());
+    let mut written = Ok(Vec::new());
     source.store.while_still(&mut || {
-        written = kept_trees(source.store.as_ref(), &mut writer, &mut report, rng);
-        catalogue = source.datasets.list().unwrap_or_default();
+        written = kept_trees(source.store.as_ref(), &mut writer, &mut report, rng)
+            .and_then(|()| Ok(source.datasets.list()?));
         Ok(())
     })?;
-    written?;
+    let catalogue = written?;
     // Written before an effect, read after it: what the store shows is in them.
     for (name, path) in [(LOG, source.files.log()), (PEERS, source.files.peers())] {
         let entries = add_journal(&mut writer, name, &path, rng)?;
@@ -115,6 +114,12 @@ fn kept_trees(
         let mut batch = Batch::new(tree.name);
         each(store, tree.name, &mut |key, value| {
             if keep(&key) {
+                // What a restore would refuse is no backup.
+                (tree.check)(&key, &value).map_err(|cause| BackupError::Entry {
+                    tree: tree.name.as_str(),
+                    key: key.escape_ascii().to_string(),
+                    cause,
+                })?;
                 report.entries += 1;
                 batch.add(key, value, writer, rng)?;
             }

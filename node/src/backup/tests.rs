@@ -3,17 +3,21 @@ use std::sync::Arc;
 
 use rand_core::SeedableRng;
 use tacit_protocol::Failure;
+use tacit_protocol::job::JobId;
 use tacit_protocol::log::LogKind;
 
 use super::*;
+use crate::budget::{Budget, Charge};
 use crate::clock::{Clock, ManualClock};
 use crate::config::InitOptions;
 use crate::data::{Datasets, ExportFormat, Format, Import, ImportOptions, PolicyFile};
 use crate::fsck;
+use crate::jobs::history::{self, Histories};
 use crate::keys::NodeKey;
 use crate::log::Log;
 use crate::setup::{self, Files};
 use crate::store::{SledStore, Store, TreeName};
+use crate::{context, pairing, tokens};
 
 const POLICY: &str = r#"
 version = 1
@@ -32,6 +36,8 @@ uses = ["filter", "count", "sum"]
 const SECRETS: TreeName = TreeName::new("job-secrets");
 const OUTPUTS: TreeName = TreeName::new("job-outputs");
 const PASSPHRASE: &str = "correct horse battery";
+/// When nodes are restored, Unix seconds.
+const RESTORED: u64 = 2_000;
 
 fn rng() -> rand_chacha::ChaCha20Rng {
     rand_chacha::ChaCha20Rng::seed_from_u64(77)
@@ -82,15 +88,40 @@ impl Stopped {
         store.flush().expect("flushed");
     }
 
+    /// Puts a record into every tree in which something is sealed and that has none.
+    pub(crate) fn seal_everything(&self) {
+        let store = self.store();
+        let parts = tokens::Parts {
+            store: store.clone(),
+            clock: Arc::new(ManualClock::at(5_000)),
+            log: Arc::new(Log::in_memory()),
+            sealer: self.key.sealer(tokens::records::PURPOSE),
+            node: self.peer.clone(),
+            local_file: self.parent.path().join("api.token"),
+        };
+        drop(tokens::Tokens::open(parts, &self.files.tokens()).expect("the first key"));
+        let sealer = self.key.sealer(pairing::PURPOSE);
+        let invited = pairing::one_of_each(self.peer.parse().expect("a PeerId"), &sealer, &mut rng());
+        store.apply(&invited).expect("put");
+        for (tree, purpose) in [(SECRETS, context::SECRET_PURPOSE), (OUTPUTS, context::OUTPUT_PURPOSE)] {
+            store.put(tree, b"job", &self.key.sealer(purpose).seal(b"job", b"secret", &mut rng())).expect("put");
+        }
+        store.flush().expect("flushed");
+    }
+
     fn backup(&self, sealing: &Sealing<'_>) -> Vec<u8> {
+        self.try_backup(sealing).expect("written")
+    }
+
+    fn try_backup(&self, sealing: &Sealing<'_>) -> Result<Vec<u8>, BackupError> {
         let store = self.store();
         let datasets = Datasets::unswept(store.clone(), &self.key);
         let peer = self.peer.clone();
         let source =
             Source { name: "maison", peer, files: &self.files, store: &store, datasets: &datasets, now: 1_000 };
         let mut out = Vec::new();
-        write(&source, sealing, &mut out, &mut rng()).expect("written");
-        out
+        write(&source, sealing, &mut out, &mut rng())?;
+        Ok(out)
     }
 
     fn by_key(&self) -> Vec<u8> {
@@ -108,7 +139,7 @@ impl Stopped {
         opening: &Opening,
     ) -> (PathBuf, Result<RestoreReport, BackupError>) {
         let dir = self.parent.path().join(name);
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(2_000_000));
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(RESTORED * 1_000));
         let report = restore(&mut bytes, opening, &dir, clock);
         (dir, report)
     }
@@ -163,6 +194,66 @@ fn a_restored_node_has_what_the_backup_had_and_no_secret_that_may_be_used_once()
     assert_eq!(bad(&dir), [""; 0]);
     let again = node.restored(&bytes, "new").1;
     assert_eq!(code(again), "USAGE_DIR");
+}
+
+#[test]
+fn jobs_under_way_at_a_backup_have_told_all_in_the_restored_node_chk_213() {
+    let (node, job) = (Stopped::new(10), JobId::from_bytes([1; 32]));
+    let proposal = {
+        let store = node.store();
+        let proposal = history::tests::reserve_in(&Histories::new(store.clone()), job);
+        store.flush().expect("flushed");
+        proposal
+    };
+    let (dir, report) = node.restored(&node.by_key(), "new");
+    report.expect("restored");
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(&Files::of(&dir).store()).expect("opens"));
+    assert_eq!(history::tests::told_after_all(&Histories::new(store), job, &proposal, RESTORED), 1);
+}
+
+#[test]
+fn a_restored_budget_is_in_doubt_also_if_nothing_was_charged_before_the_backup_chk_931() {
+    let node = Stopped::new(10);
+    let (dir, report) = node.restored(&node.by_key(), "new");
+    report.expect("restored");
+    let files = Files::of(&dir);
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(&files.store()).expect("opens"));
+    let open = || {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(RESTORED * 1_000));
+        Budget::open(&files.budget(), store.clone(), clock).expect("opens")
+    };
+    assert!(open().doubt().expect("a doubt").contains("restored from a backup"));
+    open().grant(Charge::none(), "more").expect("written");
+    assert!(open().doubt().is_some(), "a grant settles nothing");
+    open().confirm(&[], "restored").expect("confirmed");
+    assert_eq!(open().doubt(), None);
+}
+
+#[test]
+fn a_node_whose_configuration_needs_its_environment_is_restored_and_told_of_it() {
+    let node = Stopped::new(10);
+    let text = std::fs::read_to_string(node.files.config()).expect("read");
+    std::fs::write(node.files.config(), text.replace("name = ", "# by the environment: name = ")).expect("written");
+    let (_, report) = node.restored(&node.by_key(), "new");
+    let report = report.expect("restored");
+    assert_eq!(report.name, "maison");
+    assert!(report.configuration.expect("a line").contains("name"));
+}
+
+#[test]
+fn a_store_that_no_restore_would_take_is_not_backed_up() {
+    let node = Stopped::new(10);
+    let put = |tree: &'static str, key: &[u8], value: &[u8]| {
+        let store = node.store();
+        store.put(TreeName::new(tree), key, value).expect("put");
+        store.flush().expect("flushed");
+    };
+    put("jobs", b"no job", &[1, 2, 3]);
+    let failure = Failure::from(node.try_backup(&Sealing::KeyFile(&node.key)).expect_err("a refusal"));
+    assert!(failure.message.contains("jobs") && failure.message.contains("no job"), "{failure}");
+    assert!(failure.next.contains("tacit fsck"), "{failure}");
+    node.store().delete(TreeName::new("jobs"), b"no job").expect("deleted");
+    node.by_key();
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub struct Charge {
 
 impl Charge {
     /// Nothing of nobody.
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         let (dataset, organisation) = (String::new(), String::new());
         Self { lineage: Lineage::default(), dataset, organisation, rho: Rho::ZERO, cap: Rho::ZERO, total: None }
     }

@@ -16,6 +16,9 @@ use crate::store::{Journal, Record, StoreError};
 /// The head of a ledger without entries.
 const EMPTY: LogHead = LogHead { sequence: 0, digest: Digest::from_bytes([0; 32]) };
 
+/// Stands for the head of a ledger of which a restored store knows nothing: no entry has this digest.
+pub(super) const UNKNOWN: LogHead = LogHead { sequence: 1, digest: Digest::from_bytes([0; 32]) };
+
 /// What was taken from one account, and added to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
@@ -163,6 +166,9 @@ impl Ledger {
     /// Why the ledger may lack entries.
     pub(super) fn doubt(&self) -> Option<String> {
         let seen = self.rolled_back?;
+        if seen == UNKNOWN {
+            return Some("the node was restored from a backup, and the ledger is in none".into());
+        }
         let own = self.head().sequence;
         Some(format!("it ends at entry {own}, and entry {} of it was seen before", seen.sequence))
     }

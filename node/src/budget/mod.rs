@@ -27,7 +27,7 @@ use tacit_protocol::{Code, Failure};
 pub use charges::{Charge, charges};
 use entry::Kind;
 pub use entry::{Entry, Lineage};
-use ledger::{Ledger, Used};
+use ledger::{Ledger, UNKNOWN, Used};
 pub use page::page;
 
 use crate::clock::Clock;
@@ -60,6 +60,18 @@ const OF_PEERS: RecordTree<OfPeer> = RecordTree::new("budgets-of-peers");
 
 /// The trees of budgets: what is known of ledgers. The ledger itself is in no backup.
 pub(crate) const TREES: [KnownTree; 2] = [SEEN.known(Care::Keep), OF_PEERS.known(Care::Keep)];
+
+/// Notes that a store was restored from a backup, in which no ledger is: what was charged since is not known here, also if
+/// nothing had been charged before (CHK-931).
+///
+/// # Errors
+/// A fault of the store.
+pub fn note_restore(store: &dyn Store) -> Result<(), StoreError> {
+    match SEEN.get(store, SEEN_KEY)? {
+        Some(_) => Ok(()),
+        None => SEEN.put(store, SEEN_KEY, &Seen(UNKNOWN)),
+    }
+}
 
 /// Remembers the head of a peer's ledger, if it is longer than what was seen before.
 ///
@@ -270,8 +282,12 @@ impl Budget {
         if ledger.head() == before { Ok(()) } else { self.remember(ledger) }
     }
 
-    /// The store's copy is a witness, and no part of what must be on disk first.
+    /// The store's copy is a witness, and no part of what must be on disk first. While the ledger is in doubt it stays what
+    /// raised the doubt.
     fn remember(&self, ledger: &Ledger) -> Result<(), Failure> {
+        if ledger.doubt().is_some() {
+            return Ok(());
+        }
         Ok(SEEN.put(&*self.store, SEEN_KEY, &Seen(ledger.head()))?)
     }
 

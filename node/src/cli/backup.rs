@@ -11,6 +11,7 @@ use tacit_protocol::identity::Identity;
 use tacit_protocol::log::LogKind;
 use tacit_protocol::{Code, Failure};
 use tacit_sdk::Client;
+use zeroize::Zeroizing;
 
 use super::output::{self, Output};
 use crate::backup::{self, BackupError, Opening, RestoreReport, Sealing, Source, read_passphrase};
@@ -24,9 +25,12 @@ use crate::reseal;
 use crate::setup::Files;
 use crate::store::{SledStore, Store};
 
+/// The name of a file that stands for the standard output.
+const STANDARD_OUTPUT: &str = "-";
+
 #[derive(Args)]
 pub(super) struct BackupOptions {
-    /// The file to write. It must not exist.
+    /// The file to write. It must not exist. `-`: the standard output.
     file: PathBuf,
     /// Seal it by a passphrase, the first line of this file (12 characters or more), and put the node's key file into
     /// it. Without this it is sealed by the key file (node.key), which a restore needs then: keep a copy elsewhere.
@@ -57,34 +61,12 @@ pub(super) struct FsckOptions {
 /// Writes a backup, of the running node by its API or of the stopped one.
 pub(super) fn backup(dir: &Path, options: &BackupOptions, output: &Output) -> Result<(), Failure> {
     let passphrase = options.passphrase_file.as_deref().map(read_passphrase).transpose()?;
-    let partial = options.file.with_extension("partial");
-    let failed = |path: &Path, cause: &std::io::Error| {
-        let message = format!("{}: {cause}", path.display());
-        Failure::new(Code::new("BACKUP_FILE"), message, "name another file; nothing is left of this one.")
-    };
-    if options.file.exists() {
-        let message = format!("{} is there already", options.file.display());
-        return Err(Failure::new(Code::new("BACKUP_FILE"), message, "name another file."));
+    if options.file == Path::new(STANDARD_OUTPUT) {
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        return make(dir, passphrase.as_ref(), &mut out)
+            .and_then(|()| out.flush().map_err(|cause| not_written(&options.file, &cause)));
     }
-    let file = private(&partial).map_err(|cause| failed(&partial, &cause))?;
-    let mut out = BufWriter::new(file);
-    let client = Client::of_directory(dir).ok().filter(|client| client.status().is_ok());
-    let made = match &client {
-        Some(client) => {
-            let request = BackupRequest { passphrase: passphrase.as_deref().cloned() };
-            client.backup(&request, &mut out).map_err(Failure::from)
-        }
-        None => of_stopped(dir, passphrase.as_deref().map(String::as_str), &mut out),
-    };
-    let kept = made.and_then(|()| {
-        let synced = out.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
-        let renamed = synced.and_then(|()| std::fs::rename(&partial, &options.file));
-        renamed.map_err(|cause| failed(&options.file, &cause))
-    });
-    if kept.is_err() {
-        drop(std::fs::remove_file(&partial));
-    }
-    kept?;
+    to_file(dir, passphrase.as_ref(), &options.file)?;
     let sealed = if passphrase.is_some() { "passphrase" } else { "key file" };
     output.one(&options.file.display().to_string(), |file| {
         format!(
@@ -95,14 +77,53 @@ pub(super) fn backup(dir: &Path, options: &BackupOptions, output: &Output) -> Re
     Ok(())
 }
 
-fn private(path: &Path) -> std::io::Result<File> {
+/// Writes a backup beside its place, and moves it there once it is whole.
+fn to_file(dir: &Path, passphrase: Option<&Zeroizing<String>>, path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        let message = format!("{} is there already", path.display());
+        return Err(Failure::new(Code::new("BACKUP_FILE"), message, "name another file."));
+    }
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let file = private(&partial)?;
+    let mut out = BufWriter::new(file);
+    let kept = make(dir, passphrase, &mut out).and_then(|()| {
+        let synced = out.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
+        synced.and_then(|()| std::fs::rename(&partial, path)).map_err(|cause| not_written(path, &cause))
+    });
+    kept.inspect_err(|_| drop(std::fs::remove_file(&partial)))
+}
+
+fn make(dir: &Path, passphrase: Option<&Zeroizing<String>>, out: &mut dyn Write) -> Result<(), Failure> {
+    let client = Client::of_directory(dir).ok().filter(|client| client.status().is_ok());
+    match client {
+        Some(client) => {
+            let request = BackupRequest { passphrase: passphrase.map(|passphrase| passphrase.to_string()) };
+            client.backup(&request, out).map_err(Failure::from)
+        }
+        None => of_stopped(dir, passphrase.map(|passphrase| passphrase.as_str()), out),
+    }
+}
+
+fn not_written(path: &Path, cause: &std::io::Error) -> Failure {
+    let message = format!("{}: {cause}", path.display());
+    Failure::new(Code::new("BACKUP_FILE"), message, "name another file; nothing is left of this one.")
+}
+
+/// Makes a file that only its owner may read. One that is there is another's.
+fn private(path: &Path) -> Result<File, Failure> {
     use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|cause| {
+        let message = format!("{} cannot be made: {cause}", path.display());
+        let next = "name another file; or remove this one, if an interrupted backup left it.";
+        Failure::new(Code::new("BACKUP_FILE"), message, next)
+    })
 }
 
 fn of_stopped(dir: &Path, passphrase: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
     let files = Files::of(dir);
-    reseal::finish(&files)?;
+    let _opening = reseal::finish(&files)?;
     let config = Config::read(dir)?;
     let key = NodeKey::read_file(&files.key())?;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(&files.store())?);
@@ -143,7 +164,11 @@ fn restored(report: &RestoreReport) -> String {
          Jobs      {} were under way and are failed now (JOB_RESTORED)\nLog       {} entries\n\n\
          Before you start it:\n- The node that this is a copy of must not run any more.\n\
          - Whatever happened after the backup is not known here: check policies, and the peers that were revoked since.\n\
-         - Tickets that were open are void; correlations are made anew.\n",
+         - Tickets that were open are void; correlations are made anew.\n\
+         - Jobs that were under way count as having told all. Those that ran after the backup are in no history: until the \
+         windows of the policies are over, hold what is asked against what peers know (their receipts).\n\
+         - The budget ledger is in no backup: `tacit budget confirm --reason TEXT`, once the node runs, counts all that was \
+         left as spent. Until then nothing is released with noise (BUDGET_ROLLBACK).\n",
         report.name,
         report.dir,
         output::time(report.backup_at),
@@ -152,6 +177,9 @@ fn restored(report: &RestoreReport) -> String {
         report.jobs_ended,
         report.log_entries
     );
+    if let Some(problem) = &report.configuration {
+        text += &format!("- The configuration is not whole by itself: {problem}\n");
+    }
     for peer in &report.peers {
         text += &format!(
             "- {peer}: if it has heard of this node since the backup, it refuses it with LOG_FORK until its operator runs \
@@ -167,4 +195,29 @@ pub(super) fn fsck(dir: &Path, options: &FsckOptions, output: &Output) -> Result
     let findings = fsck::run(dir, options.repair)?;
     output.list(&findings, fsck::table);
     fsck::verdict(&findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::backup::tests::Stopped;
+
+    #[test]
+    fn a_backup_touches_no_file_but_its_own() {
+        let node = Stopped::new(10);
+        let place = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| place.path().join(name);
+        std::fs::write(at("maison.partial"), "of someone else").expect("written");
+        to_file(&node.files.dir, None, &at("maison.backup")).expect("a backup");
+        assert_eq!(std::fs::read_to_string(at("maison.partial")).expect("read"), "of someone else");
+        assert_eq!(std::fs::metadata(at("maison.backup")).expect("there").permissions().mode() & 0o777, 0o600);
+        // Another backup of the same name is under way.
+        std::fs::write(at("again.backup.partial"), "under way").expect("written");
+        let refused = to_file(&node.files.dir, None, &at("again.backup")).expect_err("a refusal");
+        assert_eq!(refused.code.as_str(), "BACKUP_FILE");
+        assert_eq!(std::fs::read_to_string(at("again.backup.partial")).expect("read"), "under way");
+        assert!(!at("again.backup").exists() && !at("maison.backup.partial").exists());
+    }
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use clap::Subcommand;
 use tacit_protocol::Failure;
-use tacit_sdk::Client;
 
 use super::output::{self, Output};
+use super::remote::Connect;
 use crate::config::Config;
 use crate::config::layers::{Flags, Layers};
 
@@ -23,10 +23,10 @@ pub(super) enum Command {
     Check(Flags),
 }
 
-pub(super) fn run(dir: &Path, command: Command, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(dir: &Path, command: Command, client: &Connect<'_>, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Show { origin } => {
-            let settings = Client::of_directory(dir)?.config()?;
+            let settings = client()?.config()?;
             output.list(&settings, |settings| output::config_table(settings, origin));
         }
         Command::Check(flags) => {

@@ -61,11 +61,11 @@ pub(super) fn run(client: &Connect<'_>, command: Command, output: &Output) -> Re
             });
         }
         Command::Verify { file } => {
-            let text = match &file {
-                Some(file) => String::from_utf8_lossy(&super::read_file(file)?).into_owned(),
-                None => client()?.export_log()?,
+            let export = match &file {
+                Some(file) => super::read_file(file)?,
+                None => client()?.export_log()?.into_bytes(),
             };
-            output.one(&check_export(&text)?, report);
+            output.one(&check_export(export.as_slice())?, report);
         }
     }
     Ok(())

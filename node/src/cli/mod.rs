@@ -159,6 +159,25 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether it works on this machine and calls no other.
+    fn is_local(&self) -> bool {
+        matches!(
+            self,
+            Self::Init { .. }
+                | Self::Node(_)
+                | Self::Console
+                | Self::Config(config::Command::Check(_))
+                | Self::Backup(_)
+                | Self::Restore(_)
+                | Self::Fsck(_)
+                | Self::Key(_)
+                | Self::Doctor { peer: None }
+                | Self::Demo(_)
+        )
+    }
+}
+
 /// The command line as clap knows it.
 #[cfg(test)]
 pub(crate) fn command() -> clap::Command {
@@ -186,6 +205,9 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             Failure::new(Code::new("NODE_START"), cause.to_string(), "unset it, or name a level that the machine has.")
         })?;
     }
+    if arguments.command.is_local() {
+        arguments.remote.is_absent()?;
+    }
     let client = || arguments.remote.client(&dir);
     match arguments.command {
         Command::Init { if_missing: true, .. } if Files::of(&dir).config().exists() => {}
@@ -203,7 +225,7 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         }
         Command::Status => output.one(&client()?.status()?, output::status),
         Command::Console => output.one(&console::of(&dir)?, console::text),
-        Command::Config(command) => config::run(&dir, command, output)?,
+        Command::Config(command) => config::run(&dir, command, &client, output)?,
         Command::Backup(options) => backup::backup(&dir, &options, output)?,
         Command::Restore(options) => backup::restore(&dir, &options, output)?,
         Command::Fsck(options) => backup::fsck(&dir, &options, output)?,
@@ -241,4 +263,37 @@ fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
             "check the path and its permissions.",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_that_work_on_a_directory_refuse_another_node() {
+        let local = [
+            "init --name maison",
+            "node",
+            "console",
+            "config check",
+            "backup file",
+            "restore file --key key",
+            "fsck",
+            "key seal --new",
+            "key rotate --new",
+            "doctor",
+            "demo",
+        ];
+        for command in local {
+            for flag in ["--node https://node.example:7702", "--token-file token", "--ca ca.pem"] {
+                let line = format!("tacit --dir no-such-directory {command} {flag}");
+                let arguments = Arguments::try_parse_from(line.split(' ')).expect(&line);
+                let failure = run(arguments, &Output::new(false)).expect_err(&line);
+                assert_eq!(failure.code.as_str(), "USAGE_NODE", "{line}: {failure}");
+            }
+        }
+        let shown = Arguments::try_parse_from(["tacit", "config", "show", "--ca", "ca.pem"]).expect("arguments");
+        let failure = run(shown, &Output::new(false)).expect_err("no node is named");
+        assert_eq!(failure.code.as_str(), "USAGE_NODE", "it is a call of the node");
+    }
 }

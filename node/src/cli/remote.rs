@@ -25,6 +25,18 @@ pub(super) struct Remote {
 }
 
 impl Remote {
+    /// That no node is named, for commands that work on a directory.
+    ///
+    /// # Errors
+    /// `USAGE_NODE`.
+    pub(super) fn is_absent(&self) -> Result<(), Failure> {
+        if self.node.is_none() && self.token_file.is_none() && self.ca.is_none() {
+            return Ok(());
+        }
+        let message = "this command works on a directory of this machine";
+        Err(Failure::new(Code::new("USAGE_NODE"), message, "leave out --node, --token-file and --ca."))
+    }
+
     /// The client of the node that is named, or else of the one in a directory.
     ///
     /// # Errors

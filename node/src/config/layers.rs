@@ -111,7 +111,8 @@ struct Override {
     key: Option<String>,
     /// What was written for the key.
     written: String,
-    value: Vec<String>,
+    /// One text, or several of a list; an error if it is no text.
+    value: Result<Vec<String>, ()>,
     origin: Origin,
 }
 
@@ -125,16 +126,15 @@ impl Layers {
         let keys = keys();
         let mut found: Vec<Override> = Vec::new();
         for (name, value) in variables {
-            let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
-            if !name.starts_with(PREFIX) || is_other(name) {
-                continue;
-            }
+            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && !is_other(name)) else { continue };
             let key = keys.iter().find(|key| variable(key) == name).cloned();
             if key.is_none() && is_of_kubernetes(name) {
                 continue;
             }
             let origin = Origin::Environment(name.to_owned());
-            found.push(Override { key, written: name.to_owned(), value: vec![value.to_owned()], origin });
+            // One that is no text fits no key: it is refused with its name when it is put over the file.
+            let value = value.into_string().map(|text| vec![text]).map_err(drop);
+            found.push(Override { key, written: name.to_owned(), value, origin });
         }
         found.sort_by(|a, b| a.written.cmp(&b.written));
         Self(found)
@@ -148,7 +148,7 @@ impl Layers {
             let (written, value) = set.split_once('=').unwrap_or((set, ""));
             let key = known.iter().find(|key| *key == written.trim()).cloned();
             let origin = Origin::Flag(format!("--set {}", written.trim()));
-            self.0.push(Override { key, written: written.trim().into(), value: vec![value.into()], origin });
+            self.0.push(Override { key, written: written.trim().into(), value: Ok(vec![value.into()]), origin });
         }
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let timeout = flags.peer_timeout_seconds.map(|seconds| seconds.to_string());
@@ -162,7 +162,7 @@ impl Layers {
         ] {
             if !value.is_empty() {
                 let origin = Origin::Flag(flag.into());
-                self.0.push(Override { key: Some(key.into()), written: key.into(), value, origin });
+                self.0.push(Override { key: Some(key.into()), written: key.into(), value: Ok(value), origin });
             }
         }
         self
@@ -190,12 +190,16 @@ impl Layers {
 impl Override {
     /// The value in the type that its key takes.
     fn typed(&self, key: &str) -> Result<toml::Value, Failure> {
+        let value = self
+            .value
+            .as_ref()
+            .map_err(|()| wrong(&self.origin.place(), &format_args!("the value for `{key}` is no text in UTF-8")))?;
         let strings = |items: &mut dyn Iterator<Item = &str>| {
             toml::Value::Array(items.map(|item| toml::Value::String(item.into())).collect())
         };
-        let list = strings(&mut self.value.iter().map(String::as_str));
+        let list = strings(&mut value.iter().map(String::as_str));
         let mut candidates = Vec::new();
-        if let [text] = self.value.as_slice() {
+        if let [text] = value.as_slice() {
             let literal = toml::from_str::<toml::Table>(&format!("value = {text}\n")).ok();
             candidates.extend(literal.and_then(|mut table| table.remove("value")));
             candidates.push(toml::Value::String(text.clone()));

@@ -31,16 +31,20 @@ const DATASETS: RecordTree<DatasetRecord> = RecordTree::new("datasets");
 const LINEAGES: RecordTree<Lineage> = RecordTree::new("dataset-lineages");
 const CHUNKS: TreeName = TreeName::new("dataset-chunks");
 
+/// What chunks of rows are sealed for, and the salts of commitments.
+const CHUNK_PURPOSE: &str = "dataset-chunk";
+const SALT_PURPOSE: &str = "dataset-salt";
+
 /// The trees of datasets.
 pub(crate) const TREES: [KnownTree; 3] = [
     DATASETS.known(Care::Keep).sealed(Sealed::Inside(reseal_salt)),
     LINEAGES.known(Care::Keep),
-    KnownTree::of_bytes(CHUNKS, Care::Rows).sealed(Sealed::Whole("dataset-chunk")),
+    KnownTree::of_bytes(CHUNKS, Care::Rows).sealed(Sealed::Whole(CHUNK_PURPOSE)),
 ];
 
 fn reseal_salt(reseal: &Reseal<'_>, _: &[u8], value: &[u8]) -> Result<Vec<u8>, Failure> {
     let mut record = DatasetRecord::from_bytes(value)?;
-    record.sealed_salt = reseal.again("dataset-salt", &salt_context(&record.import), &record.sealed_salt)?;
+    record.sealed_salt = reseal.again(SALT_PURPOSE, &salt_context(&record.import), &record.sealed_salt)?;
     Ok(record.to_bytes())
 }
 

@@ -54,7 +54,7 @@ impl std::str::FromStr for Place {
 }
 
 impl Events {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             run: system_rng().next_u64(),
             kept: Mutex::default(),

@@ -228,6 +228,19 @@ impl Histories {
         self.settle(job, lineages, None)
     }
 
+    /// How the jobs under way ended is not known, as after a restore: all that they may tell counts as told.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn release_all(&self, now: u64) -> Result<(), Failure> {
+        let pending = TOLD.all(&*self.store, b"")?.into_iter().filter(|(_, told)| !told.pending.is_empty());
+        let batch = pending.fold(Batch::new(), |batch, (key, told)| {
+            let released = told.released.max(Some(now));
+            TOLD.put_in(batch, &key, &Told { released, pending: BTreeSet::new(), ..told })
+        });
+        if batch.is_empty() { Ok(()) } else { Ok(self.store.apply(&batch)?) }
+    }
+
     /// The jobs that may still tell something of a lineage.
     ///
     /// # Errors
@@ -338,7 +351,7 @@ fn key(lineage: &Lineage, told: &Told) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::jobs::negotiate::tests::{identity, proposal};
     use crate::store::MemoryStore;
@@ -371,6 +384,12 @@ mod tests {
     /// Histories in which a job of the proposal is reserved.
     fn reserved(job: JobId) -> (Histories, Proposal) {
         let histories = Histories::new(Arc::new(MemoryStore::new()));
+        let proposal = reserve_in(&histories, job);
+        (histories, proposal)
+    }
+
+    /// Reserves a job of the proposal.
+    pub(crate) fn reserve_in(histories: &Histories, job: JobId) -> Proposal {
         let proposal = proposal();
         let typed = crate::jobs::negotiate::typed(&proposal).expect("a program");
         let receivers = BTreeMap::from([("number".to_owned(), vec![proposal.proposer])]);
@@ -378,7 +397,13 @@ mod tests {
         let of_shop = told.iter().filter(|(dataset, _)| dataset == "maison/customers").map(|(_, job)| job).collect();
         let about = [About { lineage: LINEAGE, version: 3, told: of_shop, aligned: true }];
         histories.reserve(&job, &proposal, &about, DAY).expect("written");
-        (histories, proposal)
+        proposal
+    }
+
+    /// How many things count as told at a time, once a job has been called off that nobody hears of any more.
+    pub(crate) fn told_after_all(histories: &Histories, job: JobId, proposal: &Proposal, now: u64) -> usize {
+        histories.forget(&job, &[LINEAGE]).expect("written");
+        histories.of(&asked(&policy(""), &parties(proposal), None, now)).expect("read").len()
     }
 
     #[test]
@@ -402,6 +427,16 @@ mod tests {
         let count = |now| histories.of(&asked(&policy, &parties(&proposal), Some(other), now)).expect("read").len();
         histories.forget(&one, &[LINEAGE]).expect("written");
         assert_eq!(count(DAY), 0);
+    }
+
+    #[test]
+    fn a_job_whose_end_is_not_known_told_all_chk_213() {
+        let one = JobId::from_bytes([1; 32]);
+        let (histories, proposal) = reserved(one);
+        histories.release_all(2 * DAY).expect("written");
+        assert!(histories.pending(&LINEAGE).expect("read").is_empty());
+        assert_eq!(told_after_all(&histories, one, &proposal, 12 * DAY), 1);
+        assert_eq!(told_after_all(&histories, one, &proposal, 12 * DAY + 1), 0, "the window is over");
     }
 
     #[test]

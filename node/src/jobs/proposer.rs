@@ -28,6 +28,7 @@ use super::owner::APPROVAL;
 use super::record::{JobRecord, Role};
 use super::{Jobs, Next, RETRY, unexpected};
 use crate::context::OutputKind;
+use crate::node::off_reactor;
 
 /// How long a run may take.
 const RUN_SECONDS: u32 = 6 * 3600;
@@ -65,6 +66,17 @@ impl Jobs {
         self.context.drain.check()?;
         request.program.validate()?;
         let resolved = self.resolve(&request.program).await?;
+        let (jobs, analyst) = (Arc::clone(self), analyst.to_owned());
+        off_reactor(move || jobs.judge_and_add(resolved, request, options, &analyst)).await?
+    }
+
+    fn judge_and_add(
+        self: &Arc<Self>,
+        resolved: Resolved,
+        request: SubmitRequest,
+        options: SubmitOptions,
+        analyst: &str,
+    ) -> Result<Submitted, Failure> {
         // A word of the caller's own is for a job of its own.
         if !options.again
             && request.idempotency_key.is_none()

@@ -3,6 +3,7 @@
 use tacit_protocol::Failure;
 use tacit_protocol::api::policies::SubmitOptions;
 use tacit_protocol::api::{JobSummary, SubmitRequest};
+use tacit_protocol::job::JobId;
 
 use super::Node;
 use crate::jobs::record::{JobRecord, Role};
@@ -14,14 +15,13 @@ pub(crate) fn is_visible(job: &JobRecord, analyst: Option<&str>) -> bool {
 }
 
 impl Node {
-    /// The whole id of a job, by its id or any start of it that is unique among those that the caller sees. One that the
+    /// The id of a job, by its id or any start of it that is unique among those that the caller sees. One that the
     /// caller may not see is answered like one that is not there.
     ///
     /// # Errors
     /// `JOB_UNKNOWN`.
-    pub(crate) fn job_id(&self, caller: &Caller, id: &str) -> Result<String, Failure> {
-        let found = self.jobs.book().find_where(id, |job| is_visible(job, caller.analyst()))?;
-        Ok(found.id.to_string())
+    pub(crate) fn job_id(&self, caller: &Caller, id: &str) -> Result<JobId, Failure> {
+        Ok(self.jobs.book().find_where(id, |job| is_visible(job, caller.analyst()))?.id)
     }
 
     /// The jobs that a caller sees, newest first.

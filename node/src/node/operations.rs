@@ -1,7 +1,6 @@
 //! What an operator asks of a node besides jobs: backups, exports, the acceptance of a peer's restore.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
 
 use tacit_protocol::api::{BackupRequest, Finding};
 use zeroize::Zeroizing;
@@ -14,13 +13,13 @@ impl Node {
     /// A backup of the running node, as a file of no name that is to be sent.
     ///
     /// # Errors
-    /// `BACKUP_FILE`, `USAGE_PASSPHRASE`, a fault of the store or the log.
-    pub async fn backup(self: &Arc<Self>, request: BackupRequest) -> Result<File, Failure> {
+    /// `API_BUSY`, `BACKUP_FILE`, `USAGE_PASSPHRASE`, a fault of the store or the log.
+    pub async fn backup(self: &Arc<Self>, request: BackupRequest) -> Result<Spooled, Failure> {
         let node = Arc::clone(self);
-        off_reactor(move || node.write_backup(request)).await?
+        self.spools.write(move |file| node.write_backup(request, file)).await
     }
 
-    fn write_backup(&self, request: BackupRequest) -> Result<File, Failure> {
+    fn write_backup(&self, request: BackupRequest, out: &mut File) -> Result<(), Failure> {
         let context = &self.context;
         let passphrase = request.passphrase.map(Zeroizing::new);
         let sealing = match &passphrase {
@@ -28,7 +27,6 @@ impl Node {
             None => Sealing::KeyFile(&context.node_key),
         };
         context.log(LogKind::Operation, &json!({ "text": "a backup is made", "sealed_by": sealing.word() }))?;
-        let mut spool = self.spool()?;
         let source = Source {
             name: &context.config.name,
             peer: context.identity.peer().to_string(),
@@ -37,30 +35,30 @@ impl Node {
             datasets: &context.datasets,
             now: context.clock.unix_seconds(),
         };
-        let report = backup::write(&source, &sealing, &mut spool, &mut system_rng())?;
+        let report = backup::write(&source, &sealing, out, &mut system_rng())?;
         tracing::info!(datasets = report.datasets, entries = report.entries, "a backup was made");
-        rewound(spool)
+        Ok(())
     }
 
     /// The rows of a dataset of this node in a format, as a file of no name that is to be sent.
     ///
     /// # Errors
-    /// `USAGE_FORMAT`, `DATASET_UNKNOWN`, `INPUT_CHANGED`, `EXPORT_WRITE`, a fault of the log.
-    pub async fn export_dataset(self: &Arc<Self>, name: &str, format: &str) -> Result<File, Failure> {
+    /// `API_BUSY`, `USAGE_FORMAT`, `DATASET_UNKNOWN`, `INPUT_CHANGED`, `EXPORT_WRITE`, a fault of the log.
+    pub async fn export_dataset(self: &Arc<Self>, name: &str, format: &str) -> Result<Spooled, Failure> {
         let kind = ExportFormat::named(format).ok_or_else(|| {
             let message = format!("{format:?} is no format of exports");
             Failure::new(Code::new("USAGE_FORMAT"), message, "use csv, parquet or arrow.")
         })?;
         let (node, name, format) = (Arc::clone(self), name.to_owned(), format.to_owned());
-        off_reactor(move || {
-            let record = node.context.datasets.dataset(&name)?;
-            let body = json!({ "dataset": name, "version": record.version, "format": format, "text": "exported" });
-            node.context.log(LogKind::Dataset, &body)?;
-            let mut spool = node.spool()?;
-            node.context.datasets.export(&name, kind, &mut spool)?;
-            rewound(spool)
-        })
-        .await?
+        self.spools
+            .write(move |file| {
+                let record = node.context.datasets.dataset(&name)?;
+                let body = json!({ "dataset": name, "version": record.version, "format": format, "text": "exported" });
+                node.context.log(LogKind::Dataset, &body)?;
+                node.context.datasets.export(&name, kind, file)?;
+                Ok(())
+            })
+            .await
     }
 
     /// Accepts that a peer's log went back because its node was restored from a backup (CHK-113).
@@ -131,19 +129,4 @@ impl Node {
         let name = self.context.pairing.organisation_of(&peer).ok_or_else(|| unknown_peer(&peer.to_string()))?;
         self.probes.run(peer, &name).await
     }
-
-    /// A file in the node's directory that has no name, and is gone when it is closed.
-    fn spool(&self) -> Result<File, Failure> {
-        tempfile::tempfile_in(&self.files.dir).map_err(|cause| spool_failure(&cause))
-    }
-}
-
-fn rewound(mut spool: File) -> Result<File, Failure> {
-    spool.flush().and_then(|()| spool.seek(SeekFrom::Start(0))).map_err(|cause| spool_failure(&cause))?;
-    Ok(spool)
-}
-
-fn spool_failure(cause: &std::io::Error) -> Failure {
-    let message = format!("a file cannot be made in the node's directory: {cause}");
-    Failure::new(Code::new("BACKUP_FILE"), message, "check path, permissions and free space.")
 }

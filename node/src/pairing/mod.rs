@@ -43,6 +43,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use records::TREES;
 
 pub use book::{Invite, MAX_OPEN_TICKETS, MAX_PEERS, PairingBook, Redemption};
+pub(crate) use records::PURPOSE;
+#[cfg(test)]
+pub(crate) use records::one_of_each;
 
 use self::book::Change;
 use crate::{

@@ -240,6 +240,18 @@ impl RedemptionRecord {
     }
 }
 
+/// A record of each kind that has something sealed in it.
+#[cfg(test)]
+pub(crate) fn one_of_each(issuer: PeerId, sealer: &Sealer, rng: &mut dyn rand_core::CryptoRng) -> Batch {
+    let (ticket, key) = (Digest::from_bytes([1; 32]), TicketKey::from_bytes([2; 32]));
+    let issued = IssuedTicket { id: ticket, key: key.clone(), issued: 1, expires: 2, redeemed_by: None };
+    let invite = InviteRecord::seal(&Invite { ticket: issued, auto_confirm: false }, sealer, rng);
+    let redemption = Redemption { ticket, key, nonce: Nonce::random(rng) };
+    let redemption = RedemptionRecord::seal(issuer, &redemption, sealer, rng);
+    let batch = INVITES.put_in(Batch::new(), ticket.as_bytes(), &invite);
+    REDEMPTIONS.put_in(batch, issuer.public_key(), &redemption)
+}
+
 fn open_key(sealer: &Sealer, ticket: Digest, sealed: &[u8]) -> Result<TicketKey, PairingError> {
     let key = sealer.open(ticket.as_bytes(), sealed)?;
     let key = key.as_slice().try_into().map_err(|_| StoreError::Corrupt("a ticket's key has another length".into()))?;

@@ -50,7 +50,7 @@ pub fn run(
     clock: Arc<dyn Clock>,
     rng: &mut dyn CryptoRng,
 ) -> Result<Rotated, Failure> {
-    reseal::finish(files)?;
+    let _opening = reseal::finish(files)?;
     let config = Config::read(&files.dir)?;
     let key = NodeKey::read_file(&files.key())?;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(&files.store())?);

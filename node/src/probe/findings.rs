@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tacit_protocol::Failure;
 use tacit_protocol::api::Finding;
-use tacit_protocol::messages::{MAX_CLOCK_SKEW, OLDEST_VERSION, PROTOCOL_VERSION};
+use tacit_protocol::messages::{MAX_CLOCK_SKEW, OLDEST_VERSION, PROTOCOL_VERSION, PeerText};
 use tacit_protocol::probe::ProbeView;
 
-use super::Measured;
+use super::{MOST_DATASETS, Measured};
 use crate::config::Config;
 use crate::heads::Greeted;
 use crate::jobs::negotiate::PLANNER_VERSION;
@@ -152,7 +152,11 @@ fn data(lines: &mut Lines, seen: &Observed, name: &str, config: &Config, listens
 
 fn policies(lines: &mut Lines, seen: &Observed, name: &str, own: &ProbeView) {
     let mut line = |check: &str, view: &ProbeView, owner: &str, to: &str| {
-        let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        // CHK-216
+        let list = |names: &[PeerText]| match names {
+            [] => "none".to_owned(),
+            names => names.iter().take(MOST_DATASETS).map(PeerText::escaped).collect::<Vec<_>>().join(", "),
+        };
         let text = format!("{to} may see of {owner}: {}", list(&view.visible));
         if view.expired.is_empty() {
             lines.add(check, if view.visible.is_empty() { "warn" } else { "pass" }, text);
@@ -180,7 +184,7 @@ mod tests {
             addresses: Vec::new(),
             planner_versions: vec![PLANNER_VERSION],
             reached: (1, 1),
-            visible: vec!["rows".into()],
+            visible: vec![PeerText::new("rows")],
             expired: Vec::new(),
         }
     }
@@ -247,7 +251,17 @@ mod tests {
         let blocked = Observed { back: Some(Err(failure())), ..good() };
         assert_line(&blocked, true, "data back", "fail", "jobs go this way");
         assert_line(&blocked, false, "data back", "warn", "jobs go the other way");
-        let over = Observed { view: Some(ProbeView { expired: vec!["old".into()], ..view() }), ..good() };
+        let over = Observed { view: Some(ProbeView { expired: vec![PeerText::new("old")], ..view() }), ..good() };
         assert_line(&over, true, "policies there", "warn", "`expires`");
+    }
+
+    #[test]
+    fn names_that_a_peer_gives_its_datasets_are_few_and_shown_escaped_chk_216() {
+        let names = vec![PeerText::new("a\u{1b}[2Jb"); MOST_DATASETS + 1];
+        let view = ProbeView { visible: names.clone(), expired: names, ..view() };
+        let found = verdicts(&Observed { view: Some(view), ..good() }, true);
+        let (_, _, text) = found.iter().find(|(check, ..)| check == "policies there").expect("a line");
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert_eq!(text.matches("a\\u{1b}[2Jb").count(), 2 * MOST_DATASETS);
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tacit_protocol::api::TokenRole;
 use zeroize::Zeroizing;
 
-use super::records::{KeyRecord, TokenRecord};
+use super::records::{KeyRecord, PURPOSE, TokenRecord};
 use crate::keys::{KeyError, Sealer};
 
 /// The longest token that is looked at. The node's own are below 600 bytes.
@@ -46,8 +46,15 @@ impl Claims {
         }
     }
 
-    pub(super) fn is_current(&self, now: u64) -> bool {
-        now < self.exp && self.nbf <= now.saturating_add(LEEWAY_SECONDS)
+    /// Whether it holds now; if not, why.
+    pub(super) fn check_times(&self, now: u64) -> Result<(), &'static str> {
+        match now {
+            _ if now >= self.exp => Err("the token is over"),
+            _ if self.nbf > now.saturating_add(LEEWAY_SECONDS) => {
+                Err("the token does not hold yet: was this node's clock set back?")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -73,7 +80,7 @@ impl SigningKey {
     /// # Errors
     /// `KEY_SEALED` if it does not open, or is another one than the record says.
     pub(super) fn open(record: &KeyRecord, sealer: &Sealer) -> Result<Self, KeyError> {
-        let foreign = || KeyError::Sealed { purpose: "api-key" };
+        let foreign = || KeyError::Sealed { purpose: PURPOSE };
         let opened = sealer.open(record.id.as_bytes(), &record.sealed)?;
         let seed = Zeroizing::new(<[u8; 32]>::try_from(opened.as_slice()).map_err(|_| foreign())?);
         let (id, key) = Self::of_seed(&seed, record.ends);

@@ -5,31 +5,33 @@
 //! bearer and the role, and when it holds.
 //! *Security*: a signature alone admits nobody: a token must stand in the node's register, which says whose it is and
 //! whether it was revoked. Revocations and ends of keys go to a journal beside the store first, so that a store put back
-//! from a copy revives none. Every change is in the log, and on the disk, before it takes effect; the token itself is
-//! shown once and kept nowhere.
+//! from a copy revives none. Every change is in the log, and on the disk, before it takes effect; what outlives a call, such
+//! as a stream of events, ends with the token of its caller. The token itself is shown once and kept nowhere.
 
 mod jwt;
 pub(crate) mod records;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use rand_core::Rng;
 use serde_json::json;
 use tacit_protocol::api::{IssuedToken, Rotation, TokenInfo, TokenRequest, TokenRole};
 use tacit_protocol::log::LogKind;
 use tacit_protocol::{Code, Failure, name};
+use tokio::sync::watch;
 
 use crate::clock::{Clock, system_rng};
 use crate::keys::Sealer;
 use crate::log::Log;
 use crate::private_file;
-use crate::store::{Batch, Journal, Record, Store};
+use crate::store::{Batch, Journal, Record, Store, StoreError};
 use jwt::{Claims, SigningKey};
-use records::{KEYS, Note, TOKENS, TokenRecord};
+use records::{KEYS, KeyRecord, Note, TOKENS, TokenRecord};
 
 /// The longest life of an operator's token, in seconds, and that of the local command line's.
 pub const OPERATOR_SECONDS: u64 = 24 * 3600;
@@ -41,6 +43,8 @@ const USUAL_SECONDS: u64 = 30 * 24 * 3600;
 const LONGEST_GRACE: u64 = 7 * 24 * 3600;
 /// Tokens that hold at a time. Each takes some hundred bytes of memory.
 const MOST_TOKENS: usize = 1_000;
+/// The longest that a wait for a token's end goes without a look at the clock, which may be set or stand still meanwhile.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// The name of the operator, which no analyst may bear: jobs carry it.
 pub(crate) const OPERATOR: &str = "operator";
 
@@ -87,6 +91,8 @@ pub struct Tokens {
     journal: Mutex<Journal>,
     /// What is checked at every call.
     view: RwLock<View>,
+    /// Wakes those who wait for the end of a token.
+    ended: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -129,7 +135,8 @@ impl Tokens {
         for note in notes {
             view.take(Note::from_bytes(note)?);
         }
-        let tokens = Self { parts, journal: Mutex::new(journal), view: RwLock::new(view) };
+        let (journal, view, ended) = (Mutex::new(journal), RwLock::new(view), watch::Sender::new(()));
+        let tokens = Self { parts, journal, view, ended };
         if !tokens.view().keys.contains_key(&tokens.view().active) {
             let journal = tokens.lock();
             tokens.change_key(journal, now, now, "the first key for tokens was made")?;
@@ -191,6 +198,7 @@ impl Tokens {
         journal.append(&Note::Revoked { token: record.id.clone(), at: now }.to_bytes())?;
         // On disk: it holds no longer, whether or not the store takes it too.
         self.write(|view| view.take(Note::Revoked { token: record.id.clone(), at: now }));
+        self.ended.send_replace(());
         record.revoked = Some(now);
         TOKENS.put(&*self.parts.store, record.id.as_bytes(), &record)?;
         self.parts.store.flush()?;
@@ -224,11 +232,29 @@ impl Tokens {
         let now = self.parts.clock.unix_seconds();
         let record = self.record(TokenRole::Operator, OPERATOR, now, now + OPERATOR_SECONDS);
         let token = self.sign(&record)?;
+        let id = record.id.clone();
         self.write(|view| {
             view.local.retain(|_, token| token.holds(now));
             view.local.insert(record.id.clone(), record);
         });
+        // One that is in no file is of use to nobody.
         private_file::replace(&self.parts.local_file, &token)
+            .inspect_err(|_| self.write(|view| drop(view.local.remove(&id))))
+    }
+
+    /// Issues a token for the local command line if the newest does not hold, or has less than half of its life left, by
+    /// the node's clock. It may have been set, or have gone on while the machine slept.
+    ///
+    /// # Errors
+    /// As [`Self::issue_local`].
+    pub fn renew_local(&self) -> Result<(), Failure> {
+        let now = self.parts.clock.unix_seconds();
+        let is_fresh = {
+            let view = self.view();
+            let mut ends = view.local.keys().filter_map(|token| view.end_of(token, now));
+            ends.any(|end| (OPERATOR_SECONDS / 2..=OPERATOR_SECONDS).contains(&(end - now)))
+        };
+        if is_fresh { Ok(()) } else { self.issue_local() }
     }
 
     /// Who bears a token (CHK-901): EdDSA only, a known key, this issuer and audience, within its time, in the register
@@ -244,11 +270,8 @@ impl Tokens {
             .filter(|key| key.holds(now))
             .and_then(|key| key.verify(token, &self.parts.node))
             .ok_or_else(|| invalid("the token is not one of this node, or its key was renewed"))?;
-        if !claims.is_current(now) {
-            return Err(invalid("the token is over"));
-        }
-        let known = view.issued.get(&claims.jti).or_else(|| view.local.get(&claims.jti));
-        let record = known.ok_or_else(|| invalid("the token is not in this node's register"))?;
+        claims.check_times(now).map_err(invalid)?;
+        let record = view.record(&claims.jti).ok_or_else(|| invalid("the token is not in this node's register"))?;
         if record.revoked.is_some() {
             return Err(invalid("the token was revoked"));
         }
@@ -259,7 +282,40 @@ impl Tokens {
         Ok(Caller { token: record.id.clone(), role: record.role, subject, expires: claims.exp })
     }
 
+    /// Whether a token that was good when its bearer called still is: some calls last.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID`.
+    pub fn still_holds(&self, token: &str) -> Result<(), Failure> {
+        self.seconds_left(token).map(drop)
+    }
+
+    /// Waits until a token holds no longer: why.
+    pub async fn void(&self, token: &str) -> Failure {
+        let mut ended = self.ended.subscribe();
+        loop {
+            let left = match self.seconds_left(token) {
+                Ok(left) => Duration::from_secs(left),
+                Err(failure) => return failure,
+            };
+            tokio::select! {
+                // The sender lives as long as this.
+                _ = ended.changed() => {}
+                () = tokio::time::sleep(left.min(LOOK_EVERY)) => {}
+            }
+        }
+    }
+
+    fn seconds_left(&self, token: &str) -> Result<u64, Failure> {
+        let now = self.parts.clock.unix_seconds();
+        let end = self.view().end_of(token, now);
+        end.map(|end| end - now).ok_or_else(|| invalid("the token was revoked, is over, or its key was renewed"))
+    }
+
     /// Makes a key, and ends the others at a time. It is active when this returns.
+    ///
+    /// Each step leaves what the next start would find: a key in the store does nothing by itself, an end in the journal
+    /// holds whatever the store says.
     fn change_key(
         &self,
         mut journal: MutexGuard<'_, Journal>,
@@ -267,34 +323,41 @@ impl Tokens {
         old_end: u64,
         text: &str,
     ) -> Result<String, Failure> {
+        let old = KEYS.all(&*self.parts.store, b"")?;
         let (record, key) = SigningKey::make(&self.parts.sealer, now, &mut system_rng());
-        let what = json!({ "key": record.id, "old_end": old_end, "text": text });
-        self.parts.log.append(now, LogKind::Access, &what)?;
-        let mut batch = KEYS.put_in(Batch::new(), record.id.as_bytes(), &record);
-        let mut notes = Vec::new();
-        for (_, mut old) in KEYS.all(&*self.parts.store, b"")? {
-            if old.ends.is_some_and(|end| end <= now) {
-                batch = batch.delete(KEYS.name(), old.id.as_bytes());
-                continue;
-            }
-            let end = old.ends.unwrap_or(old_end).min(old_end);
-            notes.push(Note::KeyEnds { key: old.id.clone(), at: end });
-            old.ends = Some(end);
-            batch = KEYS.put_in(batch, old.id.as_bytes(), &old);
-        }
-        for note in &notes {
-            journal.append(&note.to_bytes())?;
-        }
-        self.parts.store.apply(&batch)?;
-        self.parts.store.flush()?;
         let id = record.id.clone();
+        KEYS.put(&*self.parts.store, id.as_bytes(), &record)?;
+        self.parts.store.flush()?;
+        let what = json!({ "key": id, "old_end": old_end, "text": text });
+        self.parts.log.append(now, LogKind::Access, &what)?;
         self.write(|view| {
-            notes.into_iter().for_each(|note| view.take(note));
-            view.keys.retain(|_, key| key.holds(now));
-            view.keys.insert(record.id.clone(), key);
-            view.active = record.id;
+            view.keys.insert(id.clone(), key);
+            view.active.clone_from(&id);
         });
+        for (_, old) in old.iter().filter(|(_, old)| !old.is_over(now)) {
+            let note = Note::KeyEnds { key: old.id.clone(), at: old.ends.map_or(old_end, |end| end.min(old_end)) };
+            journal.append(&note.to_bytes())?;
+            self.write(|view| view.take(note));
+        }
+        self.write(|view| view.keys.retain(|_, key| key.holds(now)));
+        self.ended.send_replace(());
+        if let Err(error) = self.tidy_keys(&old, now, old_end) {
+            // The journal has their ends, and the next rotation looks at them again.
+            tracing::warn!(code = %error.code(), "old keys for tokens stay in the store: {error}");
+        }
         Ok(id)
+    }
+
+    /// Writes to the store what the journal says of old keys, and drops those that are over.
+    fn tidy_keys(&self, old: &[(Vec<u8>, KeyRecord)], now: u64, old_end: u64) -> Result<(), StoreError> {
+        let batch = old.iter().fold(Batch::new(), |batch, (key, old)| match old.is_over(now) {
+            true => batch.delete(KEYS.name(), key),
+            false => {
+                let ends = Some(old.ends.map_or(old_end, |end| end.min(old_end)));
+                KEYS.put_in(batch, key, &KeyRecord { ends, ..old.clone() })
+            }
+        });
+        if batch.is_empty() { Ok(()) } else { self.parts.store.apply(&batch) }
     }
 
     fn record(&self, role: TokenRole, subject: &str, issued: u64, expires: u64) -> TokenRecord {
@@ -368,6 +431,18 @@ impl Tokens {
 }
 
 impl View {
+    /// What the register says of a token.
+    fn record(&self, token: &str) -> Option<&TokenRecord> {
+        self.issued.get(token).or_else(|| self.local.get(token))
+    }
+
+    /// When a token that holds ends, by itself or with its key: after `now`.
+    fn end_of(&self, token: &str, now: u64) -> Option<u64> {
+        let record = self.record(token).filter(|record| record.holds(now))?;
+        let key = self.keys.get(&record.key).filter(|key| key.holds(now))?;
+        Some(key.ends().map_or(record.expires, |end| end.min(record.expires)))
+    }
+
     /// Makes a note of the journal true.
     fn take(&mut self, note: Note) {
         match note {

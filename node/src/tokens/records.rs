@@ -38,6 +38,12 @@ pub(super) struct KeyRecord {
     pub(super) sealed: Vec<u8>,
 }
 
+impl KeyRecord {
+    pub(super) fn is_over(&self, now: u64) -> bool {
+        self.ends.is_some_and(|end| end <= now)
+    }
+}
+
 impl Record for KeyRecord {
     const NAME: &'static str = "token key";
     const VERSION: u8 = 1;

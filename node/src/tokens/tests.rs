@@ -8,11 +8,13 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::keys::NodeKey;
 use crate::store::MemoryStore;
+use crate::store::faulty::FaultyStore;
 
 const START: u64 = 1_800_000_000;
 
 /// What outlives a restart, and a node's tokens on it.
-struct Node {
+pub(crate) struct Node {
+    name: String,
     dir: tempfile::TempDir,
     clock: ManualClock,
     store: Arc<MemoryStore>,
@@ -25,7 +27,8 @@ impl Node {
         crate::crypto::install();
         let (dir, clock) = (tempfile::tempdir().expect("a directory"), ManualClock::at(START * 1_000));
         let key = NodeKey::generate(&mut rand_chacha::ChaCha20Rng::seed_from_u64(9));
-        Self { dir, clock, store: Arc::new(MemoryStore::new()), log: Arc::new(Log::in_memory()), key }
+        let (store, log) = (Arc::new(MemoryStore::new()), Arc::new(Log::in_memory()));
+        Self { name: "node-a".into(), dir, clock, store, log, key }
     }
 
     fn open(&self) -> Tokens {
@@ -37,8 +40,8 @@ impl Node {
             store,
             clock: Arc::new(self.clock.clone()),
             log: self.log.clone(),
-            sealer: self.key.sealer("api-key"),
-            node: "node-a".into(),
+            sealer: self.key.sealer(records::PURPOSE),
+            node: self.name.clone(),
             local_file: self.dir.path().join("api.token"),
         };
         Tokens::open(parts, &self.dir.path().join("tokens.journal")).expect("opens")
@@ -55,6 +58,15 @@ fn request(role: TokenRole, subject: &str, valid_seconds: Option<u64>) -> TokenR
 
 fn operator() -> Caller {
     Caller { token: "0".into(), role: TokenRole::Operator, subject: OPERATOR.into(), expires: u64::MAX }
+}
+
+/// A node's tokens, and an analyst who bears one of them.
+pub(crate) fn analyst() -> (Node, Arc<Tokens>, Caller) {
+    let node = Node::new();
+    let tokens = Arc::new(node.open());
+    let issued = issue(&tokens, TokenRole::Analyst, "ada");
+    let caller = tokens.caller(&issued.token).expect("a good token");
+    (node, tokens, caller)
 }
 
 fn issue(tokens: &Tokens, role: TokenRole, subject: &str) -> IssuedToken {
@@ -87,29 +99,179 @@ fn a_token_says_who_bears_it_and_lives_over_restarts() {
     assert!(!format!("{issued:?}").contains(signature), "a token shows in debug output");
 }
 
+type Change = fn(&mut Claims);
+
+/// What a good token says, signed by the node's own key with one thing changed.
+fn forged(node: &Node, tokens: &Tokens, good: &str, change: impl FnOnce(&mut Claims)) -> String {
+    let kid = jwt::kid(good).expect("a key");
+    let view = tokens.view();
+    let key = view.keys.get(&kid).expect("the key");
+    let mut claims = key.verify(good, &node.name).expect("claims");
+    change(&mut claims);
+    key.sign(&kid, &claims).expect("a token")
+}
+
+/// The public half of the node's key for tokens.
+fn public_key(node: &Node, kid: &str) -> Vec<u8> {
+    let record = KEYS.get(&*node.store, kid.as_bytes()).expect("read").expect("the key");
+    let mut seed = node.key.sealer(records::PURPOSE).open(kid.as_bytes(), &record.sealed).expect("opens").to_vec();
+    let secret = libp2p::identity::ed25519::SecretKey::try_from_bytes(&mut seed).expect("a seed");
+    libp2p::identity::ed25519::Keypair::from(secret).public().to_bytes().to_vec()
+}
+
 #[test]
-fn chk_901_refuses_expired_foreign_and_unsigned_tokens() {
-    let (node, other) = (Node::new(), Node::new());
-    let (tokens, others) = (node.open(), other.open());
+fn chk_901_refuses_a_token_that_differs_from_a_good_one_in_one_thing() {
+    let node = Node::new();
+    let tokens = node.open();
+    let good = issue(&tokens, TokenRole::Analyst, "ada").token;
+    assert!(tokens.caller(&forged(&node, &tokens, &good, |_| {})).is_ok(), "nothing was changed");
+    let changes: [(&str, Change); 8] = [
+        ("iss", |claims| claims.iss = "node-b".into()),
+        ("aud", |claims| claims.aud = "node-b".into()),
+        ("jti", |claims| claims.jti = "0123456789abcdef".into()),
+        ("sub", |claims| claims.sub = "eve".into()),
+        ("role", |claims| claims.role = TokenRole::Operator),
+        ("longer", |claims| claims.exp += 1),
+        ("over", |claims| claims.exp = START),
+        ("not yet", |claims| claims.nbf = START + 6),
+    ];
+    for (what, change) in changes {
+        assert!(is_void(&tokens, &forged(&node, &tokens, &good, change)), "{what}");
+    }
+    let says = |change: Change| tokens.caller(&forged(&node, &tokens, &good, change)).expect_err("a refusal").message;
+    assert_eq!(says(changes[6].1), "the token is over");
+    assert!(says(changes[7].1).contains("not hold yet"));
+}
+
+#[test]
+fn chk_901_takes_no_algorithm_from_a_token() {
+    let node = Node::new();
+    let tokens = node.open();
     let good = issue(&tokens, TokenRole::Operator, "ops").token;
-    let foreign = issue(&others, TokenRole::Operator, "ops").token;
+    let kid = jwt::kid(&good).expect("a key");
+    let claims = tokens.view().keys.get(&kid).and_then(|key| key.verify(&good, &node.name)).expect("claims");
+    let of_secret = |secret: &[u8]| {
+        let header = Header { kid: Some(kid.clone()), ..Header::new(jsonwebtoken::Algorithm::HS256) };
+        jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret)).expect("a token")
+    };
+    let public = public_key(&node, &kid);
+    let in_base64 = BASE64URL_NOPAD.encode(&public);
     let parts: Vec<&str> = good.split('.').collect();
     let header = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
-    let kid = jwt::kid(&good).expect("a key");
     let none = format!("{}.{}.", header(&format!(r#"{{"alg":"none","kid":"{kid}"}}"#)), parts[1]);
-    let secret = EncodingKey::from_secret(kid.as_bytes());
-    let claims = serde_json::json!({ "iss": "node-a", "aud": "node-a", "exp": u64::MAX });
-    let hs256 = Header { kid: Some(kid), ..Header::default() };
-    let hs256 = jsonwebtoken::encode(&hs256, &claims, &secret).expect("a token");
-    let swapped = format!("{}.{}.{}", parts[0], foreign.split('.').nth(1).expect("claims"), parts[2]);
     let unnamed = format!("{}.{}.{}", header(r#"{"alg":"EdDSA"}"#), parts[1], parts[2]);
-    for token in [&foreign, &none, &hs256, &swapped, &unnamed, "", "x.y.z", &"x".repeat(5_000)] {
+    for token in
+        [&of_secret(&public), &of_secret(in_base64.as_bytes()), &none, &unnamed, "", "x.y.z", &"x".repeat(5_000)]
+    {
         assert!(is_void(&tokens, token), "{token}");
     }
+}
+
+#[test]
+fn chk_901_refuses_the_token_of_another_key_and_one_that_is_over() {
+    let node = Node::new();
+    let tokens = node.open();
+    let good = issue(&tokens, TokenRole::Operator, "ops").token;
+    let kid = jwt::kid(&good).expect("a key");
+    // Everything is right but the key: the same claims under the same name of a key.
+    let other = SigningKey::make(&node.key.sealer("other"), START, &mut rand_chacha::ChaCha20Rng::seed_from_u64(1)).1;
+    let claims = tokens.view().keys.get(&kid).and_then(|key| key.verify(&good, &node.name)).expect("claims");
+    assert!(is_void(&tokens, &other.sign(&kid, &claims).expect("a token")));
+    // A good signature under other claims.
+    let foreign = issue(&tokens, TokenRole::Operator, "eve").token;
+    let parts: Vec<&str> = good.split('.').collect();
+    let swapped = format!("{}.{}.{}", parts[0], foreign.split('.').nth(1).expect("claims"), parts[2]);
+    assert!(is_void(&tokens, &swapped));
     node.later(OPERATOR_SECONDS - 1);
     assert!(tokens.caller(&good).is_ok());
     node.later(1);
     assert!(is_void(&tokens, &good));
+}
+
+/// Waits for the end of a token, which something else brings about meanwhile. An end that wakes nobody takes the whole
+/// time until the next look at the clock.
+async fn ends_at_once(tokens: &Arc<Tokens>, token: &str, end: impl FnOnce(&Tokens)) {
+    let (waiting, token) = (Arc::clone(tokens), token.to_owned());
+    let began = tokio::time::Instant::now();
+    let void = tokio::spawn(async move { waiting.void(&token).await });
+    tokio::task::yield_now().await;
+    assert!(!void.is_finished());
+    end(tokens);
+    void.await.expect("it is void");
+    assert!(began.elapsed() < LOOK_EVERY / 2, "nobody was woken");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_end_of_a_token_hears_of_it_at_once() {
+    let node = Node::new();
+    let tokens = Arc::new(node.open());
+    let (ada, bob) = (issue(&tokens, TokenRole::Analyst, "ada"), issue(&tokens, TokenRole::Analyst, "bob"));
+    ends_at_once(&tokens, &ada.info.id, |tokens| drop(tokens.revoke(&ada.info.id, &operator()))).await;
+    assert_eq!(tokens.still_holds(&ada.info.id).expect_err("a refusal").code.as_str(), "TOKEN_INVALID");
+    assert!(tokens.still_holds(&bob.info.id).is_ok());
+    ends_at_once(&tokens, &bob.info.id, |tokens| drop(tokens.rotate(0, &operator()))).await;
+    let eve = issue(&tokens, TokenRole::Operator, "eve");
+    tokens.rotate(3_600, &operator()).expect("a key");
+    assert!(tokens.still_holds(&eve.info.id).is_ok());
+    node.later(3_600);
+    assert_eq!(tokens.void(&eve.info.id).await.code.as_str(), "TOKEN_INVALID");
+    assert!(tokens.still_holds(&eve.info.id).is_err() && tokens.still_holds("unknown").is_err());
+}
+
+/// The machine slept, or its clock was set: the file has a token that holds at the next look.
+#[test]
+fn the_local_token_is_renewed_by_the_clock() {
+    let node = Node::new();
+    let tokens = node.open();
+    let local = || std::fs::read_to_string(node.dir.path().join("api.token")).expect("a file").trim().to_owned();
+    tokens.renew_local().expect("written");
+    let first = local();
+    node.later(OPERATOR_SECONDS / 2 - 1);
+    tokens.renew_local().expect("looked at");
+    assert_eq!(local(), first, "it has half of its life");
+    node.later(2);
+    tokens.renew_local().expect("written");
+    let second = local();
+    assert_ne!(second, first);
+    node.later(3 * OPERATOR_SECONDS);
+    assert!(is_void(&tokens, &second));
+    tokens.renew_local().expect("written");
+    assert!(tokens.caller(&local()).is_ok());
+    tokens.rotate(60, &operator()).expect("a key");
+    std::fs::remove_file(node.dir.path().join("api.token")).expect("removed");
+    tokens.renew_local().expect("looked at");
+    assert!(!node.dir.path().join("api.token").exists(), "the rotation issued one");
+}
+
+#[test]
+fn a_rotation_that_the_store_refuses_leaves_all_tokens_as_they_were() {
+    let node = Node::new();
+    // The first key, a token, and no more.
+    let store = Arc::new(FaultyStore::with_room_for(2));
+    let tokens = node.with_store(store.clone());
+    let old = issue(&tokens, TokenRole::Auditor, "eve");
+    assert_eq!(tokens.rotate(0, &operator()).expect_err("full").code.as_str(), "STORE_FULL");
+    assert!(tokens.caller(&old.token).is_ok());
+    store.free();
+    let newer = issue(&tokens, TokenRole::Auditor, "eve");
+    drop(tokens);
+    let again = node.with_store(store);
+    assert!(again.caller(&old.token).is_ok() && again.caller(&newer.token).is_ok());
+}
+
+#[test]
+fn a_rotation_holds_though_the_store_does_not_take_the_ends_of_the_old_keys() {
+    let node = Node::new();
+    let store = Arc::new(FaultyStore::with_room_for(3));
+    let tokens = node.with_store(store.clone());
+    let old = issue(&tokens, TokenRole::Auditor, "eve");
+    let rotation = tokens.rotate(0, &operator()).expect("a key");
+    assert!(is_void(&tokens, &old.token));
+    store.free();
+    let new = issue(&tokens, TokenRole::Auditor, "eve");
+    drop(tokens);
+    let again = node.with_store(store);
+    assert!(is_void(&again, &old.token) && again.caller(&new.token).is_ok() && new.info.key == rotation.key);
 }
 
 /// A token of a key of the node that its register does not have: as after a store that was put back.

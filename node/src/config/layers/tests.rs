@@ -78,6 +78,9 @@ fn a_wrong_value_is_refused_with_the_place_that_sets_it() {
         let failure = refusal(&dir, &environment(&[(variable, value)]));
         assert!(failure.message.starts_with(variable), "{failure}");
     }
+    let no_text = <OsString as std::os::unix::ffi::OsStringExt>::from_vec(vec![0xff]);
+    let failure = refusal(&dir, &Layers::of_environment([("TACIT_LINK_MBIT".into(), no_text)]));
+    assert!(failure.message.starts_with("TACIT_LINK_MBIT: ") && failure.message.contains("no text"), "{failure}");
     let failure = refusal(&dir, &Layers::default().with_flags(&flags(&["idle.threads=0"])));
     assert!(failure.message.starts_with("--set idle.threads: `idle.threads` is 1 to 256"), "{failure}");
 }

@@ -16,7 +16,7 @@ impl Drop for Hold {
 impl Datasets {
     /// The datasets in a store as they are: nothing that an interruption left is deleted.
     pub(crate) fn unswept(store: Arc<dyn Store>, key: &NodeKey) -> Self {
-        let (chunk_sealer, salt_sealer) = (key.sealer("dataset-chunk"), key.sealer("dataset-salt"));
+        let (chunk_sealer, salt_sealer) = (key.sealer(CHUNK_PURPOSE), key.sealer(SALT_PURPOSE));
         Self { store, chunk_sealer, salt_sealer, holds: Arc::default() }
     }
 
