@@ -116,19 +116,15 @@ pub struct Opened {
     pub tasks: Listening,
 }
 
-/// The tasks of the control plane and the data plane.
+/// The task of the control plane; the data plane keeps its own.
 pub struct Listening {
     network: JoinHandle<()>,
-    data: Vec<JoinHandle<()>>,
 }
 
 impl Listening {
     /// Closes both planes.
     pub async fn stop(self, context: &Context) {
-        context.data_plane.stop();
-        for task in self.data {
-            drop(task.await);
-        }
+        context.data_plane.stop().await;
         drop(context.network.stop().await);
         drop(self.network.await);
     }
@@ -192,11 +188,10 @@ async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
     for address in config.listen_addresses()? {
         handle.listen(address).await?;
     }
-    let (mut data_plane, data_task) =
-        DataPlane::start(config.data_listen, DataPlaneLimits::default(), addresses).await?;
-    let mut data_tasks = vec![data_task, data_plane.open_streams(&handle)];
+    let mut data_plane = DataPlane::start(config.data_listen, DataPlaneLimits::default(), addresses).await?;
+    data_plane.open_streams(&handle);
     if config.data_transports.contains(&DataTransport::Quic) {
-        data_tasks.push(data_plane.open_quic(&keypair)?);
+        data_plane.open_quic(&keypair)?;
     }
 
     let correlations = open_correlations(files, &config, &node_key, &pairing);
@@ -215,7 +210,7 @@ async fn open_as(files: &Files, config: Config) -> Result<Opened, Failure> {
         heads,
         correlations,
     }));
-    Ok(Opened { context, requests, tasks: Listening { network: network_task, data: data_tasks } })
+    Ok(Opened { context, requests, tasks: Listening { network: network_task } })
 }
 
 /// The store of what is made in advance. A node does without it where it cannot be opened.

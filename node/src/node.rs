@@ -85,7 +85,7 @@ impl Node {
         let jobs = Jobs::new(context.clone(), stop.clone());
         let (tasks, announced) = (TaskTracker::new(), Mutex::default());
         let measurements = Arc::new(Measurements::new(context.clone(), jobs.clone(), tasks.clone(), stop.clone()));
-        let probes = Probes::new(context.clone(), tasks.clone());
+        let probes = Probes::new(context.clone(), tasks.clone(), stop.clone());
         let idle = context.reserve.clone().map(|reserve| {
             IdleWork::new(context.clone(), reserve, jobs.clone(), measurements.clone(), tasks.clone(), stop.clone())
         });

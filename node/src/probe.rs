@@ -23,13 +23,15 @@ use tacit_protocol::probe::{MAX_PROBE_BYTES, PROBE_VERSION, ProbeAnswer, ProbeRe
 use tacit_protocol::{Code, Failure, PeerId};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::system_rng;
 use crate::context::Context;
-use crate::data_plane::{Route, Session};
+use crate::data_plane::{LanePath, Route, Session};
 use crate::jobs::negotiate::PLANNER_VERSION;
 use crate::network::{AddressPolicy, resolve};
+use crate::reach;
 use findings::Observed;
 
 const STEP: &str = "probe";
@@ -61,6 +63,7 @@ const MOST_DATASETS: usize = 64;
 pub(crate) struct Probes {
     context: Arc<Context>,
     tasks: TaskTracker,
+    stop: CancellationToken,
     /// One path is measured at a time.
     place: Arc<Semaphore>,
     /// Since when, and how many parts each peer has asked.
@@ -73,11 +76,13 @@ struct Measured {
     /// Bits a second from the asker to the answerer, and back.
     up: f64,
     down: f64,
+    /// What it went over.
+    over: LanePath,
 }
 
 impl Probes {
-    pub(crate) fn new(context: Arc<Context>, tasks: TaskTracker) -> Arc<Self> {
-        Arc::new(Self { context, tasks, place: Arc::new(Semaphore::new(1)), asked: Mutex::default() })
+    pub(crate) fn new(context: Arc<Context>, tasks: TaskTracker, stop: CancellationToken) -> Arc<Self> {
+        Arc::new(Self { context, tasks, stop, place: Arc::new(Semaphore::new(1)), asked: Mutex::default() })
     }
 
     /// Tests the pair with a peer.
@@ -85,6 +90,16 @@ impl Probes {
     /// # Errors
     /// `PEER_VERSION` if its node is too old for it. That it cannot be reached is a finding.
     pub(crate) async fn run(&self, peer: PeerId, name: &str) -> Result<Vec<Finding>, Failure> {
+        tokio::select! {
+            () = self.stop.cancelled() => {
+                let next = "test the pair when the node runs again.";
+                Err(Failure::new(Code::new("NODE_STOPPING"), "the node stops", next).at_step(STEP))
+            }
+            found = self.test(peer, name) => found,
+        }
+    }
+
+    async fn test(&self, peer: PeerId, name: &str) -> Result<Vec<Finding>, Failure> {
         let mut seen = Observed::default();
         let mut times = Vec::new();
         for _ in 0..PINGS {
@@ -101,6 +116,8 @@ impl Probes {
         seen.pings = times;
         seen.greeted = self.context.heads.greeted(&peer);
         if seen.unreachable.is_none() {
+            seen.path =
+                self.context.network.paths().borrow().get(&peer).map(|path| reach::describe(&self.context, path));
             self.look(&peer, name, &mut seen).await;
             seen.there = Some(self.path(&peer, name, true, &mut seen.their_data_address).await);
             seen.back = Some(self.path(&peer, name, false, &mut seen.their_data_address).await);
@@ -206,9 +223,13 @@ impl Probes {
                 let (key, own) = self.context.new_channel();
                 let route = session([&peer, &self.context.identity.peer()], &nonce, [&channel, &own]);
                 let met = Meeting { key, peer, theirs: channel, listens: asker_dials, route, asks: false, bytes };
-                let context = Arc::clone(&self.context);
+                let (context, stop) = (Arc::clone(&self.context), self.stop.clone());
                 self.tasks.spawn(async move {
-                    if let Err(failure) = met.measure(&context).await {
+                    let measured = tokio::select! {
+                        () = stop.cancelled() => return,
+                        measured = met.measure(&context) => measured,
+                    };
+                    if let Err(failure) = measured {
                         tracing::debug!(peer = %peer.short(), step = STEP, code = %failure.code, "no path: {failure}");
                     }
                     drop(place);
@@ -321,7 +342,7 @@ impl Meeting {
     }
 
     fn move_bytes(self, met: Session) -> Result<Measured, Failure> {
-        let Session { stream, lease, .. } = met;
+        let Session { stream, lease, path: over } = met;
         let (own, remote) = (Digest::from_bytes(self.key.public()), Digest::from_bytes(*self.theirs.key.as_bytes()));
         let (role, initiator, responder) =
             if self.listens { (Role::Responder, remote, own) } else { (Role::Initiator, own, remote) };
@@ -341,13 +362,13 @@ impl Meeting {
                 take(&mut channel, self.bytes)
             })?;
             let rate = |took: Duration| f64::from(self.bytes) * 8.0 / took.as_secs_f64().max(1e-6);
-            Measured { up: rate(up), down: rate(down) }
+            Measured { up: rate(up), down: rate(down), over }
         } else {
             take(&mut channel, self.bytes)?;
             channel.send(&[1])?;
             channel.receive(&mut [0])?;
             give(&mut channel, self.bytes)?;
-            Measured { up: 0.0, down: 0.0 }
+            Measured { up: 0.0, down: 0.0, over }
         };
         // The last word arrives before the channel closes.
         drop(channel.finish());

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from faults import faults
-from nodes import EXACT, OWN, Node, count_program, pair_of_nodes, until, write_accounts, write_customers
+from nodes import EXACT, OWN, Node, count_program, end_all, pair_of_nodes, until, write_accounts, write_customers
 
 
 def latency(binary, parent, rounds):
@@ -132,7 +132,10 @@ def main():
     for name in arguments.only or CASES:
         measure, full, short = CASES[name]
         with tempfile.TemporaryDirectory(prefix="tacit-load-") as parent:
-            found[name] = measure(binary, parent, *(short if arguments.short else full))
+            try:
+                found[name] = measure(binary, parent, *(short if arguments.short else full))
+            finally:
+                end_all()
         if not arguments.json:
             print(f"{name:<12}{json.dumps(found[name])}", flush=True)
     if arguments.json:

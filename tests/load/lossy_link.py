@@ -9,36 +9,36 @@ iproute2 and Python 3. Prints a table of Markdown.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
-import time
+
+from nodes import Node, end_all, until
 
 HERE = pathlib.Path(__file__).resolve().parent
 LINK = HERE.parent / "system" / "link.py"
-PATIENCE = 120
 
 
 def run(*words, check=True):
     return subprocess.run(words, check=check, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
-class Net:
-    """Two namespaces on a link, and the nodes in them."""
-
-    def __init__(self, options):
-        self.names = [f"tacit-load-{os.getpid()}-{part}" for part in ("cable", "maison", "banque")]
-        self.processes = []
-        for name in self.names:
+@contextlib.contextmanager
+def hosts_on_a_link(options):
+    """The names of two network namespaces on a link."""
+    cable, *hosts = [f"tacit-load-{os.getpid()}-{part}" for part in ("cable", "maison", "banque")]
+    with contextlib.ExitStack() as ends:
+        for name in (cable, *hosts):
             run("ip", "netns", "add", name)
-        cable, *hosts = self.names
+            ends.callback(run, "ip", "netns", "del", name, check=False)
         words = ["ip", "netns", "exec", cable, sys.executable, str(LINK), "first", "second"]
         words += [str(options.delay_ms), str(options.loss)]
-        link = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-        self.processes.append(link)
+        link = ends.enter_context(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+        ends.callback(link.kill)
         assert link.stdout.readline() == "ready\n", "the link is there"
         for number, (host, device) in enumerate(zip(hosts, ("first", "second")), start=1):
             run("ip", "-n", cable, "link", "set", device, "netns", host)
@@ -48,60 +48,42 @@ class Net:
             if options.congestion:
                 set_to = f"net.ipv4.tcp_congestion_control={options.congestion}"
                 run("ip", "netns", "exec", host, "sysctl", "-q", "-w", set_to)
-
-    def close(self):
-        for process in reversed(self.processes):
-            process.kill()
-            process.wait()
-        for name in self.names:
-            run("ip", "netns", "del", name, check=False)
+        yield hosts
 
 
-class Node:
-    def __init__(self, net, tacit, directory, place, name, peer, transports):
-        self.name, self.directory = name, directory / name
-        self.words = ["ip", "netns", "exec", net.names[place], tacit, "--dir", str(self.directory)]
-        self.call("init", "--name", name)
-        file = self.directory / "node.toml"
+class HostNode(Node):
+    """A node in a network namespace. Its API is not reached from here, so it is spoken to by its command line."""
+
+    def __init__(self, binary, parent, host, name, peer, transports):
+        super().__init__(binary, parent, name, prefix=("ip", "netns", "exec", host), made=())
+        file = self.dir / "node.toml"
         ways = ", ".join(f'"{way}"' for way in transports)
         file.write_text(f'data_transports = [{ways}]\nbench_peers = ["{peer}"]\n' + file.read_text()
                         + "\n[idle]\nenabled = false\n")
-        self.log = open(self.directory / "node.log", "w")
-        net.processes.append(subprocess.Popen([*self.words, "node"], stdout=subprocess.DEVNULL, stderr=self.log))
-        until(f"{name} answers", lambda: self.call("status", check=False).returncode == 0)
 
-    def call(self, *words, check=True):
-        return run(*self.words, *words, check=check)
+    def answers(self):
+        try:
+            return self.run("status")
+        except RuntimeError:
+            return None
 
     def json(self, *words):
-        return [json.loads(line) for line in self.call("--json", *words).stdout.splitlines()]
-
-
-def until(what, ready):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if ready():
-            return
-        time.sleep(0.1)
-    raise SystemExit(f"waited too long until {what}")
+        return [json.loads(line) for line in self.run("--json", *words).splitlines()]
 
 
 def measure(options, transports):
-    net = Net(options)
-    try:
-        with tempfile.TemporaryDirectory() as directory:
-            directory = pathlib.Path(directory)
-            maison = Node(net, options.tacit, directory, 1, "maison", "banque", transports)
-            banque = Node(net, options.tacit, directory, 2, "banque", "maison", transports)
+    with hosts_on_a_link(options) as (first, second), tempfile.TemporaryDirectory() as directory:
+        try:
+            maison = HostNode(options.tacit, directory, first, "maison", "banque", transports).start()
+            banque = HostNode(options.tacit, directory, second, "banque", "maison", transports).start()
             ticket = maison.json("peer", "invite", "--auto")[0]["ticket"]
-            banque.call("peer", "accept", ticket)
+            banque.run("peer", "accept", ticket)
             until("they are connected", lambda: all(
                 peer["connected"] for node in (maison, banque) for peer in node.json("peer", "list")))
             sizes = ["--op", options.op, "--n", str(options.n), "--runs", str(options.runs)]
-            report = banque.json("bench", "--peer", "maison", *sizes)
-            return report[0]
-    finally:
-        net.close()
+            return banque.json("bench", "--peer", "maison", *sizes)[0]
+        finally:
+            end_all()
 
 
 def main():

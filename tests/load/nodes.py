@@ -9,6 +9,10 @@ import urllib.request
 from pathlib import Path
 
 PATIENCE = 60.0
+#: How a node is made that all others are on the same machine as.
+ON_LOOPBACK = ("--host", "127.0.0.1", "--port", "0", "--allow-loopback")
+#: The processes of nodes that run.
+running = set()
 
 SHOP = """
 version = 1
@@ -58,13 +62,15 @@ class Refused(Exception):
 class Node:
     """A node of an organisation, with a directory and perhaps a process."""
 
-    def __init__(self, binary, parent, name, log="warn"):
-        self.binary, self.name, self.dir, self.log = binary, name, Path(parent) / name, log
+    def __init__(self, binary, parent, name, log="warn", prefix=(), made=ON_LOOPBACK):
+        """`prefix` is the command that runs the binary elsewhere, such as in a network namespace."""
+        self.name, self.dir, self.log = name, Path(parent) / name, log
+        self.words = [*prefix, binary, "--dir", self.dir]
         self.process = None
-        self.run("init", "--name", name, "--host", "127.0.0.1", "--port", "0", "--allow-loopback")
+        self.run("init", "--name", name, *made)
 
     def run(self, *arguments):
-        done = subprocess.run([self.binary, "--dir", self.dir, *arguments], capture_output=True, text=True)
+        done = subprocess.run([*self.words, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             raise RuntimeError(f"{self.name}: tacit {' '.join(arguments)}: {done.stderr}")
         return done.stdout
@@ -73,9 +79,9 @@ class Node:
         (self.dir / "api.address").unlink(missing_ok=True)
         with open(self.dir / "node.log", "a") as log:
             environment = dict(os.environ, TACIT_LOG=self.log)
-            self.process = subprocess.Popen(
-                [self.binary, "--dir", self.dir, "node", "--set", "api_calls_per_second=10000"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
-            )
+            words = [*self.words, "node", "--set", "api_calls_per_second=10000"]
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        running.add(self.process)
         until(f"{self.name} answers", self.answers)
         return self
 
@@ -87,12 +93,15 @@ class Node:
 
     def kill(self):
         self.process.kill()
-        self.process.wait()
-        self.process = None
+        self.gone()
 
     def stop(self):
         self.process.terminate()
+        self.gone()
+
+    def gone(self):
         self.process.wait()
+        running.discard(self.process)
         self.process = None
 
     def memory_mb(self):
@@ -153,6 +162,14 @@ class Node:
 
     def connected(self, count=1):
         return sum(peer["connected"] for peer in self.get("/v1/peers")) >= count
+
+
+def end_all():
+    """Ends the nodes that still run, as after an error."""
+    for process in running:
+        process.kill()
+        process.wait()
+    running.clear()
 
 
 def until(what, ready):

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
+use tacit_node::metrics::definitions::{ALERTED, DEFINITIONS};
 use yaml_rust2::{Yaml, YamlLoader};
+
+use crate::required::{has, not_checked};
 
 fn root(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -24,15 +27,6 @@ fn text<'a>(value: &'a Yaml, what: &str) -> &'a str {
     value.as_str().unwrap_or_else(|| panic!("{what}: {value:?}"))
 }
 
-/// Whether a program is here.
-fn has(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
-}
-
-fn not_checked(what: &str) {
-    eprintln!("NOT CHECKED: {what}");
-}
-
 /// The names of metrics in an expression: words that begin as ours do.
 fn metrics(expression: &str) -> BTreeSet<String> {
     let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
@@ -40,22 +34,18 @@ fn metrics(expression: &str) -> BTreeSet<String> {
     ours.map(|word| word.trim_end_matches("_bucket").to_owned()).collect()
 }
 
-/// The names of metrics that the code defines; none where this version has none.
-fn defined() -> Option<BTreeSet<String>> {
-    let source = std::fs::read_to_string(root("node/src/metrics/definitions.rs")).ok()?;
-    let names = source.split("name: \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()));
-    Some(names.collect())
-}
-
 fn assert_defined(used: &BTreeSet<String>, what: &str) {
     assert!(!used.is_empty(), "{what} names no metric");
-    match defined() {
-        Some(defined) => {
-            let unknown: Vec<&String> = used.difference(&defined).collect();
-            assert!(unknown.is_empty(), "{what} names metrics that the code does not define: {unknown:?}");
-        }
-        None => not_checked("the metrics of deploy/ against the code, which defines none"),
-    }
+    let is_defined = |name: &str| DEFINITIONS.iter().any(|figure| figure.name == name);
+    let unknown: Vec<&String> = used.iter().filter(|name| !is_defined(name)).collect();
+    assert!(unknown.is_empty(), "{what} names metrics that the code does not define: {unknown:?}");
+}
+
+/// The codes that an expression asks for.
+fn codes(expression: &str) -> Vec<&str> {
+    let matchers = expression.split("code=").skip(1);
+    let quoted = matchers.filter_map(|rest| rest.split('"').nth(1));
+    quoted.flat_map(|codes| codes.split('|')).collect()
 }
 
 #[test]
@@ -68,7 +58,7 @@ fn the_unit_is_verified_and_hardened() {
     let seconds = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).expect("a time");
     assert!(seconds.parse::<u32>().expect("seconds") >= 90);
     if !has("systemd-analyze") {
-        return not_checked("the unit by systemd-analyze, which is not here");
+        return not_checked("systemd-analyze", "the unit as systemd reads it");
     }
     // The binary is not installed here: any program stands for it.
     let dir = tempfile::tempdir().expect("a directory");
@@ -144,13 +134,36 @@ fn the_chart_has_probes_one_replica_and_time_to_drain() {
     }
     used.iter().for_each(|key| assert!(!values[key.as_str()].is_badvalue(), "values.yaml has no {key}"));
     if !has("helm") {
-        return not_checked("the templates by helm, which is not here");
+        return not_checked("helm", "the templates of the chart");
     }
     let chart = root("deploy/helm/tacit");
-    let rendered = Command::new("helm").args(["template", "maison", "--set", "name=maison"]).arg(chart).output();
-    let rendered = rendered.expect("helm runs");
-    assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
-    YamlLoader::load_from_str(&String::from_utf8_lossy(&rendered.stdout)).expect("YAML");
+    for settings in ["name=maison", "name=maison,service.type=ClusterIP", "name=maison,api.tlsSecret=maison-tls"] {
+        let rendered = Command::new("helm").args(["template", "maison", "--set", settings]).arg(&chart).output();
+        let rendered = rendered.expect("helm runs");
+        assert!(rendered.status.success(), "{settings}: {}", String::from_utf8_lossy(&rendered.stderr));
+        let text = String::from_utf8_lossy(&rendered.stdout);
+        YamlLoader::load_from_str(&text).expect("YAML");
+        assert_eq!(text.contains("externalTrafficPolicy: Local"), !settings.contains("ClusterIP"), "{settings}");
+        assert_eq!(text.contains("containerPort: 7702"), settings.contains("tlsSecret"), "{settings}");
+    }
+}
+
+#[test]
+fn both_ports_of_peers_are_open_for_tcp_and_udp_wherever_one_is() {
+    let image = read("deploy/container/Containerfile");
+    let run = image.lines().find(|line| line.contains("docker run -v")).expect("the command that runs it");
+    for (port, name) in [(7700, "peers"), (7701, "data")] {
+        assert!(image.contains(&format!("{port}/tcp {port}/udp")), "{port}");
+        assert!(run.contains(&format!("-p {port}:{port} -p {port}:{port}/udp")), "{run}");
+        for (name, protocol) in [(name.to_owned(), "TCP"), (format!("{name}-quic"), "UDP")] {
+            let pod =
+                format!("- name: {name}\n              containerPort: {port}\n              protocol: {protocol}\n");
+            assert!(read("deploy/helm/tacit/templates/statefulset.yaml").contains(&pod), "{pod}");
+            let service =
+                format!("- name: {name}\n      port: {port}\n      targetPort: {name}\n      protocol: {protocol}\n");
+            assert!(read("deploy/helm/tacit/templates/service.yaml").contains(&service), "{service}");
+        }
+    }
 }
 
 #[test]
@@ -170,15 +183,30 @@ fn every_alert_has_its_place_in_the_operators_page_and_names_metrics_that_there_
             assert_eq!(text(&rule["annotations"]["runbook"], name), place);
             assert!(page.lines().any(|line| line == format!("### {name}")), "{name} is not in the page");
             used.extend(metrics(expression));
+            // A series that begins with its first count has no increase then.
+            codes(expression)
+                .iter()
+                .for_each(|code| assert!(ALERTED.contains(code), "{name}: {code} begins at nothing"));
         }
     }
     assert_defined(&used, "alerts.yaml");
     if !has("promtool") {
-        return not_checked("the rules by promtool, which is not here");
+        return not_checked("promtool", "the rules as Prometheus reads them");
     }
     let rules = root("deploy/prometheus/alerts.yaml");
     let checked = Command::new("promtool").args(["check", "rules"]).arg(rules).status().expect("promtool runs");
     assert!(checked.success());
+}
+
+#[test]
+fn the_alert_on_memory_comes_before_the_limit_of_the_chart() {
+    let alerts = read("deploy/prometheus/alerts.yaml");
+    let expression = alerts.lines().find(|line| line.contains("process_resident_memory_bytes")).expect("the alert");
+    let threshold: f64 = expression.rsplit("> ").next().expect("a number").trim().parse().expect("a number");
+    let values = yaml("deploy/helm/tacit/values.yaml");
+    let limit = text(&values["resources"]["limits"]["memory"], "the limit");
+    let gib: f64 = limit.strip_suffix("Gi").expect("GiB").parse().expect("a number");
+    assert!(threshold < gib * f64::from(1 << 30), "{threshold} against {limit}");
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod policies;
 mod privacy;
 mod python;
 mod refusals;
+mod required;
 mod restart;
 mod rogue;
 mod rotation;

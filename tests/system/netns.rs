@@ -4,10 +4,11 @@
 //! One public segment, `203.0.113.0/24`, joins hosts and routers; behind each router lies a private one,
 //! `192.168.N.0/24`. All lie in namespaces, so that nothing of the machine's own network is touched.
 
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::required::{has, not_checked};
 
 /// Why hosts cannot be made here; none: they can.
 fn missing() -> Option<&'static str> {
@@ -21,10 +22,7 @@ fn look() -> Option<String> {
     }
     for (tool, package) in [("ip", "iproute2"), ("iptables", "iptables")] {
         if !has(tool) {
-            install(package);
-        }
-        if !has(tool) {
-            return Some(format!("there is no `{tool}`, and it cannot be installed"));
+            return Some(format!("there is no `{tool}`; the package {package} has it"));
         }
     }
     let name = fresh_name("try");
@@ -40,26 +38,11 @@ fn look() -> Option<String> {
     }
 }
 
-/// Whether hosts can be made; where not, says what is not checked and why.
+/// Whether hosts can be made; where not, says what is not checked and why, or fails if the run requires `netns`.
 pub(crate) fn can_check(what: &str) -> bool {
     let Some(reason) = missing() else { return true };
-    println!("\nNOT CHECKED: {reason}.\nNOT CHECKED: {what}.\n");
+    not_checked("netns", &format!("{what} ({reason})"));
     false
-}
-
-fn has(tool: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).any(|at| at.join(tool).is_file())
-}
-
-fn install(package: &str) {
-    if !Path::new("/etc/debian_version").exists() {
-        return;
-    }
-    eprintln!("the tests of networks need {package}: apt-get install {package}");
-    let apt = ["timeout", "200", "apt-get", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=1"];
-    quiet(&[&apt[..], &["update", "-qq"]].concat());
-    quiet(&[&apt[..], &["install", "-y", "-qq", "--no-install-recommends", package]].concat());
 }
 
 /// A command inside of a namespace.
@@ -69,7 +52,7 @@ fn inside<'a>(namespace: &'a str, command: &[&'a str]) -> Vec<&'a str> {
 
 fn command(words: &[&str]) -> Command {
     let mut command = Command::new(words[0]);
-    command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command.args(&words[1..]).stdin(Stdio::null());
     command
 }
 

@@ -41,7 +41,7 @@ use utoipa_axum::routes;
 
 use crate::config::Config;
 use crate::console;
-use crate::metrics::{Place, Tally};
+use crate::metrics::Tally;
 use crate::node::Node;
 use crate::tokens::Tokens;
 use answer::{ApiFailure, RefusedWith};
@@ -167,7 +167,7 @@ async fn count(State(shared): State<Shared>, request: Request, next: Next) -> Re
     let response = next.run(request).await;
     shared.tally.answered(&route, response.status().as_u16());
     if let Some(RefusedWith(code)) = response.extensions().get() {
-        shared.tally.refused(Place::Api, code.as_str());
+        shared.tally.refused(code.as_str());
     }
     response
 }

@@ -4,7 +4,7 @@
 //! and key are read at start: a renewed certificate takes a restart.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,8 +35,9 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Fa
     if chain.is_empty() {
         return Err(wrong(certificate, &"it holds no certificate"));
     }
-    let mode = std::fs::metadata(key).map_err(|cause| wrong(key, &cause))?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let found = std::fs::metadata(key).map_err(|cause| wrong(key, &cause))?;
+    let mode = found.mode() & 0o777;
+    if !is_private(mode, found.uid()) {
         return Err(wrong(key, &format_args!("it has mode {mode:o}; run: chmod 600 {}", key.display())));
     }
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|cause| wrong(key, &cause))?;
@@ -49,6 +50,13 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Fa
         .map_err(|cause| wrong(certificate, &format_args!("with the key {}: {cause}", key.display())))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Whether a key file of this mode and owner is kept from others. A system that hands keys to services, such as the
+/// mounted secrets of Kubernetes, leaves them to root and lets the service's group read them.
+fn is_private(mode: u32, owner: u32) -> bool {
+    let others = if owner == 0 { 0o037 } else { 0o077 };
+    mode & others == 0
 }
 
 fn wrong(file: &Path, cause: &dyn std::fmt::Display) -> Failure {
@@ -82,7 +90,15 @@ pub(super) async fn accept(mut stream: TcpStream, acceptor: &TlsAcceptor) -> io:
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn the_group_may_read_a_key_that_is_of_root_and_no_other() {
+        assert!(is_private(0o600, 1_000) && is_private(0o400, 0) && is_private(0o440, 0) && is_private(0o640, 0));
+        assert!(!is_private(0o640, 1_000) && !is_private(0o644, 0) && !is_private(0o660, 0));
+    }
 
     #[test]
     fn files_that_are_no_certificate_and_key_are_refused_with_their_name() {
@@ -99,7 +115,7 @@ mod tests {
         std::fs::write(&certificate, made.cert.pem()).expect("written");
         assert!(code(&certificate, &key).contains("k.pem"));
         std::fs::write(&key, made.key_pair.serialize_pem()).expect("written");
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).expect("set");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("set");
         assert!(code(&certificate, &key).contains("chmod 600"));
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("set");
         assert!(acceptor(&certificate, &key).is_ok());

@@ -59,6 +59,13 @@ impl Carrier {
         }
     }
 
+    /// Lets the peer send as much as is to be under way: from when its lane has it.
+    pub(super) fn open_window(&self) {
+        if let Self::Quic(lane) = self {
+            lane.connection.set_receive_window(super::quic::WINDOW.into());
+        }
+    }
+
     /// Fills `into` with what the other side says first.
     pub(super) async fn read_exact(&mut self, into: &mut [u8]) -> io::Result<()> {
         match self {

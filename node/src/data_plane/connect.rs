@@ -22,6 +22,8 @@ use crate::network::{NetworkError, resolve};
 const RETRY: Duration = Duration::from_millis(200);
 /// How long one address may take to connect, so that a dead one does not use up the time of the others.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may stay unanswered: longer than a peer holds one whose lane does not wait yet.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 /// By how much each further address is tried later than the one before it, which the peer prefers.
 const HEAD_START: Duration = Duration::from_millis(500);
 /// How long ports of the data plane have before a stream on the control plane's connection is tried beside them.
@@ -174,7 +176,7 @@ impl DataPlane {
         };
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
         let carrier = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        introduce(carrier.map_err(|error| Attempt::Unreachable(error.to_string()))?, wanted).await
+        introduce(carrier.map_err(|error| Attempt::Unreachable(error.to_string()))?, wanted, ANSWER_TIMEOUT).await
     }
 
     /// CHK-405: the network opens none over a relay unless the operator allows it.
@@ -186,20 +188,21 @@ impl DataPlane {
             NetworkError::Relayed { .. } => Attempt::Relayed(error),
             other => Attempt::Unreachable(other.to_string()),
         });
-        introduce(opened?.into(), wanted).await
+        introduce(opened?.into(), wanted, ANSWER_TIMEOUT).await
     }
 }
 
-/// Says what a connection is for, and waits until it is taken.
-async fn introduce(mut carrier: Carrier, wanted: &Wanted) -> Result<Carrier, Attempt> {
+/// Says what a connection is for, and waits until it is taken, at most so long.
+async fn introduce(mut carrier: Carrier, wanted: &Wanted, limit: Duration) -> Result<Carrier, Attempt> {
     let mut answer = [0; 1];
     let taken = async {
         carrier.write_all(&preamble(wanted.route, wanted.lane)).await?;
         carrier.read_exact(&mut answer).await
     };
-    match taken.await {
-        Ok(()) if answer == [TAKEN] => Ok(carrier),
-        Ok(()) | Err(_) => Err(Attempt::NotTaken),
+    // Whatever stands between may take connections for a peer and never answer: the other ways are tried again then.
+    match tokio::time::timeout(limit, taken).await {
+        Ok(Ok(())) if answer == [TAKEN] => Ok(carrier),
+        Ok(Ok(()) | Err(_)) | Err(_) => Err(Attempt::NotTaken),
     }
 }
 
@@ -215,5 +218,22 @@ fn way(address: &Multiaddr) -> Option<Way> {
         (Protocol::Tcp(port), None, None) => Some(Way::Tcp(SocketAddr::new(ip, port))),
         (Protocol::Udp(port), Some(Protocol::QuicV1), None) => Some(Way::Quic(SocketAddr::new(ip, port))),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_answers_is_given_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let stream = TcpStream::connect(silent.local_addr().expect("a socket")).await.expect("it listens");
+        let deadline = Instant::now() + Duration::from_secs(3_600);
+        let wanted = Wanted { peer: None, route: Route([7; 32]), lane: 0, deadline };
+        let tried = introduce(Carrier::Tcp(stream), &wanted, Duration::from_millis(10)).await;
+        assert!(matches!(tried, Err(Attempt::NotTaken)));
     }
 }

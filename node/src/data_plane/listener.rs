@@ -1,17 +1,24 @@
 //! The listening side: preambles are read, and connections wait for their lane or their deadline.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tacit_protocol::identity::PeerId;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{DataPlaneLimits, Lane, LanePath, Registry, Route, carrier::Carrier, registry::Arrival};
+use crate::network::LogPace;
 
 /// The length of a preamble.
 pub(super) const PREAMBLE_BYTES: usize = 44;
@@ -21,6 +28,9 @@ const VERSION: u16 = 1;
 pub(super) const TAKEN: u8 = 1;
 /// How long it may take to tell a dialler so, at least.
 const LAST_WORD: Duration = Duration::from_secs(2);
+/// The pause after a connection could not be taken, such as for want of open files. It waits still, so that a listener
+/// that asked again at once would keep a processor busy.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The preamble of a lane.
 pub(super) fn preamble(route: Route, lane: Lane) -> [u8; PREAMBLE_BYTES] {
@@ -62,6 +72,8 @@ type Introduced = (Source, Option<Parked>);
 struct Listener {
     limits: DataPlaneLimits,
     registry: Arc<Registry>,
+    /// Lanes by other ways than TCP, as long as they last.
+    tasks: TaskTracker,
     introducing: FuturesUnordered<BoxFuture<'static, Introduced>>,
     parked: Vec<Parked>,
     /// Connections without a session, by source.
@@ -74,11 +86,14 @@ pub(super) async fn run(
     limits: DataPlaneLimits,
     registry: Arc<Registry>,
     mut arrivals: mpsc::Receiver<(Source, Carrier)>,
+    tasks: TaskTracker,
     stop: CancellationToken,
 ) {
+    let mut door = Door::new(|| listener.accept());
     let mut state = Listener {
         limits,
         registry,
+        tasks,
         introducing: FuturesUnordered::new(),
         parked: Vec::new(),
         pending: HashMap::new(),
@@ -101,10 +116,46 @@ pub(super) async fn run(
             }
             () = deadline(next_deadline) => state.close_late(Instant::now()),
             Some((source, carrier)) = arrivals.recv() => state.accept(carrier, source),
-            accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => state.accept(Carrier::Tcp(stream), Source::Ip(from.ip().to_canonical())),
-                Err(error) => tracing::warn!(step = "channel", code = "CHANNEL_IO", %error, "a connection was not taken"),
-            },
+            (stream, from) = door.next() => state.accept(Carrier::Tcp(stream), Source::Ip(from.ip().to_canonical())),
+        }
+    }
+}
+
+/// Where connections by TCP come in.
+struct Door<A> {
+    accept: A,
+    /// After a failure: when to ask again.
+    paused: Option<Instant>,
+    log: LogPace,
+}
+
+impl<A, F> Door<A>
+where
+    A: Fn() -> F,
+    F: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
+{
+    fn new(accept: A) -> Self {
+        Self { accept, paused: None, log: LogPace::default() }
+    }
+
+    /// The next connection. It may be dropped and asked again: a pause goes on where it was.
+    async fn next(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            if let Some(until) = self.paused {
+                tokio::time::sleep_until(until).await;
+                self.paused = None;
+            }
+            match (self.accept)().await {
+                Ok(accepted) => return accepted,
+                Err(error) => self.pause(&error, Instant::now()),
+            }
+        }
+    }
+
+    fn pause(&mut self, error: &io::Error, now: Instant) {
+        self.paused = Some(now + PAUSE);
+        if self.log.is_due(now) {
+            tracing::warn!(step = "channel", code = "CHANNEL_IO", %error, "the data port takes no connection; check the limit of open files");
         }
     }
 }
@@ -149,7 +200,7 @@ impl Listener {
                     let _ = sender.send(Arrival { stream, path: LanePath::Tcp });
                 }
                 Carrier::Tcp(_) => self.registry.give_back(parked.route, parked.lane, sender),
-                foreign => drop(tokio::spawn(take(foreign, sender, parked.until))),
+                foreign => drop(self.tasks.spawn(take(foreign, sender, parked.until))),
             }
         }
     }
@@ -169,6 +220,7 @@ impl Listener {
 async fn take(mut carrier: Carrier, waiting: oneshot::Sender<Arrival>, until: Instant) {
     let path = carrier.path();
     let taken = async {
+        carrier.open_window();
         carrier.write_all(&[TAKEN]).await?;
         carrier.into_socket().await
     };
@@ -200,7 +252,31 @@ async fn deadline(at: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_takes_no_connection_is_asked_again_after_a_pause() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let client = TcpStream::connect(listener.local_addr().expect("a socket")).await.expect("it listens");
+        let asked = AtomicU32::new(0);
+        let accept = async || match asked.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => Err(io::Error::other("too many open files")),
+            _ => listener.accept().await,
+        };
+        let mut door = Door::new(accept);
+        let began = Instant::now();
+        let taken = loop {
+            // Waits are dropped, as by the other branches of the loop.
+            if let Ok(taken) = tokio::time::timeout(PAUSE / 4, door.next()).await {
+                break taken;
+            }
+        };
+        assert_eq!(taken.1, client.local_addr().expect("a socket"));
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
+        assert!(began.elapsed() >= 2 * PAUSE);
+    }
 
     #[test]
     fn a_preamble_reads_back_and_nothing_else_does() {

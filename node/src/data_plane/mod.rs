@@ -30,8 +30,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use libp2p::identity::Keypair;
 use tacit_protocol::{Code, Failure, PartyId, identity::PeerId};
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, sync::mpsc, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::network::{AddressPolicy, NetworkError, NetworkHandle, RELAY_NEXT};
 use carrier::Carrier;
@@ -42,6 +42,8 @@ pub use registry::{Lane, Lease, Route};
 
 /// Connections by other ways than TCP that the listening task has not taken yet: more are closed.
 const ARRIVALS: usize = 16;
+/// How long a stop waits for the tasks that listen, and for those that move the last bytes of lanes.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Bounds of the listener.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +51,7 @@ pub struct DataPlaneLimits {
     /// How long a connection may be without a session: the time for its preamble, and for the waiting party to appear.
     /// Default: 5 s (CHK-402).
     pub preamble_timeout: Duration,
-    /// Connections without a session, in all. Default: 64, each about 1 KiB.
+    /// Connections without a session, in all. Default: 64, each with at most 1 KiB of what its dialler sent.
     pub pending: usize,
     /// Connections without a session, from one IP address. Default: 16.
     pub pending_per_source: usize,
@@ -73,6 +75,8 @@ pub struct DataPlane {
     /// Where streams on the control plane's connections come and go; none: not by this node.
     network: Option<NetworkHandle>,
     arrivals: mpsc::Sender<(Source, Carrier)>,
+    /// What listens, and what moves the bytes of lanes that are no TCP connections.
+    tasks: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -203,7 +207,7 @@ impl DataPlane {
         listen: SocketAddr,
         limits: DataPlaneLimits,
         addresses: AddressPolicy,
-    ) -> Result<(Self, JoinHandle<()>), DataPlaneError> {
+    ) -> Result<Self, DataPlaneError> {
         let listener = TcpListener::bind(listen).await?;
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);
         let plane = Self {
@@ -214,29 +218,32 @@ impl DataPlane {
             quic: None,
             network: None,
             arrivals,
+            tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        let task = listener::run(listener, limits, plane.registry.clone(), arrived, plane.stop.clone());
-        Ok((plane, tokio::spawn(task)))
+        let (registry, tasks, stop) = (plane.registry.clone(), plane.tasks.clone(), plane.stop.clone());
+        plane.tasks.spawn(listener::run(listener, limits, registry, arrived, tasks, stop));
+        Ok(plane)
     }
 
     /// Takes and dials lanes over QUIC too, on the UDP port of the same number, until [`DataPlane::stop`].
     ///
     /// # Errors
     /// The port cannot be listened on.
-    pub fn open_quic(&mut self, keypair: &Keypair) -> Result<JoinHandle<()>, DataPlaneError> {
+    pub fn open_quic(&mut self, keypair: &Keypair) -> Result<(), DataPlaneError> {
         let port = Arc::new(quic::Port::open(self.local, keypair.clone())?);
         tracing::debug!(address = %port.local_address()?, "lanes over QUIC");
         self.quic = Some(port.clone());
         let (arrivals, limit, stop) = (self.arrivals.clone(), self.limits.preamble_timeout, self.stop.clone());
-        Ok(tokio::spawn(port.run(arrivals, limit, stop)))
+        self.tasks.spawn(port.run(arrivals, limit, self.tasks.clone(), stop));
+        Ok(())
     }
 
     /// Takes and opens lanes on connections of the control plane too, until [`DataPlane::stop`].
-    pub fn open_streams(&mut self, network: &NetworkHandle) -> JoinHandle<()> {
+    pub fn open_streams(&mut self, network: &NetworkHandle) {
         self.network = Some(network.clone());
         let (arrivals, stop, lanes) = (self.arrivals.clone(), self.stop.clone(), network.take_lanes());
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let Some(mut lanes) = lanes else { return };
             loop {
                 let inbound = tokio::select! {
@@ -247,7 +254,7 @@ impl DataPlane {
                 // Full: more come than this reads, and this one is reset.
                 drop(arrivals.try_send((Source::Peer(inbound.peer), inbound.lane.into())));
             }
-        })
+        });
     }
 
     /// Whether it takes lanes over QUIC.
@@ -260,9 +267,14 @@ impl DataPlane {
         self.local
     }
 
-    /// Ends the listening tasks. Sessions over TCP that were handed out are not touched.
-    pub fn stop(&self) {
+    /// Ends the listening tasks, and waits until they and the lanes over QUIC and streams have ended, for 3 s at most.
+    /// Sessions over TCP that were handed out are not touched.
+    pub async fn stop(&self) {
         self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::debug!(step = "channel", tasks = self.tasks.len(), "lanes did not end in time and are dropped");
+        }
     }
 
     /// Waits until the peer has dialled a lane.
@@ -319,7 +331,7 @@ impl DataPlane {
         let path = carrier.path();
         let (stream, work) = carrier.into_socket().await?;
         if let Some(work) = work {
-            tokio::spawn(work);
+            self.tasks.spawn(work);
         }
         hand_over(Arrival { stream, path }, lease)
     }

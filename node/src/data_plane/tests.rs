@@ -15,7 +15,7 @@ const LOCAL: AddressPolicy = AddressPolicy { allow_local: true };
 
 async fn start(limits: DataPlaneLimits) -> DataPlane {
     let any = "127.0.0.1:0".parse().expect("an address");
-    DataPlane::start(any, limits, LOCAL).await.expect("a free port").0
+    DataPlane::start(any, limits, LOCAL).await.expect("a free port")
 }
 
 fn short() -> DataPlaneLimits {
@@ -131,7 +131,7 @@ async fn both_sides_give_up_at_their_deadline() {
 async fn chk_109_an_inward_address_is_not_dialled() {
     let zero = start(short()).await;
     let any = "127.0.0.1:0".parse().expect("an address");
-    let (one, _) = DataPlane::start(any, short(), AddressPolicy::default()).await.expect("a free port");
+    let one = DataPlane::start(any, short(), AddressPolicy::default()).await.expect("a free port");
     let error = one.dial(&address_of(&zero), ROUTE, 0, patient()).await.expect_err("loopback");
     assert!(matches!(error, DataPlaneError::NoAddress));
     let error = one.dial(&["nonsense".to_owned()], ROUTE, 0, patient()).await.expect_err("no address");
@@ -181,7 +181,7 @@ async fn with_quic() -> [(DataPlane, PeerId); 2] {
     for seed in [1, 2] {
         let keypair = Keypair::ed25519_from_bytes([seed; 32]).expect("32 bytes");
         let mut plane = start(DataPlaneLimits::default()).await;
-        drop(plane.open_quic(&keypair).expect("a free port"));
+        plane.open_quic(&keypair).expect("a free port");
         planes.push((plane, PeerId::from_libp2p(&keypair.public().to_peer_id()).expect("an Ed25519 key")));
     }
     planes.try_into().unwrap_or_else(|_| panic!("two"))
@@ -232,4 +232,26 @@ async fn where_tcp_finds_nobody_quic_serves() {
     let dialling = one.connect(false, zeros, &addresses, ROUTE, 0, patient());
     let (dialled, accepted) = tokio::join!(dialling, zero.connect(true, ones, &[], ROUTE, 0, patient()));
     assert_eq!([dialled.expect("dialled").path, accepted.expect("accepted").path], [LanePath::Quic; 2]);
+}
+
+#[tokio::test]
+async fn chk_402_a_connection_over_quic_without_a_session_holds_a_preamble_and_no_more() {
+    let [(zero, zeros), (one, _)] = with_quic().await;
+    let quic = one.quic.as_ref().expect("it has QUIC");
+    let Carrier::Quic(mut lane) = quic.dial(zero.local_address(), zeros).await.expect("it listens") else {
+        panic!("a lane over QUIC")
+    };
+    let sent = lane.send.write(&[0; 64 << 10]).await.expect("open");
+    assert!(sent <= 1 << 10, "{sent} bytes may be under way");
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_every_task() {
+    let [(zero, zeros), (one, ones)] = with_quic().await;
+    let addresses = quic_address_of(&zero);
+    let dialling = one.connect(false, zeros, &addresses, ROUTE, 0, patient());
+    let (dialled, accepted) = tokio::join!(dialling, zero.connect(true, ones, &[], ROUTE, 0, patient()));
+    drop((dialled.expect("dialled"), accepted.expect("accepted")));
+    tokio::join!(zero.stop(), one.stop());
+    assert!(zero.tasks.is_empty() && one.tasks.is_empty());
 }

@@ -77,9 +77,16 @@ pub const REFUSALS: Definition = Definition {
     help: "Calls of the API that were refused, and jobs that ended without a result, by code",
     labels: &[
         ("at", "`api` or `job`"),
-        ("code", "the stable code; `TOKEN_INVALID` counts failures to sign in. After 256 codes `OTHER`"),
+        (
+            "code",
+            "the stable code; `TOKEN_INVALID` counts failures to sign in. After 256 codes of failures of this node's own, and \
+             256 of those with a peer in them, `OTHER`",
+        ),
     ],
 };
+/// Codes that alerts name. Their series begin at 0 with the process, as an increase from nothing to 1 is seen by no alert,
+/// and they are told apart whatever else is counted.
+pub const ALERTED: [&str; 4] = ["STORE_CORRUPT", "STORE_FULL", "STORE_IO", "TOKEN_INVALID"];
 /// Calls of the API.
 pub const API_REQUESTS: Definition = Definition {
     name: "tacit_api_requests_total",
@@ -96,6 +103,23 @@ pub const PEERS: Definition = Definition {
     kind: Kind::Gauge,
     help: "Peers by state",
     labels: &[("state", "`paired`, or `connected` for those paired ones that are connected now")],
+};
+/// Connections of the control plane.
+pub const CONNECTIONS: Definition = Definition {
+    name: "tacit_connections",
+    kind: Kind::Gauge,
+    help: "Connections of the control plane, by state",
+    labels: &[(
+        "state",
+        "`half-open` for inbound ones in their handshake, `stranger` for those of peers that are not paired, `paired`",
+    )],
+};
+/// Connections that were denied.
+pub const CONNECTIONS_DENIED: Definition = Definition {
+    name: "tacit_connections_denied_total",
+    kind: Kind::Counter,
+    help: "Connections of the control plane that were denied: too many, or of a peer that is revoked",
+    labels: &[],
 };
 /// The size of the store.
 pub const STORE_BYTES: Definition =
@@ -133,7 +157,7 @@ pub const BUILD: Definition = Definition {
 };
 
 /// All figures.
-pub const DEFINITIONS: [Definition; 13] = [
+pub const DEFINITIONS: [Definition; 15] = [
     JOBS,
     JOBS_ENDED,
     JOB_RUN_SECONDS,
@@ -141,6 +165,8 @@ pub const DEFINITIONS: [Definition; 13] = [
     REFUSALS,
     API_REQUESTS,
     PEERS,
+    CONNECTIONS,
+    CONNECTIONS_DENIED,
     STORE_BYTES,
     LOG_ENTRIES,
     READY,

@@ -20,14 +20,15 @@ use prometheus_client::registry::Registry;
 use tacit_protocol::job::JobState;
 
 use crate::jobs::record::JobRecord;
+use crate::network::ConnectionCounts;
 use definitions::{
-    API_REQUESTS, BUILD, Definition, JOB_BYTES, JOB_RUN_SECONDS, JOBS, JOBS_ENDED, LOG_ENTRIES, PEERS, READY, REFUSALS,
-    RESIDENT, START, STORE_BYTES,
+    ALERTED, API_REQUESTS, BUILD, CONNECTIONS, CONNECTIONS_DENIED, Definition, JOB_BYTES, JOB_RUN_SECONDS, JOBS,
+    JOBS_ENDED, LOG_ENTRIES, PEERS, READY, REFUSALS, RESIDENT, START, STORE_BYTES,
 };
 
 /// Upper ends of the histogram of runs, in seconds: from a count over small tables to a night.
 const RUN_SECONDS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1_800.0, 14_400.0];
-/// Codes that are told apart. Peers send codes too; further ones count as `OTHER`.
+/// Codes that are told apart of each [`Origin`]; further ones count as `OTHER`.
 const MOST_CODES: usize = 256;
 
 type Labels = Vec<(&'static str, String)>;
@@ -36,11 +37,29 @@ type Gauges = Family<Labels, Gauge<i64, AtomicI64>>;
 
 /// Where codes of refusals come from.
 #[derive(Clone, Copy, Debug)]
-pub enum Place {
+enum Place {
     /// A call of the API.
     Api,
     /// A job that ended.
     Job,
+}
+
+impl Place {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Job => "job",
+        }
+    }
+}
+
+/// Whose code it is: peers invent codes, and must not use up the places of this node's own.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    /// A failure that names no party is this node's own.
+    Own,
+    /// One that names a party may carry what a peer has sent.
+    Party,
 }
 
 /// The figures that are counted as things happen.
@@ -51,16 +70,25 @@ pub struct Tally {
     ended: Counters,
     refusals: Counters,
     requests: Counters,
-    codes: Arc<Mutex<BTreeSet<String>>>,
+    /// The codes that are told apart, by [`Origin`].
+    codes: Arc<Mutex<[BTreeSet<String>; 2]>>,
 }
 
 impl Default for Tally {
     fn default() -> Self {
+        let refusals = Counters::default();
+        for (place, code) in [Place::Api, Place::Job].into_iter().flat_map(|place| ALERTED.map(|code| (place, code))) {
+            drop(refusals.get_or_create(&refusal(place, code.to_owned())));
+        }
+        let ended = Counters::default();
+        for state in JobState::ALL.into_iter().filter(|state| state.is_final()) {
+            drop(ended.get_or_create(&ending(state)));
+        }
         Self {
             runs: Histogram::new(RUN_SECONDS),
             bytes: Family::default(),
-            ended: Family::default(),
-            refusals: Family::default(),
+            ended,
+            refusals,
             requests: Family::default(),
             codes: Arc::default(),
         }
@@ -73,9 +101,10 @@ impl Tally {
         if !job.state.is_final() {
             return;
         }
-        self.ended.get_or_create(&vec![("state", job.state.name().to_owned())]).inc();
+        self.ended.get_or_create(&ending(job.state)).inc();
         if let Some(failure) = &job.failure {
-            self.refused(Place::Job, failure.code.as_str());
+            let origin = if failure.party.is_none() { Origin::Own } else { Origin::Party };
+            self.count_refusal(Place::Job, origin, failure.code.as_str());
         }
         if let Some(figures) = &job.figures {
             // An overlap alone is noted before a run has ended.
@@ -88,14 +117,13 @@ impl Tally {
         }
     }
 
-    /// Counts a refusal.
-    pub(crate) fn refused(&self, place: Place, code: &str) {
-        let place = match place {
-            Place::Api => "api",
-            Place::Job => "job",
-        };
-        let code = self.bounded(code);
-        self.refusals.get_or_create(&vec![("at", place.to_owned()), ("code", code)]).inc();
+    /// Counts a refusal of the API.
+    pub(crate) fn refused(&self, code: &str) {
+        self.count_refusal(Place::Api, Origin::Own, code);
+    }
+
+    fn count_refusal(&self, place: Place, origin: Origin, code: &str) {
+        self.refusals.get_or_create(&refusal(place, self.bounded(origin, code))).inc();
     }
 
     /// Counts an answer of the API.
@@ -104,14 +132,24 @@ impl Tally {
         self.requests.get_or_create(&vec![("route", route.to_owned()), ("class", class)]).inc();
     }
 
-    fn bounded(&self, code: &str) -> String {
+    fn bounded(&self, origin: Origin, code: &str) -> String {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        if codes.contains(code) || codes.len() < MOST_CODES && codes.insert(code.to_owned()) {
+        let codes = &mut codes[origin as usize];
+        let is_told_apart = ALERTED.contains(&code) || codes.contains(code);
+        if is_told_apart || codes.len() < MOST_CODES && codes.insert(code.to_owned()) {
             code.to_owned()
         } else {
             "OTHER".to_owned()
         }
     }
+}
+
+fn refusal(place: Place, code: String) -> Labels {
+    vec![("at", place.name().to_owned()), ("code", code)]
+}
+
+fn ending(state: JobState) -> Labels {
+    vec![("state", state.name().to_owned())]
 }
 
 /// What is looked up when somebody asks.
@@ -123,6 +161,8 @@ pub struct Snapshot {
     pub paired: u64,
     /// Peers that are connected.
     pub connected: u64,
+    /// Connections of the control plane.
+    pub connections: ConnectionCounts,
     /// Bytes of the store on the disk.
     pub store_bytes: u64,
     /// Entries of the log.
@@ -155,6 +195,14 @@ pub fn text(tally: &Tally, now: &Snapshot) -> String {
     registry.register(API_REQUESTS.registered(), API_REQUESTS.help, tally.requests.clone());
     let state = |state: &str| vec![("state", state.to_owned())];
     gauge(&mut registry, &PEERS, vec![(state("paired"), now.paired), (state("connected"), now.connected)]);
+    let ConnectionCounts { half_open, strangers, established, denied } = now.connections;
+    let paired = established.saturating_sub(strangers);
+    let connections = [("half-open", half_open), ("stranger", strangers), ("paired", paired)];
+    let connections = connections.map(|(name, count)| (state(name), count as u64)).to_vec();
+    gauge(&mut registry, &CONNECTIONS, connections);
+    let refused = Counter::<u64, AtomicU64>::default();
+    refused.inc_by(denied);
+    registry.register(CONNECTIONS_DENIED.registered(), CONNECTIONS_DENIED.help, refused);
     gauge(&mut registry, &STORE_BYTES, one(now.store_bytes));
     gauge(&mut registry, &LOG_ENTRIES, one(now.log_entries));
     gauge(&mut registry, &READY, one(u64::from(now.ready)));
@@ -172,6 +220,8 @@ pub fn text(tally: &Tally, now: &Snapshot) -> String {
 #[cfg(test)]
 mod tests {
     use super::definitions::{DEFINITIONS, Kind};
+    use tacit_protocol::{Code, Failure};
+
     use super::*;
     use crate::jobs::record::Figures;
 
@@ -185,12 +235,13 @@ mod tests {
             ..Figures::default()
         });
         tally.job(&job);
-        tally.refused(Place::Job, "POLICY_RECEIVER");
+        tally.count_refusal(Place::Job, Origin::Own, "POLICY_RECEIVER");
         tally.answered("/v1/jobs/{id}", 404);
         let now = Snapshot {
             jobs: JobState::ALL.map(|state| (state, 3)).to_vec(),
             paired: 2,
             connected: 1,
+            connections: ConnectionCounts { half_open: 5, strangers: 1, established: 3, denied: 7 },
             store_bytes: 4_096,
             log_entries: 17,
             ready: true,
@@ -232,6 +283,8 @@ mod tests {
             "tacit_refusals_total{at=\"job\",code=\"POLICY_RECEIVER\"} 1",
             "tacit_api_requests_total{route=\"/v1/jobs/{id}\",class=\"4xx\"} 1",
             "tacit_peers{state=\"connected\"} 1",
+            "tacit_connections{state=\"paired\"} 2",
+            "tacit_connections_denied_total 7",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
@@ -240,10 +293,31 @@ mod tests {
     #[test]
     fn codes_that_peers_invent_are_bounded() {
         let tally = Tally::default();
-        (0..1_000).for_each(|n| tally.refused(Place::Job, &format!("CODE_{n}")));
+        (0..1_000).for_each(|n| tally.count_refusal(Place::Job, Origin::Party, &format!("CODE_{n}")));
+        let mut job = crate::jobs::negotiate::tests::finished_job(100);
+        job.failure = Some(Failure::new(Code::new("JOB_THEIRS"), "", "").by_party("banque"));
+        tally.job(&job);
+        for code in ["JOB_OWN", "STORE_IO"] {
+            job.failure = Some(Failure::new(Code::new(code), "", ""));
+            tally.job(&job);
+        }
         let text = text(&tally, &Snapshot::default());
         let lines = text.lines().filter(|line| line.starts_with("tacit_refusals_total{")).count();
-        assert_eq!(lines, MOST_CODES + 1);
-        assert!(text.contains("code=\"OTHER\"} 744"), "{text}");
+        assert_eq!(lines, MOST_CODES + 1 + 1 + 2 * ALERTED.len());
+        for line in ["OTHER\"} 745", "JOB_OWN\"} 1", "STORE_IO\"} 1"] {
+            assert!(text.contains(&format!("{{at=\"job\",code=\"{line}")), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_alerts_name_begins_at_nothing_and_not_with_the_first_one() {
+        let text = text(&Tally::default(), &Snapshot::default());
+        for line in [
+            "tacit_refusals_total{at=\"job\",code=\"STORE_FULL\"} 0",
+            "tacit_refusals_total{at=\"api\",code=\"TOKEN_INVALID\"} 0",
+            "tacit_jobs_ended_total{state=\"failed\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
     }
 }

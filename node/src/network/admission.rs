@@ -3,12 +3,14 @@
 //! *Security*: CHK-110 and CHK-115. Everyone who is turned away, for whichever reason, sees the same: the connection
 //! closes. Half-open connections are bounded by source and in all; connections of strangers (peers that are not paired,
 //! who may identify and pair) are bounded by source and in all, apart from the slots of paired peers, so that a flood
-//! costs bounded memory and does not lock out a paired peer that is connected.
+//! costs bounded memory and does not lock out a paired peer that is connected: on one connection of a stranger, 4 MiB may
+//! lie unread ([`transport`](super::transport)), so 64 MiB in all.
 
 use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
     net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -29,7 +31,7 @@ pub struct AdmissionLimits {
     pub half_open: usize,
     /// Inbound connections in their handshake, from one IP address. Default: 8 (CHK-110).
     pub half_open_per_source: usize,
-    /// Connections of peers that are not paired, in all. Default: 16; each may hold about 100 KiB.
+    /// Connections of peers that are not paired, in all. Default: 16; on each, 4 MiB may lie unread.
     pub strangers: usize,
     /// Connections of peers that are not paired, from one IP address. Default: 4.
     pub strangers_per_source: usize,
@@ -43,11 +45,33 @@ impl Default for AdmissionLimits {
     }
 }
 
+/// The paired peers: one list for who is admitted and for what the transport gives to whom.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Members(Arc<Mutex<HashSet<PeerId>>>);
+
+impl Members {
+    pub(crate) fn contains(&self, peer: &PeerId) -> bool {
+        self.lock().contains(peer)
+    }
+
+    pub(crate) fn insert(&self, peer: PeerId) {
+        self.lock().insert(peer);
+    }
+
+    fn remove(&self, peer: &PeerId) {
+        self.lock().remove(peer);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<PeerId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The behaviour that admits or denies connections. It comes first among the behaviours, so that no other knows of a
 /// connection that is denied.
 pub(crate) struct Admission {
     limits: AdmissionLimits,
-    members: HashSet<PeerId>,
+    members: Members,
     revoked: HashSet<PeerId>,
     half_open: HashMap<ConnectionId, Source>,
     established: HashMap<ConnectionId, (PeerId, Source)>,
@@ -64,10 +88,10 @@ type Source = Option<IpAddr>;
 struct Denied(&'static str);
 
 impl Admission {
-    pub(crate) fn new(limits: AdmissionLimits) -> Self {
+    pub(crate) fn new(limits: AdmissionLimits, members: Members) -> Self {
         Self {
             limits,
-            members: HashSet::new(),
+            members,
             revoked: HashSet::new(),
             half_open: HashMap::new(),
             established: HashMap::new(),
@@ -79,10 +103,6 @@ impl Admission {
     pub(crate) fn admit(&mut self, peer: PeerId) {
         self.revoked.remove(&peer);
         self.members.insert(peer);
-    }
-
-    pub(crate) fn forget(&mut self, peer: &PeerId) {
-        self.members.remove(peer);
     }
 
     pub(crate) fn revoke(&mut self, peer: PeerId) {

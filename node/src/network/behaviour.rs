@@ -11,7 +11,12 @@ use libp2p::{
 };
 
 use super::{
-    NetworkConfig, admission::Admission, codec::FrameCodec, lanes::Lanes, members_only::MembersOnly, relaying,
+    NetworkConfig,
+    admission::{Admission, Members},
+    codec::FrameCodec,
+    lanes::Lanes,
+    members_only::MembersOnly,
+    relaying,
 };
 
 /// All protocols. The two that deny connections come first, so that the others never see what is denied.
@@ -34,7 +39,12 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(crate) fn new(keypair: &Keypair, config: &NetworkConfig, client: relay::client::Behaviour) -> Self {
+    pub(crate) fn new(
+        keypair: &Keypair,
+        config: &NetworkConfig,
+        members: Members,
+        client: relay::client::Behaviour,
+    ) -> Self {
         let local = keypair.public().to_peer_id();
         let limits = ConnectionLimits::default()
             .with_max_pending_outgoing(Some(64))
@@ -49,7 +59,7 @@ impl Behaviour {
             .with_max_concurrent_streams(config.max_in_flight.saturating_mul(2));
         let pair_streams = streams.clone().with_max_concurrent_streams(2);
         Self {
-            admission: Admission::new(config.admission),
+            admission: Admission::new(config.admission, members),
             limits: connection_limits::Behaviour::new(limits),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(config.ping).with_timeout(config.ping)),
@@ -82,8 +92,9 @@ impl Behaviour {
         }
     }
 
-    /// Takes the members' protocols away again; who may connect at all is the caller's to say.
-    pub(crate) fn forget(&mut self, peer: &PeerId) {
+    /// Takes the members' protocols away again, and denies the peer any connection from now on.
+    pub(crate) fn revoke(&mut self, peer: &PeerId) {
+        self.admission.revoke(*peer);
         self.negotiate.forget(peer);
         self.relay_client.forget(peer);
         self.punch.forget(peer);

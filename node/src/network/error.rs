@@ -91,9 +91,6 @@ pub enum NetworkError {
         /// The relay.
         relay: PeerId,
     },
-    /// An address that must not be dialled (CHK-109).
-    #[error("the address {0} must not be dialled for a peer")]
-    Address(Multiaddr),
     /// An address that cannot be listened on.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
@@ -129,7 +126,6 @@ impl NetworkError {
             Self::TooLarge { .. } => Code::new("PROPOSAL_TOO_BIG"),
             Self::Busy { .. } => Code::new("PEER_RATE"),
             Self::Relayed { .. } => Code::new("CHANNEL_RELAY"),
-            Self::Address(_) => Code::new("TICKET_ADDRESS"),
             Self::Listen { .. } => Code::new("NETWORK_LISTEN"),
             Self::Transport { .. } => Code::new("NETWORK_TRANSPORT"),
             Self::Stopped => Code::new("NETWORK_STOPPED"),
@@ -180,8 +176,7 @@ impl NetworkError {
             Self::TooLarge { .. } => "Make the program or the message smaller.",
             Self::Busy { .. } => "Wait until the requests under way are answered.",
             Self::Relayed { .. } => RELAY_NEXT,
-            Self::Address(_) => "Use an address that other organisations can reach, or set `allow_local` for tests.",
-            Self::Listen { .. } => "Choose another address or port with `network.listen`.",
+            Self::Listen { .. } => "Choose another address or port with `listen` in node.toml.",
             Self::Transport { .. } => "Check the node's key file with `tacit doctor`.",
             Self::Stopped => "Start the node again.",
         }

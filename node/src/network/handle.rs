@@ -139,7 +139,7 @@ impl NetworkHandle {
     /// Asks any peer on the pairing protocol, connecting to one of `addresses` first if need be.
     ///
     /// # Errors
-    /// As [`Self::request`]; `TICKET_ADDRESS` if no address may be dialled (CHK-109).
+    /// As [`Self::request`]; `PEER_UNREACHABLE` if no address may be dialled (CHK-109).
     pub async fn pair_request(
         &self,
         peer: PeerId,
@@ -161,20 +161,12 @@ impl NetworkHandle {
         self.tell(Command::Admit { peer: peer.to_libp2p(), addresses }).await
     }
 
-    /// Makes a paired peer a stranger again and closes its connections.
-    ///
-    /// # Errors
-    /// If the network has stopped.
-    pub async fn forget(&self, peer: PeerId) -> Result<(), NetworkError> {
-        self.tell(Command::Forget { peer: peer.to_libp2p(), revoke: false }).await
-    }
-
     /// Closes a peer's connections and denies it any further one, pairing included (CHK-115; the journal comes first).
     ///
     /// # Errors
     /// If the network has stopped.
     pub async fn revoke(&self, peer: PeerId) -> Result<(), NetworkError> {
-        self.tell(Command::Forget { peer: peer.to_libp2p(), revoke: true }).await
+        self.tell(Command::Revoke { peer: peer.to_libp2p() }).await
     }
 
     /// Dials a paired peer now, if it is not connected.
@@ -297,7 +289,7 @@ pub(crate) enum Command {
     Request { peer: libp2p::PeerId, step: &'static str, bytes: Vec<u8>, reply: Reply },
     Pair { peer: libp2p::PeerId, addresses: Vec<Multiaddr>, bytes: Vec<u8>, reply: Reply },
     Admit { peer: libp2p::PeerId, addresses: Vec<Multiaddr> },
-    Forget { peer: libp2p::PeerId, revoke: bool },
+    Revoke { peer: libp2p::PeerId },
     Dial { peer: libp2p::PeerId },
     Disconnect { peer: libp2p::PeerId },
     Listen { address: Multiaddr, reply: oneshot::Sender<Result<(), NetworkError>> },

@@ -54,8 +54,8 @@ pub use error::NetworkError;
 pub(crate) use error::RELAY_NEXT;
 pub use handle::{InboundLane, InboundRequest, Network, NetworkHandle, Protocol, Responder};
 pub use lanes::{LaneStream, Meter};
-pub(crate) use pace::Bucket;
 pub use pace::Redial;
+pub(crate) use pace::{Bucket, LogPace};
 pub use path::{PathKind, PeerPath};
 pub use relaying::{RelayLimits, Relaying};
 pub use transport::NodeTransport;
@@ -80,6 +80,10 @@ pub struct NetworkConfig {
     pub requests_per_second: u32,
     /// Requests a paired peer may make at once. Default: 200 (CHK-114).
     pub request_burst: u32,
+    /// Pairing requests on one connection of a stranger per second, on average. Default: 2 (CHK-114).
+    pub stranger_requests_per_second: u32,
+    /// Pairing requests on one connection of a stranger at once. Default: 8 (CHK-114).
+    pub stranger_request_burst: u32,
     /// Requests of one peer being answered, and streams of one connection. Default: 16 (CHK-114).
     pub max_in_flight: usize,
     /// Requests of this node that may wait for one peer. Default: 64.
@@ -109,6 +113,8 @@ impl Default for NetworkConfig {
             max_connections: 256,
             requests_per_second: 50,
             request_burst: 200,
+            stranger_requests_per_second: 2,
+            stranger_request_burst: 8,
             max_in_flight: 16,
             max_waiting: 64,
             request_queue: 64,

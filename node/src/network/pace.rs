@@ -1,5 +1,5 @@
-//! Pace: how often a peer may ask (CHK-114), and how soon a lost peer is dialled again. Both are functions of the time
-//! that they are handed.
+//! Pace: how often a peer may ask (CHK-114), how soon a lost peer is dialled again, and how often a trouble that lasts is
+//! logged. All are functions of the time that they are handed.
 
 use std::time::Duration;
 
@@ -42,6 +42,23 @@ impl Bucket {
             self.credit -= 1_000_000;
         }
         allowed
+    }
+}
+
+/// Says when a trouble that comes again and again is logged: at once, and once a minute as long as it lasts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LogPace(Option<Instant>);
+
+impl LogPace {
+    const EVERY: Duration = Duration::from_secs(60);
+
+    /// Whether it is to be logged now; if so, it is counted as logged.
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.0.is_none_or(|last| now.saturating_duration_since(last) >= Self::EVERY);
+        if is_due {
+            self.0 = Some(now);
+        }
+        is_due
     }
 }
 
@@ -94,6 +111,13 @@ mod tests {
         assert_eq!((0..5).filter(|_| bucket.take(later)).count(), 2);
         let much_later = start + Duration::from_secs(1_000_000);
         assert_eq!((0..9).filter(|_| bucket.take(much_later)).count(), 3);
+    }
+
+    #[test]
+    fn a_trouble_that_lasts_is_logged_once_a_minute() {
+        let (start, mut pace) = (Instant::now(), LogPace::default());
+        let logged: Vec<u64> = (0..150).filter(|second| pace.is_due(start + Duration::from_secs(*second))).collect();
+        assert_eq!(logged, [0, 60, 120]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use super::{
     codec::{Answer, Ask},
     handle::{Command, InboundLane, InboundRequest, LANE_QUEUE, Network, NetworkHandle, Reply, Responder},
     member::{Member, Queued, Session},
-    pace::Bucket,
+    pace::{Bucket, LogPace},
     path::PeerPath,
     transport,
 };
@@ -65,8 +65,9 @@ pub(super) fn spawn(
         .with_idle_connection_timeout(IDLE_TIMEOUT)
         .with_max_negotiating_inbound_streams(32);
     let (relays, client) = relay::client::new(local);
+    let behaviour = Behaviour::new(keypair, &config, transport.members.clone(), client);
     let transport = transport::with_relays(keypair, transport, config.addresses, relays)?;
-    let swarm = Swarm::new(transport, Behaviour::new(keypair, &config, client), local, swarm_config);
+    let swarm = Swarm::new(transport, behaviour, local, swarm_config);
     let (commands, from_handle) = mpsc::channel(COMMAND_QUEUE);
     let (to_node, requests) = mpsc::channel(config.request_queue);
     let (connected, connected_out) = watch::channel(BTreeSet::new());
@@ -96,6 +97,7 @@ pub(super) fn spawn(
         answering: FuturesUnordered::new(),
         resolving: FuturesUnordered::new(),
         listeners: Vec::new(),
+        listen_log: LogPace::default(),
     };
     task.announce_relay();
     let handle = NetworkHandle {
@@ -125,8 +127,8 @@ struct Task {
     /// Places at relays, or that were asked for.
     reservations: HashMap<ListenerId, PeerId>,
     members: BTreeMap<PeerId, Member>,
-    /// Connections on which only pairing is there, and when each is closed.
-    strangers: HashMap<ConnectionId, Instant>,
+    /// Connections on which only pairing is there.
+    strangers: HashMap<ConnectionId, Stranger>,
     strangers_pace: Bucket,
     /// Listeners that have no address yet, and who waits for it.
     listens: Vec<PendingListen>,
@@ -137,6 +139,15 @@ struct Task {
     /// Names being resolved for a dial: one a peer, plus those of pairing requests of this node.
     resolving: FuturesUnordered<BoxFuture<'static, Resolved>>,
     listeners: Vec<ListenerId>,
+    /// Of listeners that take no connections.
+    listen_log: LogPace,
+}
+
+/// A connection of a peer that is not paired.
+struct Stranger {
+    /// When it is closed.
+    until: Instant,
+    pace: Bucket,
 }
 
 struct PendingListen {
@@ -209,7 +220,7 @@ impl Task {
             Command::Request { peer, step, bytes, reply } => self.request(peer, Queued { step, bytes, reply }),
             Command::Pair { peer, addresses, bytes, reply } => self.resolve(peer, addresses, Some((bytes, reply))),
             Command::Admit { peer, addresses } => self.admit(peer, addresses),
-            Command::Forget { peer, revoke } => self.forget(peer, revoke),
+            Command::Revoke { peer } => self.revoke(peer),
             Command::Dial { peer } => self.dial(peer),
             Command::Disconnect { peer } => self.disconnect(peer),
             Command::Listen { address, reply } => self.listen(address, reply),
@@ -235,14 +246,8 @@ impl Task {
         }
     }
 
-    fn forget(&mut self, peer: PeerId, revoke: bool) {
-        let behaviour = self.swarm.behaviour_mut();
-        behaviour.forget(&peer);
-        if revoke {
-            behaviour.admission.revoke(peer);
-        } else {
-            behaviour.admission.forget(&peer);
-        }
+    fn revoke(&mut self, peer: PeerId) {
+        self.swarm.behaviour_mut().revoke(&peer);
         if let Some(mut member) = self.members.remove(&peer) {
             member.fail_waiting(|step| NetworkError::Unknown { peer: name(peer), step });
         }
@@ -359,11 +364,12 @@ impl Task {
 
     fn next_wake(&self) -> Option<Instant> {
         let members = self.members.values().filter_map(Member::wake);
-        members.chain(self.strangers.values().copied()).min()
+        members.chain(self.strangers.values().map(|stranger| stranger.until)).min()
     }
 
     fn on_wake(&mut self, now: Instant) {
-        let late = self.strangers.iter().filter(|(_, until)| **until <= now).map(|(connection, _)| *connection);
+        let late =
+            self.strangers.iter().filter(|(_, stranger)| stranger.until <= now).map(|(connection, _)| *connection);
         for connection in late.collect::<Vec<_>>() {
             self.strangers.remove(&connection);
             self.swarm.close_connection(connection);
@@ -424,8 +430,9 @@ impl Task {
                 let reason = reason.err().map_or_else(|| "closed".to_owned(), |error| error.to_string());
                 self.listening.send_replace(self.swarm.listeners().cloned().collect());
                 self.on_place_lost(listener_id, &reason);
-                self.end_listen(listener_id, Err(reason));
+                self.on_listener_closed(listener_id, &reason);
             }
+            SwarmEvent::ListenerError { error, .. } => self.on_listener_error(&error, Instant::now()),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(&event),
             SwarmEvent::Behaviour(BehaviourEvent::Pair(event)) => self.on_message(Protocol::Pair, event),
             SwarmEvent::Behaviour(BehaviourEvent::Negotiate(event)) => self.on_message(Protocol::Negotiate, event),
@@ -449,17 +456,42 @@ impl Task {
         }
     }
 
-    fn end_listen(&mut self, listener: ListenerId, result: Result<(), String>) {
-        let Some(at) = self.listens.iter().position(|pending| pending.listener == listener) else { return };
+    /// Answers whoever waits for a listener, if somebody does.
+    fn end_listen(&mut self, listener: ListenerId, result: Result<(), String>) -> bool {
+        let Some(at) = self.listens.iter().position(|pending| pending.listener == listener) else { return false };
         let PendingListen { address, reply, .. } = self.listens.swap_remove(at);
         let _ = reply.send(result.map_err(|reason| NetworkError::Listen { address, reason }));
+        true
+    }
+
+    /// One of this node's own listeners has ended; a place at a relay is not one of them.
+    fn on_listener_closed(&mut self, listener: ListenerId, reason: &str) {
+        let Some(at) = self.listeners.iter().position(|own| *own == listener) else { return };
+        self.listeners.swap_remove(at);
+        if !self.end_listen(listener, Err(reason.to_owned())) {
+            tracing::warn!(
+                step = "listen",
+                code = "NETWORK_LISTEN",
+                reason,
+                "this node listens on one address less; start it again once the cause is mended"
+            );
+        }
+    }
+
+    /// A listener takes no connections now, and goes on.
+    fn on_listener_error(&mut self, error: &std::io::Error, now: Instant) {
+        if self.listen_log.is_due(now) {
+            tracing::warn!(step = "listen", code = "NETWORK_LISTEN", %error, "a connection was not taken; check the limit of open files");
+        }
     }
 
     fn on_connection(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         let now = Instant::now();
         let is_member = self.swarm.behaviour().negotiate.is_open(connection);
         let Some(member) = self.members.get_mut(&peer).filter(|_| is_member) else {
-            self.strangers.insert(connection, now + self.config.stranger_timeout);
+            // Its own, so that one stranger does not use up what is there for all.
+            let pace = Bucket::new(self.config.stranger_requests_per_second, self.config.stranger_request_burst, now);
+            self.strangers.insert(connection, Stranger { until: now + self.config.stranger_timeout, pace });
             return;
         };
         member.connections.insert(connection);
@@ -541,15 +573,26 @@ impl Task {
     ) {
         match (protocol, ask) {
             (_, Ask::Broken(how)) => self.strike(peer, &how),
-            (Protocol::Pair, Ask::Request(bytes)) => self.on_pair(peer, bytes, channel),
+            (Protocol::Pair, Ask::Request(bytes)) => self.on_pair((peer, connection), bytes, channel),
             (Protocol::Pair, Ask::Hello(_)) => self.disconnect(peer),
             (Protocol::Negotiate, Ask::Hello(greeting)) => self.on_hello((peer, connection), &greeting, channel),
             (Protocol::Negotiate, Ask::Request(bytes)) => self.on_request(peer, bytes, channel),
         }
     }
 
-    fn on_pair(&mut self, peer: PeerId, bytes: Vec<u8>, channel: ResponseChannel<Answer>) {
-        if self.strangers_pace.take(Instant::now()) {
+    fn on_pair(
+        &mut self,
+        (peer, connection): (PeerId, ConnectionId),
+        bytes: Vec<u8>,
+        channel: ResponseChannel<Answer>,
+    ) {
+        let now = Instant::now();
+        let pace_kept = match (self.members.get_mut(&peer), self.strangers.get_mut(&connection)) {
+            (Some(member), _) => member.pace.take(now),
+            (None, Some(stranger)) => stranger.pace.take(now) && self.strangers_pace.take(now),
+            (None, None) => false,
+        };
+        if pace_kept {
             self.hand_over(peer, Protocol::Pair, bytes, channel);
         } else {
             self.answer(Protocol::Pair, channel, refused("PEER_RATE"));

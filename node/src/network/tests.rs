@@ -321,6 +321,25 @@ async fn chk_114_a_peer_that_asks_too_often_is_refused_and_others_are_not() {
 }
 
 #[tokio::test]
+async fn chk_114_a_stranger_that_asks_too_often_does_not_keep_others_from_pairing() {
+    let slow = NetworkConfig { stranger_requests_per_second: 0, stranger_request_burst: 2, ..config() };
+    let two = start_with(Over::Memory, 2, slow, POLITE);
+    let address = listen(&two, Over::Memory.any_address()).await;
+    echo(two.requests);
+    let mut greedy = Raw::connect(9, Raw::PAIR, address.clone()).await;
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        greedy.send(peer(2), b"\x02\x00\x00\x00\x01x");
+        answers.push(greedy.answer().await.expect("an answer"));
+    }
+    let (taken, refused) = (b"\x02\x00\x00\x00\x00x".to_vec(), b"\x0a\x00\x00\x00\x01PEER_RATE".to_vec());
+    assert_eq!(answers, [taken.clone(), taken, refused]);
+    let one = start(Over::Memory, 1);
+    let paired = one.handle.pair_request(peer(2), vec![address], b"ticket".to_vec(), PATIENCE).await;
+    assert_eq!(paired, Ok(b"ticket".to_vec()));
+}
+
+#[tokio::test]
 async fn chk_114_requests_that_the_node_does_not_take_stay_bounded() {
     let narrow = NetworkConfig { request_queue: 2, ..config() };
     let two = start_with(Over::Memory, 2, narrow, POLITE);
@@ -393,7 +412,6 @@ async fn chk_115_a_revoked_peer_is_closed_and_denied_even_pairing() {
     lost(&one.handle, peer(2)).await;
     let before = two.handle.counts().await.expect("it runs").denied;
     counted(&two.handle, |counts| counts.denied > before).await;
-    one.handle.forget(peer(2)).await.expect("it runs");
     let pairing = one.handle.pair_request(peer(2), vec![address], vec![1], PATIENCE).await;
     assert_eq!(pairing.expect_err("denied").code().as_str(), "PEER_UNREACHABLE");
     assert!(two.handle.connected().borrow().is_empty());
@@ -466,7 +484,7 @@ impl Raw {
         let behaviour =
             request_response::Behaviour::with_codec(RawCodec, protocols, request_response::Config::default());
         let config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
-        let mut swarm = Swarm::new(over.transport(&key), behaviour, key.public().to_peer_id(), config);
+        let mut swarm = Swarm::new(over.transport(&key).connections, behaviour, key.public().to_peer_id(), config);
         swarm.dial(address).expect("an address");
         let mut raw = Self { swarm };
         let established = async { while !matches!(raw.next().await, SwarmEvent::ConnectionEstablished { .. }) {} };

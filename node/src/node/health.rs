@@ -42,11 +42,14 @@ impl Node {
     pub(crate) async fn snapshot(&self, started: u64) -> Result<Snapshot, Failure> {
         let (store, jobs) = (self.files.store(), self.jobs.clone());
         let (states, store_bytes) = off_reactor(move || (jobs.book().states(), size_of(&store))).await?;
+        // A network that has stopped has none.
+        let connections = self.context.network.counts().await.unwrap_or_default();
         let paired = self.context.pairing.peers().iter().filter(|peer| peer.state == PeerState::Paired).count();
         Ok(Snapshot {
             jobs: states?,
             paired: paired as u64,
             connected: self.context.network.connected().borrow().len() as u64,
+            connections,
             store_bytes,
             log_entries: self.context.log.head().sequence,
             ready: self.readiness().ready,

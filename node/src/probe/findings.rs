@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tacit_protocol::Failure;
-use tacit_protocol::api::Finding;
+use tacit_protocol::api::{Finding, PeerPath};
 use tacit_protocol::messages::{MAX_CLOCK_SKEW, OLDEST_VERSION, PROTOCOL_VERSION, PeerText};
 use tacit_protocol::probe::ProbeView;
 
 use super::{MOST_DATASETS, Measured};
 use crate::config::Config;
+use crate::data_plane::LanePath;
 use crate::heads::Greeted;
 use crate::jobs::negotiate::PLANNER_VERSION;
 
@@ -23,6 +24,8 @@ pub(super) struct Observed {
     pub(super) pings: Vec<Duration>,
     pub(super) unreachable: Option<Failure>,
     pub(super) greeted: Greeted,
+    /// How the connection leads to the peer.
+    pub(super) path: Option<PeerPath>,
     pub(super) view: Option<ProbeView>,
     /// How many of the peer's addresses were reached, and tried.
     pub(super) reached: Option<(u8, u8)>,
@@ -51,6 +54,7 @@ pub(super) fn of(seen: &Observed, name: &str, config: &Config, own: &ProbeView, 
         return lines.0;
     }
     lines.add("session", "pass", format!("{name} answers"));
+    path(&mut lines, seen);
     versions(&mut lines, seen, name);
     latency(&mut lines, seen, config);
     clock(&mut lines, seen, name);
@@ -58,6 +62,18 @@ pub(super) fn of(seen: &Observed, name: &str, config: &Config, own: &ProbeView, 
     data(&mut lines, seen, name, config, listens);
     policies(&mut lines, seen, name, own);
     lines.0
+}
+
+fn path(lines: &mut Lines, seen: &Observed) {
+    let Some(path) = &seen.path else { return };
+    match &path.relay {
+        None => lines.add("path", "pass", format!("{} by {}", path.kind, path.transport)),
+        Some(relay) => {
+            let fix = "No bulk data goes over it unless all operators set `bulk = true` under `[relay]`. Open a port of \
+                       one of the two nodes to the other";
+            lines.add("path", "warn", format!("relayed by {relay}: neither node reaches the other. {fix}"));
+        }
+    }
 }
 
 fn versions(lines: &mut Lines, seen: &Observed, name: &str) {
@@ -132,6 +148,15 @@ fn data(lines: &mut Lines, seen: &Observed, name: &str, config: &Config, listens
             Some(Ok(measured)) => {
                 let (up, down) = (measured.up / 1e6, measured.down / 1e6);
                 let text = format!("{up:.0} Mbit/s to {name}, {down:.0} Mbit/s back");
+                let text = match measured.over {
+                    LanePath::Tcp | LanePath::Quic => text,
+                    LanePath::Stream => {
+                        let fix = format!("Open the data port of {whose}, or set its `data_announce`");
+                        let why = "over the connection for requests, as no data port was reached";
+                        lines.add(check, "warn", format!("{text}, {why}. {fix}"));
+                        continue;
+                    }
+                };
                 let told = f64::from(config.link_mbit);
                 // A few megabytes tell little of a fast link, and much of a slow one.
                 if up.min(down) * MISFIT < told && up.min(down) < 100.0 {
@@ -189,8 +214,12 @@ mod tests {
         }
     }
 
+    fn by(kind: &str, relay: Option<&str>) -> PeerPath {
+        PeerPath { kind: kind.into(), relay: relay.map(Into::into), transport: "tcp".into(), since: 0 }
+    }
+
     fn good() -> Observed {
-        let measured = || Some(Ok(Measured { up: 9e8, down: 9e8 }));
+        let measured = || Some(Ok(Measured { up: 9e8, down: 9e8, over: LanePath::Tcp }));
         Observed {
             pings: vec![Duration::from_millis(1); 5],
             greeted: Greeted {
@@ -198,6 +227,7 @@ mod tests {
                 build: Some("tacit 0.1.0".into()),
                 ..Greeted::default()
             },
+            path: Some(by("direct", None)),
             view: Some(view()),
             reached: Some((2, 2)),
             skew_ms: Some(10),
@@ -226,7 +256,7 @@ mod tests {
     #[test]
     fn a_good_pair_passes_in_every_line() {
         let found = verdicts(&good(), true);
-        assert_eq!(found.len(), 11, "{found:?}");
+        assert_eq!(found.len(), 12, "{found:?}");
         assert!(found.iter().all(|line| line.1 == "pass"), "{found:?}");
     }
 
@@ -246,8 +276,13 @@ mod tests {
         assert_line(&skewed, true, "clock", "warn", "NTP");
         let closed = Observed { reached: Some((0, 2)), ..good() };
         assert_line(&closed, true, "peers there", "warn", "announce");
-        let slow = Observed { there: Some(Ok(Measured { up: 9e6, down: 9e6 })), ..good() };
+        let slow = Observed { there: Some(Ok(Measured { up: 9e6, down: 9e6, over: LanePath::Quic })), ..good() };
         assert_line(&slow, true, "data there", "warn", "`link_mbit` to 9");
+        let stream = Observed { there: Some(Ok(Measured { up: 9e8, down: 9e8, over: LanePath::Stream })), ..good() };
+        assert_line(&stream, true, "data there", "warn", "no data port was reached. Open the data port of banque");
+        assert_line(&good(), true, "path", "pass", "direct by tcp");
+        let relayed = Observed { path: Some(by("relayed", Some("notaire"))), ..good() };
+        assert_line(&relayed, true, "path", "warn", "relayed by notaire");
         let blocked = Observed { back: Some(Err(failure())), ..good() };
         assert_line(&blocked, true, "data back", "fail", "jobs go this way");
         assert_line(&blocked, false, "data back", "warn", "jobs go the other way");

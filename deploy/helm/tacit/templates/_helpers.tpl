@@ -14,3 +14,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "tacit.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
+
+{{- define "tacit.apiHosts" -}}
+{{- $name := printf "%s-api" .Release.Name -}}
+{{- $inside := list $name (printf "%s.%s" $name .Release.Namespace) (printf "%s.%s.svc" $name .Release.Namespace) -}}
+{{ join "," (concat (list "$(POD_IP)") $inside .Values.api.hosts) }}
+{{- end }}
