@@ -102,6 +102,8 @@ struct State {
     told: BTreeSet<PeerId>,
     /// The epoch of each peer's process, and those before it with the second in which each was followed, newest first.
     epochs: BTreeMap<PeerId, (Nonce, VecDeque<(Nonce, u64)>)>,
+    /// Peers of which two processes were heard.
+    copied: BTreeSet<PeerId>,
 }
 
 /// Epochs of a peer that are remembered.
@@ -190,6 +192,7 @@ impl Heads {
         let mut state = self.lock();
         state.seen.insert(*peer, seen);
         state.epochs.remove(peer);
+        state.copied.remove(peer);
         state.greeted.entry(*peer).or_default().problem = None;
         Ok((forked.sequence, head.sequence))
     }
@@ -380,6 +383,9 @@ impl HelloBook for Heads {
     fn check_epoch(&self, peer: &PeerId, hello: &Hello) -> Result<(), Code> {
         let now = self.clock.unix_seconds();
         let mut state = self.lock();
+        if state.copied.contains(peer) {
+            return Err(Code::new("LOG_FORK"));
+        }
         let (current, past) = state.epochs.entry(*peer).or_insert_with(|| (hello.epoch, VecDeque::new()));
         let Some((_, followed)) = past.iter().find(|(epoch, _)| *epoch == hello.epoch) else {
             if *current != hello.epoch {
@@ -394,12 +400,11 @@ impl HelloBook for Heads {
         }
         let known = state.seen.get(peer).copied();
         let seen = Seen { head: known.map_or(hello.log, |known| known.head), forked: Some(hello.log) };
-        if known.is_none_or(|known| known.forked.is_none()) {
-            state.seen.insert(*peer, seen);
-            drop(state);
-            self.keep(peer, seen);
-            self.note(peer, "two processes run with its key: a copy of its node runs", Some("LOG_FORK"));
-        }
+        state.copied.insert(*peer);
+        state.seen.insert(*peer, seen);
+        drop(state);
+        self.keep(peer, seen);
+        self.note(peer, "two processes run with its key: a copy of its node runs", Some("LOG_FORK"));
         Err(Code::new("LOG_FORK"))
     }
 

@@ -373,9 +373,9 @@ pub(crate) mod tests {
         let name_of = &|peer: &PeerId| {
             ["maison", "banque", "courtier"].into_iter().find(|n| identity(n).peer() == *peer).map(str::to_owned)
         };
-        // The broker had the key `broker` before.
+        // The broker had the key of `ancien` before.
         let keys_of = &|peer: &PeerId| match *peer == identity("courtier").peer() {
-            true => vec![*peer, identity("broker").peer()],
+            true => vec![*peer, identity("ancien").peer()],
             false => vec![*peer],
         };
         Asked { lineage: LINEAGE, version: 3, policy, parties, job, keys_of, name_of, now }

@@ -477,7 +477,7 @@ fn chk_116_an_organisation_comes_back_with_another_key_and_its_history() {
         state: PeerState::Revoked,
         since: NOW,
     };
-    book.peers.insert(old, revoked(&format!("{}e", request.organisation)));
+    book.peers.insert(old, revoked(&request.organisation.to_uppercase()));
     assert_eq!(code_of(&mut book.clone(), identity(2).peer(), &request, NOW), "PEER_NAME", "only its own name");
     book.peers.insert(old, revoked(&request.organisation));
     assert_eq!(code_of(&mut book, identity(2).peer(), &request, NOW), "paired");
