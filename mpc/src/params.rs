@@ -16,8 +16,9 @@ pub const SOFTSPOKEN_TREES: usize = COMPUTATIONAL_SECURITY / SOFTSPOKEN_FIELD_BI
 /// Blocks of 128 transfers that one consistency check covers at most. Worst case 1 MiB of columns a direction.
 pub const SOFTSPOKEN_MAX_BLOCKS: usize = 512;
 
-/// Blocks of 128 transfers that one extension makes at least, so that the fixed 2 KiB of a check stay below a tenth.
-pub const SOFTSPOKEN_MIN_BLOCKS: usize = 64;
+/// Blocks of 128 transfers that one extension makes at least. The fixed 2 KiB of a check are as much as those blocks take;
+/// a small job needs no more, and extensions after the first grow with what was made.
+pub const SOFTSPOKEN_MIN_BLOCKS: usize = 8;
 
 /// A set for LPN over F2 with regular noise and a local code: `trees` blocks of `2^depth` rows with one error each, each
 /// row the sum of ten entries of a secret of `2^secret_log2` bits, placed as [`tacit_simd::Code`] says.

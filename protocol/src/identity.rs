@@ -6,8 +6,10 @@
 //! everything at once. The X25519 keys of channels are never derived from this key.
 //! *Shapes and units*: public keys 32 bytes, signatures 64 bytes, secret seeds 32 bytes.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{PoisonError, RwLock};
 
 use bincode::{Decode, Encode};
 use ed25519_dalek::VerifyingKey;
@@ -32,6 +34,11 @@ const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId([u8; 32]);
 
+/// Keys that were found to be strict, so that they are not looked at again. Public.
+static STRICT: RwLock<BTreeSet<[u8; 32]>> = RwLock::new(BTreeSet::new());
+/// The most keys that are remembered.
+const STRICT_KEYS: usize = 4_096;
+
 /// Why bytes or a text name no peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -50,6 +57,20 @@ impl PeerId {
     /// # Errors
     /// The bytes are no point of the curve, are not its canonical encoding, or have small order.
     pub fn from_public_key(bytes: [u8; 32]) -> Result<Self, IdentityError> {
+        // Records name the same few keys again and again, and a point takes its time.
+        if STRICT.read().unwrap_or_else(PoisonError::into_inner).contains(&bytes) {
+            return Ok(Self(bytes));
+        }
+        let peer = Self::checked(bytes)?;
+        let mut strict = STRICT.write().unwrap_or_else(PoisonError::into_inner);
+        if strict.len() >= STRICT_KEYS {
+            strict.clear();
+        }
+        strict.insert(bytes);
+        Ok(peer)
+    }
+
+    fn checked(bytes: [u8; 32]) -> Result<Self, IdentityError> {
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_| IdentityError::Key)?;
         if key.is_weak() || !is_reduced(&bytes) { Err(IdentityError::Key) } else { Ok(Self(bytes)) }
     }
