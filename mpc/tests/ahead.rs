@@ -38,8 +38,15 @@ fn case() -> Case {
     all = program.push(Op::Binary { function: Binary::Add, left: all, right: less });
     program.outputs.push(Output { name: "all".into(), value: all, receivers: vec![], within: None });
     let receivers = vec![PartyId::ZERO, PartyId::ONE];
-    let output =
-        ReleasedOutput { name: "all".into(), value: all, receivers, gates: Vec::new(), grid: None, noise: Vec::new() };
+    let output = ReleasedOutput {
+        name: "all".into(),
+        value: all,
+        receivers,
+        gates: Vec::new(),
+        grid: None,
+        noise: Vec::new(),
+        dominance: Vec::new(),
+    };
     Case::new(
         COLUMNS.datasets(),
         COLUMNS.tables(),

@@ -12,7 +12,7 @@ use tacit_mpc::plan::{Plan, PlannedOutput};
 use tacit_mpc::released::{Cell, ReleasedValue};
 use tacit_protocol::PartyId;
 use tacit_protocol::program::plain::{Cells, PlainValue, Trace};
-use tacit_protocol::program::release::{Gate, GateRule, Literal, ReleaseSpec, ReleasedOutput};
+use tacit_protocol::program::release::{Dominance, Gate, GateRule, Literal, ReleaseSpec, ReleasedOutput};
 use tacit_protocol::program::{NodeId, Op, ProgramError, Reduction};
 use tacit_protocol::schema::{Element, Precision};
 
@@ -95,6 +95,7 @@ fn each_step_errs_by_no_more_than_the_plan_states_for_it() {
             gates: Vec::new(),
             grid: None,
             noise: Vec::new(),
+            dominance: Vec::new(),
         };
         case.release = ReleaseSpec { outputs: values.map(output).collect(), minimum_overlap: Vec::new() };
         let (Ok(trace), Ok((plan, released))) = (case.plain(), case.clear()) else { continue };
@@ -143,19 +144,16 @@ fn check(case: &Case, trace: &Trace, plan: &Plan, released: &[ReleasedValue], pa
         assert_eq!(released.shape.iter().map(|size| *size as usize).collect::<Vec<_>>(), plain.shape());
         let Some(error) = planned.error else { continue };
         let own = rounding(case, trace, spec.value) * planned.element.precision().map_or(0.0, Precision::unit);
-        let open = open_cells(&spec.gates, trace, plain.shape());
+        let open = open_cells(spec, case, trace, plain.shape());
+        let gated = !(spec.gates.is_empty() && spec.dominance.is_empty());
         let scale = 10_f64.powi(i32::from(planned.unit.scale())) / planned.unit.mantissa() as f64;
         for (((cell, value), exact), open) in released.cells.iter().zip(plain.as_f64()).zip(lattice(plain)).zip(open) {
             match (cell, open, value) {
                 (Cell::Suppressed, _, _) => {
-                    assert!(
-                        !spec.gates.is_empty() && (!open || value.is_none()),
-                        "{}: wrongly suppressed\n{text}",
-                        spec.name
-                    );
+                    assert!(gated && (!open || value.is_none()), "{}: wrongly suppressed\n{text}", spec.name);
                 }
                 (Cell::Undefined, true, None) => {
-                    assert!(spec.gates.is_empty(), "{}: undefined behind a gate", spec.name)
+                    assert!(!gated, "{}: undefined behind a gate", spec.name)
                 }
                 (Cell::Released(found), true, Some(value)) => {
                     let expected = value * scale;
@@ -207,10 +205,62 @@ fn on_grid(cell: i128, plain: &PlainValue, planned: &PlannedOutput) -> i128 {
     (2 * cell * up + down).div_euclid(2 * down)
 }
 
-/// Which cells of an output all its gates open.
-fn open_cells(gates: &[Gate], trace: &Trace, output: &[usize]) -> Vec<bool> {
+/// Which cells of an output all its conditions open.
+fn open_cells(spec: &ReleasedOutput, case: &Case, trace: &Trace, output: &[usize]) -> Vec<bool> {
     let cells: usize = output.iter().product();
-    (0..cells).map(|cell| gates.iter().all(|gate| holds(gate, trace, &place(cell, output)))).collect()
+    let gates = (0..cells).map(|cell| spec.gates.iter().all(|gate| holds(gate, trace, &place(cell, output))));
+    let mut open: Vec<bool> = gates.collect();
+    for of in &spec.dominance {
+        let (shape, enough) = enough_remains(*of, case, trace);
+        let fits = shape.len() <= output.len()
+            && shape.iter().rev().zip(output.iter().rev()).all(|(from, to)| from == to || *from == 1);
+        for (cell, open) in open.iter_mut().enumerate() {
+            let index = place(cell, output);
+            *open &= match fits {
+                true => {
+                    let behind = &index[index.len() - shape.len()..];
+                    let at = shape.iter().zip(behind).map(|(size, at)| if *size == 1 { 0 } else { *at });
+                    enough[shape.iter().zip(at).fold(0, |flat, (size, at)| flat * size + at)]
+                }
+                false => enough.iter().all(|enough| *enough),
+            };
+        }
+    }
+    open
+}
+
+/// For each cell of a sum, whether enough of it remains without its two largest parts; and the shape of the sum.
+fn enough_remains(of: Dominance, case: &Case, trace: &Trace) -> (Vec<usize>, Vec<bool>) {
+    let Op::Reduce { value, axes, mask, .. } = &case.typed.program().nodes[of.of.index()].op else { panic!("a sum") };
+    let (value, sum) = (trace.array(*value).expect("an array"), trace.array(of.of).expect("an array"));
+    let Cells::Exact(cells) = &value.cells else { panic!("exact numbers") };
+    let mask = mask.map(|mask| trace.array(mask).expect("an array"));
+    let (shape, keeps) = (value.shape().to_vec(), sum.shape().len() == value.shape().len());
+    let reduced: Vec<bool> = (0..shape.len()).map(|axis| axes.is_empty() || axes.contains(&(axis as u8))).collect();
+    let mut parts: Vec<Vec<i128>> = vec![Vec::new(); sum.shape().iter().product()];
+    for cell in 0..shape.iter().product() {
+        let index = place(cell, &shape);
+        let chosen = mask.is_none_or(|mask| {
+            let behind = &index[index.len() - mask.shape().len()..];
+            let at: Vec<usize> =
+                mask.shape().iter().zip(behind).map(|(size, at)| if *size == 1 { 0 } else { *at }).collect();
+            let Cells::Exact(bits) = &mask.cells else { panic!("a bool") };
+            mask.validity[&at[..]] && bits[&at[..]] == 1
+        });
+        if value.validity[&index[..]] && chosen {
+            let kept = index.iter().zip(&reduced).filter(|(_, reduced)| keeps || !**reduced);
+            let at = kept.map(|(at, reduced)| if *reduced { 0 } else { *at });
+            let group = sum.shape().iter().zip(at).fold(0, |flat, (size, at)| flat * size + at);
+            parts[group].push(cells[&index[..]].abs());
+        }
+    }
+    let enough = |parts: &mut Vec<i128>| {
+        parts.sort_unstable();
+        let sum: i128 = parts.iter().sum();
+        let [second, largest] = [2, 1].map(|from| parts.len().checked_sub(from).map_or(0, |place| parts[place]));
+        100 * (sum - largest - second) >= i128::from(of.percent) * largest
+    };
+    (sum.shape().to_vec(), parts.iter_mut().map(enough).collect())
 }
 
 /// The index of a cell in row-major order.

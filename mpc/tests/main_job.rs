@@ -123,6 +123,7 @@ fn release(program: &Program, cond: NodeId, joined: NodeId) -> ReleaseSpec {
         gates: vec![gate.clone()],
         grid: Some(number("0.01")),
         noise: Vec::new(),
+        dominance: Vec::new(),
     });
     ReleaseSpec { outputs: outputs.collect(), minimum_overlap: vec![MinimumOverlap { join: joined, rows: 100 }] }
 }
@@ -242,6 +243,7 @@ fn noise_is_in_what_the_peer_opens_and_not_in_ones_own() {
         receivers: vec![PartyId::ZERO, PartyId::ONE],
         gates: Vec::new(),
         noise: vec![Noise { party: PartyId::ZERO, sigma, charges: Vec::new() }],
+        dominance: Vec::new(),
         ..case.release.outputs[0].clone()
     };
     let both = case.local(&[PartyId::ZERO, PartyId::ONE]);

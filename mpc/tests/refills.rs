@@ -94,8 +94,15 @@ fn case() -> Case {
     }
     program.outputs.push(Output { name: "all".into(), value: all, receivers: vec![], within: None });
     let receivers = vec![PartyId::ZERO, PartyId::ONE];
-    let output =
-        ReleasedOutput { name: "all".into(), value: all, receivers, gates: Vec::new(), grid: None, noise: Vec::new() };
+    let output = ReleasedOutput {
+        name: "all".into(),
+        value: all,
+        receivers,
+        gates: Vec::new(),
+        grid: None,
+        noise: Vec::new(),
+        dominance: Vec::new(),
+    };
     let release = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
     Case::new(COLUMNS.datasets(), COLUMNS.tables(), &program, release)
 }

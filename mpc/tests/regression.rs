@@ -160,6 +160,7 @@ impl Regression {
             gates: Vec::new(),
             grid: None,
             noise: Vec::new(),
+            dominance: Vec::new(),
         };
         let release = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
         Case::new(datasets, tables, &program, release)

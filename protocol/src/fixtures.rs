@@ -155,6 +155,7 @@ pub(crate) fn terms() -> Terms {
         gates: vec![gate],
         grid: None,
         noise: Vec::new(),
+        dominance: Vec::new(),
     };
     let learned = |party: PartyId| {
         let value = Fact::Value { output: "number".into(), grid: None };

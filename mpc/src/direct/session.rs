@@ -326,6 +326,7 @@ fn typed(pending: &Pending, receivers: &[PartyId]) -> Result<(tacit_protocol::pr
         gates: Vec::new(),
         grid: None,
         noise: Vec::new(),
+        dominance: Vec::new(),
     };
     let outputs = if receivers.is_empty() { Vec::new() } else { pending.program.outputs.iter().map(output).collect() };
     Ok((typed, ReleaseSpec { outputs, minimum_overlap: Vec::new() }))

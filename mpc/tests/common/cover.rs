@@ -96,7 +96,7 @@ pub const OPERATIONS: [&str; 74] = [
 ];
 
 /// What a run may meet.
-pub const SITUATIONS: [&str; 24] = [
+pub const SITUATIONS: [&str; 25] = [
     "no row matches",
     "rows match",
     "a null cell",
@@ -116,6 +116,7 @@ pub const SITUATIONS: [&str; 24] = [
     "a suppressed cell",
     "an undefined cell",
     "a gate for each cell",
+    "a sum without its two largest parts",
     "an exact output",
     "a rounded output",
     "a slice with a step",
@@ -236,6 +237,9 @@ impl Cover {
             };
             if literals.into_iter().any(deep) {
                 self.add("a gate for each cell");
+            }
+            if !spec.dominance.is_empty() {
+                self.add("a sum without its two largest parts");
             }
             for cell in &value.cells {
                 self.add(match cell {

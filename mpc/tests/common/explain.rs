@@ -512,6 +512,7 @@ fn stated_error(case: &Case, value: NodeId) -> Option<f64> {
         gates: Vec::new(),
         grid: None,
         noise: Vec::new(),
+        dominance: Vec::new(),
     };
     let spec = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
     Plan::lower(&typed, &spec, &case.sizes()).ok()?.error_bound(0)

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use tacit_protocol::PartyId;
-use tacit_protocol::program::release::{Gate, GateRule, Literal, ReleaseSpec, ReleasedOutput};
+use tacit_protocol::program::release::{Dominance, Gate, GateRule, Literal, ReleaseSpec, ReleasedOutput};
 use tacit_protocol::program::types::ValueType;
-use tacit_protocol::program::{Dim, NodeId, Output, Program, TypedProgram};
+use tacit_protocol::program::{Dim, NodeId, Op, Output, Program, Reduction, TypedProgram};
 use tacit_protocol::schema::Element;
 
 use super::draw::Draw;
@@ -35,6 +35,11 @@ pub fn release(
         let receivers = draw.of(&[vec![PartyId::ZERO], vec![PartyId::ONE], vec![PartyId::ZERO, PartyId::ONE]]);
         let literals = literals(typed, &all, value, joined);
         let gates = (0..draw.of(&[0, 0, 1, 2])).map(|_| gate(draw, typed, &literals, joined)).collect();
+        let sums = sums(typed, &all);
+        let dominance = match sums.is_empty() || !draw.chance(3) {
+            true => Vec::new(),
+            false => vec![Dominance { of: draw.of(&sums), percent: draw.of(&[1, 10, 50, 100]) }],
+        };
         let widths = Widths { typed, rows };
         let grids: Vec<_> = [None, Some("0.01"), Some("10"), Some("0.5"), Some("3"), Some("0.000001")]
             .into_iter()
@@ -43,7 +48,7 @@ pub fn release(
             .collect();
         let grid = draw.of(&grids);
         program.outputs.push(Output { name: name.clone(), value, receivers: Vec::new(), within: None });
-        outputs.push(ReleasedOutput { name, value, receivers, gates, grid, noise: Vec::new() });
+        outputs.push(ReleasedOutput { name, value, receivers, gates, grid, noise: Vec::new(), dominance });
     }
     ReleaseSpec { outputs, minimum_overlap: Vec::new() }
 }
@@ -63,6 +68,22 @@ fn literals(typed: &TypedProgram, all: &[NodeId], output: NodeId, joined: NodeId
         *first == rows && within && !undecided.contains(node)
     };
     all.iter().copied().filter(fits).collect()
+}
+
+/// The sums and means of exact numbers whose cells no choice by rounded numbers made.
+fn sums(typed: &TypedProgram, all: &[NodeId]) -> Vec<NodeId> {
+    let undecided = undecided(typed);
+    let exact = |value: &NodeId| {
+        let element = &typed.array(*value).expect("an array").element;
+        !undecided.contains(value) && matches!(element, Element::Int64 | Element::Bool)
+    };
+    let is_sum = |node: &NodeId| match &typed.program().nodes[node.index()].op {
+        Op::Reduce { function: Reduction::Sum | Reduction::Mean, value, mask, .. } => {
+            exact(value) && mask.as_ref().is_none_or(exact)
+        }
+        _ => false,
+    };
+    all.iter().copied().filter(is_sum).collect()
 }
 
 fn gate(draw: &mut Draw, typed: &TypedProgram, literals: &[NodeId], joined: NodeId) -> Gate {

@@ -175,6 +175,7 @@ impl Case {
             gates: Vec::new(),
             grid: None,
             noise: Vec::new(),
+            dominance: Vec::new(),
         };
         let release = ReleaseSpec { outputs: vec![output], minimum_overlap: Vec::new() };
         Ok(Self { typed, release, operands, last_input })

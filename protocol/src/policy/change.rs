@@ -44,6 +44,7 @@ impl Policy {
             ),
             ("release.subset_masks", next.release.subset_masks > release.subset_masks),
             ("release.thresholds", next.release.thresholds > release.thresholds),
+            ("release.dominance", next.release.dominance < release.dominance),
             ("release.model", next.release.model && !release.model),
         ] {
             if looser {

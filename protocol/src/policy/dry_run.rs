@@ -231,6 +231,7 @@ fn widest(schema: &TableSchema) -> DatasetRules {
         positions: true,
         subset_masks: u32::MAX,
         thresholds: 1,
+        dominance: 0,
         model: true,
         columns: schema.columns.iter().map(|c| (c.name.clone(), column(&c.element))).collect(),
         ..DatasetRules::default()

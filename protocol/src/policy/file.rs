@@ -147,20 +147,26 @@ const SECTIONS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("privacy", &["epsilon", "delta", "epsilon_total"]),
-    ("release", &["receivers", "minimum_rows", "grid", "weighted", "positions", "subset_masks", "thresholds", "model"]),
+    (
+        "release",
+        &[
+            "receivers",
+            "minimum_rows",
+            "grid",
+            "weighted",
+            "positions",
+            "subset_masks",
+            "thresholds",
+            "dominance",
+            "model",
+        ],
+    ),
     ("columns", &[]),
     ("retention", &["results_days"]),
 ];
 const COLUMN_KEYS: &[&str] = &["uses", "sensitive"];
 /// Keys of later versions.
-const LATER: &[&str] = &[
-    "evidence",
-    "query.evidence",
-    "query.jurisdictions",
-    "release.noise",
-    "release.dominance",
-    "retention.inputs_days",
-];
+const LATER: &[&str] = &["evidence", "query.evidence", "query.jurisdictions", "release.noise", "retention.inputs_days"];
 
 #[derive(Deserialize)]
 struct File {
@@ -215,6 +221,8 @@ struct Release {
     subset_masks: u32,
     #[serde(default)]
     thresholds: u32,
+    #[serde(default)]
+    dominance: u32,
     #[serde(default)]
     model: bool,
 }
@@ -341,7 +349,17 @@ fn release(release: Release, noise: bool, places: &Places<'_>) -> Result<Release
         // R12: at most one for each aggregate.
         return Err(places.value(&["release", "thresholds"], "is 0 or 1"));
     }
+    if release.dominance > 100 {
+        return Err(places.value(&["release", "dominance"], "is a percentage of at most 100"));
+    }
+    if release.dominance > 0 && noise {
+        let path = ["release", "dominance"];
+        return Err(
+            places.value(&path, "has no place beside a section `privacy`: what is kept back would be told exactly")
+        );
+    }
     Ok(ReleaseClause {
+        dominance: release.dominance,
         thresholds: release.thresholds,
         model: release.model,
         receivers,

@@ -34,6 +34,7 @@
 //! | `release.positions` | whether rows may be picked by public position (rule R2) | false |
 //! | `release.subset_masks` | subsets that a receiver may choose by secret columns within the window (rule R6) | 0 |
 //! | `release.thresholds` | comparisons of aggregates of the same columns within the window, 0 or 1 (rule R12) | 0 |
+//! | `release.dominance` | what remains of a sum without its two largest parts, in percent of the largest, at least; 0 to 100 (rule R10) | 0 |
 //! | `release.model` | whether a loop may carry what depends on rows, as a model's weights do; the operator is asked (rule R13) | false |
 //! | `columns.NAME.uses` | `join`, `filter`, `arithmetic`, `sum`, `mean`, `count`, `order` | none: the column may not be used |
 //! | `columns.NAME.sensitive` | whether "all" and "none" are hidden too (rule R5) | false |
@@ -127,6 +128,8 @@ pub struct ReleaseClause {
     pub subset_masks: u32,
     /// Comparisons of aggregates of the same columns within the window.
     pub thresholds: u32,
+    /// What remains of a sum without its two largest parts, in percent of the largest; 0: anything.
+    pub dominance: u32,
     /// Whether a loop may carry what depends on rows.
     pub model: bool,
 }
@@ -330,6 +333,7 @@ impl Policy {
             subset_masks: self.release.subset_masks,
             noise: self.privacy.is_some(),
             thresholds: self.release.thresholds,
+            dominance: self.release.dominance,
             model: self.release.model,
             columns: self.columns.iter().map(|(name, clause)| (name.clone(), column(clause))).collect(),
             history: Vec::new(),
@@ -381,6 +385,9 @@ impl Policy {
         text += &format!("Outputs may go to: {receivers}");
         if release.minimum_rows > 1 {
             text += &format!(", each from at least {} rows", release.minimum_rows);
+        }
+        if release.dominance > 0 {
+            text += &format!(", no sum that all but {} percent of its largest part can be told of", release.dominance);
         }
         if let Some(privacy) = self.privacy {
             text += &format!(
@@ -530,6 +537,19 @@ mod tests {
                 other => panic!("{path}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn dominance_is_a_percentage_that_is_loosened_by_a_smaller_one() {
+        let of = |percent: u32| with("[release]", &format!("[release]\ndominance = {percent}")).expect("a policy");
+        assert_eq!((of(20).release().dominance, of(20).rules(|_| None).dominance), (20, 20));
+        assert_eq!(of(20).loosened_by(&of(19)), ["release.dominance"]);
+        assert_eq!(of(19).loosened_by(&of(20)), [""; 0]);
+        assert!(of(20).summary().contains("20 percent"), "{}", of(20).summary());
+        assert!(error("[release]", "[release]\ndominance = 101").contains("release.dominance"));
+        let noisy = POLICY.replacen("minimum_rows = 100", "dominance = 20", 1);
+        let noisy = noisy.replacen("[retention]", "[privacy]\nepsilon = 3\n[retention]", 1);
+        assert!(Policy::parse(&noisy).expect_err("refused").to_string().contains("release.dominance"));
     }
 
     #[test]

@@ -36,6 +36,21 @@ pub struct ReleasedOutput {
     /// The noise that is added after that (rule R14): at most one draw a party.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub noise: Vec<Noise>,
+    /// The sums in it that two rows must not make up (rule R10); all must hold, as the gates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dominance: Vec<Dominance>,
+}
+
+/// A condition on the parts of a secret sum: what remains without the two largest is at least so many percent of the largest.
+/// Parts count by their magnitude. It holds for each cell of the sum on its own, and broadcasts to the output's shape; where
+/// it does not, for all of them together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dominance {
+    /// The sum or mean: a reduction of the main block.
+    pub of: NodeId,
+    /// How many percent, at least 1.
+    pub percent: u32,
 }
 
 /// The noise that one owner adds to its share of an output, for each cell anew, before it sends the share to others.

@@ -33,6 +33,10 @@ pub struct DatasetRules {
     /// How many comparisons of aggregates of the same columns with public numbers may be released, with those of `history`
     /// (rule R12).
     pub thresholds: u32,
+    /// What remains of a released sum without its two largest parts is at least so many percent of the largest (rule R10);
+    /// 0: no such demand.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dominance: u32,
     /// Whether values may go round a loop that depend on its rows, as a model's weights do (rule R13).
     pub model: bool,
     /// The columns that may be used, and how.
@@ -41,6 +45,11 @@ pub struct DatasetRules {
     /// says it with its rules, so that all parties judge the job together with the same history.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<PastJob>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What the policy says about one column.

@@ -31,7 +31,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn magnitude_of(&mut self, value: &Array) -> Array {
+    pub(super) fn magnitude_of(&mut self, value: &Array) -> Array {
         if value.range.lo >= 0 {
             return value.clone();
         }

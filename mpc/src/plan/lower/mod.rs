@@ -6,6 +6,7 @@
 //! rounding included.
 
 mod check;
+mod dominance;
 mod elementwise;
 mod exact;
 mod functions;

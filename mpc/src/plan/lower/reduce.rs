@@ -51,7 +51,13 @@ impl Lowering<'_> {
     }
 
     /// Moves the reduced axes to the end and broadcasts the mask.
-    fn group(&mut self, value: &Array, axes: &[u8], keep_dims: bool, mask: Option<&Array>) -> Result<Grouped> {
+    pub(super) fn group(
+        &mut self,
+        value: &Array,
+        axes: &[u8],
+        keep_dims: bool,
+        mask: Option<&Array>,
+    ) -> Result<Grouped> {
         let rank = value.shape.len();
         let reduced: Vec<bool> =
             (0..rank).map(|axis| axes.is_empty() || axes.iter().any(|named| usize::from(*named) == axis)).collect();
@@ -223,7 +229,7 @@ impl Lowering<'_> {
     }
 
     /// The largest (`sign` 1) or least (-1) cell.
-    fn extreme(&mut self, of: &Grouped, sign: i128) -> Result<Array> {
+    pub(super) fn extreme(&mut self, of: &Grouped, sign: i128) -> Result<Array> {
         if of.value.is_bool() {
             return Ok(self.extreme_bit(of, sign));
         }

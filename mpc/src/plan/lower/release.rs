@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_protocol::Number;
-use tacit_protocol::program::release::{Gate, GateRule, Literal, ReleaseSpec, ReleasedOutput};
+use tacit_protocol::program::release::{Dominance, Gate, GateRule, Literal, ReleaseSpec, ReleasedOutput};
 use tacit_protocol::program::types::Interval;
-use tacit_protocol::program::{NodeId, TypedProgram};
+use tacit_protocol::program::{NodeId, Op, TypedProgram};
 use tacit_protocol::schema::Element;
 
 use super::lattice::{Ratio, Rounding, Step};
@@ -155,10 +155,15 @@ impl Lowering<'_> {
             let bits = self.gate(rule, values, &value.shape)?;
             gate = self.build.and(gate, bits);
         }
+        for of in &output.dominance {
+            let bits = self.not_dominated(*of, values, &value.shape)?;
+            gate = self.build.and(gate, bits);
+        }
         if let Some(valid) = value.valid {
             gate = self.build.and(gate, valid);
         }
-        let certain = output.gates.is_empty() && value.valid.is_none();
+        let gated = !(output.gates.is_empty() && output.dominance.is_empty());
+        let certain = !gated && value.valid.is_none();
         if let (Some(ok), false) = (in_range, certain) {
             let ok = self.broadcast_bits(ok, &[], &value.shape);
             gate = self.build.and(gate, ok);
@@ -189,7 +194,7 @@ impl Lowering<'_> {
             unit: rounded.unit,
             range: rounded.range,
             error: rounded.error,
-            gated: !output.gates.is_empty(),
+            gated,
             value: place,
             gate: (!certain).then_some(place + 1),
         };
@@ -265,6 +270,25 @@ impl Lowering<'_> {
                 .refuse("RELEASE_SPEC", format!("a gate of shape {rest:?} does not fit an output of {output:?}"));
         }
         Ok(self.broadcast_bits(holds, &rest, output))
+    }
+
+    /// Whether what remains of a sum without its two largest parts is enough, for each cell of the output.
+    fn not_dominated(&mut self, of: Dominance, values: &[Lowered], output: &[usize]) -> Result<ValueId> {
+        let op = self.typed.program().nodes.get(of.of.index()).map(|node| node.op.clone());
+        let Some(Op::Reduce { value, axes, keep_dims, mask, .. }) = op else {
+            return self.refuse("RELEASE_SPEC", format!("{} is no sum", of.of));
+        };
+        let value = self.array(values, value)?;
+        let mask = mask.map(|mask| self.array(values, mask)).transpose()?;
+        let (holds, shape) = self.remainder_is_enough(&value, (&axes, keep_dims, mask.as_ref()), of.percent)?;
+        if self.common_shape(&[&shape, output]).is_ok_and(|common| common == output) {
+            return Ok(self.broadcast_bits(holds, &shape, output));
+        }
+        let failing = self.build.not(holds);
+        let count = self.count_bits(failing, 1);
+        let width = self.width(Interval { lo: 0, hi: shape.iter().product::<usize>() as i128 });
+        let all = self.build.is_zero(count, width);
+        Ok(self.broadcast_bits(all, &[], output))
     }
 
     /// The shape of a gate's literals behind axis 0.

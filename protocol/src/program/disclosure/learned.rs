@@ -88,6 +88,13 @@ pub enum Fact {
         /// The loops and `assume`s that it covers, by name.
         checks: Vec<String>,
     },
+    /// Whether an output was kept back because two rows make up nearly all of a sum in it.
+    Dominated {
+        /// The output.
+        output: String,
+        /// What has to remain without them, in percent of the largest.
+        percent: u32,
+    },
 }
 
 impl fmt::Display for Fact {
@@ -115,6 +122,11 @@ impl fmt::Display for Fact {
             Self::Suppressed { output, minimum } => {
                 write!(f, "or only that `{output}` was suppressed, because a group behind it is smaller than {minimum}")
             }
+            Self::Dominated { output, percent } => write!(
+                f,
+                "or only that `{output}` was suppressed, because all but {percent} percent of the largest part of a sum in it \
+                 could be told"
+            ),
             Self::Undefined { output } => write!(f, "or only that `{output}` is undefined"),
             Self::ImpliedCount { output } => {
                 write!(f, "the number of rows behind `{output}`, which its digits may tell")

@@ -2,7 +2,7 @@
 //! CHK-210, CHK-212).
 //!
 //! *Source*: the security note, §3. Labels (`label`, `transfer`), release rules R1 to R9 and R11 to R13 (`judge`,
-//! `gates`, `bits`, `models`), the linear audit (`audit`), policies of columns (`uses`), noise in place of a minimum of
+//! `gates`, `bits`, `models`, `dominance`), the linear audit (`audit`), policies of columns (`uses`), noise in place of a minimum of
 //! rows (R14: `sensitivity`, `noise`).
 //!
 //! *What it proves*: under the semi-honest model, for a program that it allows, every value that reaches a coalition
@@ -25,6 +25,7 @@ mod audit;
 mod binding;
 mod bits;
 mod cells;
+mod dominance;
 mod formula;
 mod fraction;
 mod gates;
@@ -51,9 +52,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::program::release::{Charge, Gate, GateRule, Noise, ReleaseSpec, ReleasedOutput};
+use crate::program::release::{Charge, Dominance, Gate, GateRule, Noise, ReleaseSpec, ReleasedOutput};
 use crate::program::rules::{DatasetRules, Refusal};
-use crate::program::{DatasetName, TypedProgram};
+use crate::program::{DatasetName, NodeId, TypedProgram};
 use crate::{Code, Number, PartyId};
 
 use history::History;
@@ -101,6 +102,13 @@ pub fn analyse(
             }
         }
     }
+    let mut dominance: BTreeMap<usize, BTreeSet<Dominance>> = BTreeMap::new();
+    for judge in &judges {
+        match dominance::derive(judge) {
+            Ok(more) => more.into_iter().for_each(|(place, all)| dominance.entry(place).or_default().extend(all)),
+            Err(more) => refusals.extend(more),
+        }
+    }
     let grids = grids(&judges, &mut refusals);
     let mut noise: BTreeMap<usize, Vec<Noise>> = BTreeMap::new();
     for judge in &judges {
@@ -109,11 +117,11 @@ pub fn analyse(
             Err(more) => refusals.extend(more),
         }
     }
-    refusals.extend(exact_beside_noise(&labels, &noise, &parts));
+    refusals.extend(exact_beside_noise(&labels, &noise, &parts, &dominance));
     if !refusals.is_empty() {
         return Err(in_order(refusals));
     }
-    let mut release = spec(&labels, rules, receivers, parts, &grids, noise);
+    let mut release = spec(&labels, rules, receivers, Conditions { parts, dominance, grids, noise });
     models::raise_overlaps(&judges, &mut release);
     let learned = report::learned(&labels, &release, receivers);
     Ok(Analysis { release, learned })
@@ -145,8 +153,10 @@ fn exact_beside_noise(
     labels: &Labels<'_>,
     noise: &BTreeMap<usize, Vec<Noise>>,
     parts: &[gates::Gates],
+    dominance: &BTreeMap<usize, BTreeSet<Dominance>>,
 ) -> Vec<Refusal> {
-    let gated = |place: &usize| parts.iter().any(|part| part.get(place).is_some_and(|gates| !gates.is_empty()));
+    let counted = |place: &usize| parts.iter().any(|part| part.get(place).is_some_and(|gates| !gates.is_empty()));
+    let gated = |place: &usize| counted(place) || dominance.contains_key(place);
     let outputs = &labels.typed.program().outputs;
     let both = noise.iter().filter(|(place, _)| gated(place));
     let charges =
@@ -191,10 +201,9 @@ fn spec(
     labels: &Labels<'_>,
     rules: &BTreeMap<DatasetName, DatasetRules>,
     receivers: &BTreeMap<String, Vec<PartyId>>,
-    parts: Vec<gates::Gates>,
-    grids: &BTreeMap<usize, Number>,
-    mut noise: BTreeMap<usize, Vec<Noise>>,
+    conditions: Conditions,
 ) -> ReleaseSpec {
+    let Conditions { parts, mut dominance, grids, mut noise } = conditions;
     let outputs = labels.typed.program().outputs.iter().enumerate().map(|(place, output)| {
         let mut parties = receivers.get(&output.name).cloned().unwrap_or_default();
         parties.sort_unstable();
@@ -203,10 +212,25 @@ fn spec(
         let (name, value) = (output.name.clone(), output.value);
         let noise = noise::merged(noise.remove(&place).unwrap_or_default());
         let grid = grids.get(&place).copied();
-        ReleasedOutput { name, value, receivers: parties, gates: strongest(gates), grid, noise }
+        let dominance = strictest(dominance.remove(&place).unwrap_or_default());
+        ReleasedOutput { name, value, receivers: parties, gates: strongest(gates), grid, noise, dominance }
     });
     let minimum = |dataset: &str| rules.get(dataset).map_or(0, |rules| rules.minimum_rows);
     ReleaseSpec { outputs: outputs.collect(), minimum_overlap: gates::minimum_overlap(labels, minimum) }
+}
+
+/// What the rules demand of outputs, by their places in the program.
+struct Conditions {
+    parts: Vec<gates::Gates>,
+    dominance: BTreeMap<usize, BTreeSet<Dominance>>,
+    grids: BTreeMap<usize, Number>,
+    noise: BTreeMap<usize, Vec<Noise>>,
+}
+
+/// Of several demands on one sum the largest.
+fn strictest(all: BTreeSet<Dominance>) -> Vec<Dominance> {
+    let by_sum: BTreeMap<NodeId, Dominance> = all.into_iter().map(|one| (one.of, one)).collect();
+    by_sum.into_values().collect()
 }
 
 /// The gates without those that others imply.

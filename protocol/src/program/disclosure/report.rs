@@ -106,10 +106,13 @@ fn values(labels: &Labels<'_>, output: &ReleasedOutput) -> Vec<Fact> {
     let least = output.gates.iter().map(|gate| match gate.rule {
         GateRule::AtLeast(least) | GateRule::ZeroOrAtLeast(least) => least,
     });
+    facts.extend(
+        output.dominance.iter().map(|of| of.percent).max().map(|percent| Fact::Dominated { output: name(), percent }),
+    );
     let undefined = labels.array(output.value).is_some_and(|array| array.validity == Validity::Secret);
     match least.max() {
         Some(minimum) => facts.push(Fact::Suppressed { output: name(), minimum }),
-        None if undefined => facts.push(Fact::Undefined { output: name() }),
+        None if undefined && output.dominance.is_empty() => facts.push(Fact::Undefined { output: name() }),
         None => {}
     }
     let aggregates = &labels.of(output.value).aggregates;

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod coalitions;
+mod dominance;
 mod functions;
 mod history;
 mod invariance;
