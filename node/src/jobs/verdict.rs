@@ -131,6 +131,16 @@ impl View<'_> {
                 format!("at most {}, when it came", query.concurrent_jobs),
             ),
             (
+                "query.alignments",
+                format!("rows aligned with its own, in {} days", query.window_days),
+                query.alignments.map_or_else(|| "as often as jobs run".into(), |most| format!("at most {most} times")),
+            ),
+            (
+                "query.reimports",
+                format!("versions of its rows, and of those joined with it, in {} days", query.window_days),
+                format!("at most {}", query.reimports),
+            ),
+            (
                 "query.expires",
                 "now".into(),
                 query.expires.map_or_else(|| "never".into(), |day| format!("not from {day} on")),
@@ -167,6 +177,37 @@ impl View<'_> {
                 format!("the outputs {}", outputs.join(", ")),
                 release.grid.map_or_else(|| "no rounding".into(), |grid| format!("multiples of {grid}")),
             ),
+            (
+                "release.dominance",
+                "the sums and means in them".into(),
+                match release.dominance {
+                    0 => "of any parts".into(),
+                    percent => {
+                        format!("{percent} percent of the largest part remain without the two largest, else suppressed")
+                    }
+                },
+            ),
+            ("release.weighted", "rows weighted with the receiver's numbers".into(), yes(release.weighted)),
+            ("release.positions", "rows picked by their positions".into(), yes(release.positions)),
+            (
+                "release.subset_masks",
+                "subsets of the receiver's choice, with earlier jobs".into(),
+                format!("at most {}", release.subset_masks),
+            ),
+            (
+                "release.thresholds",
+                "comparisons of sums, with earlier jobs".into(),
+                format!("at most {}", release.thresholds),
+            ),
+            ("release.model", "what loops carry of rows, as weights of a model".into(), yes(release.model)),
+            (
+                "privacy.epsilon",
+                "noise that hides any one person".into(),
+                self.data.policy.privacy().map_or_else(
+                    || "none".into(),
+                    |privacy| format!("an epsilon of {} for each organisation", privacy.epsilon),
+                ),
+            ),
         ]
     }
 
@@ -188,6 +229,10 @@ impl View<'_> {
     fn organisation(&self, party: PartyId) -> String {
         self.proposal.parties.get(party.index()).map_or_else(|| party.to_string(), |entry| entry.organisation.clone())
     }
+}
+
+fn yes(allowed: bool) -> String {
+    if allowed { "allowed" } else { "not allowed" }.into()
 }
 
 fn alignment(alignment: Alignment) -> &'static str {
