@@ -56,7 +56,7 @@ pub use file::{PolicyError, Position};
 use crate::canonical::{Digest, digest};
 use crate::privacy::Rho;
 use crate::program::Alignment;
-use crate::program::rules::{ColumnRules, ColumnUse, DatasetRules};
+use crate::program::rules::{ColumnRules, ColumnUse, DatasetRules, is_zero};
 use crate::terms::Venue;
 use crate::{Number, PartyId};
 
@@ -128,7 +128,9 @@ pub struct ReleaseClause {
     pub subset_masks: u32,
     /// Comparisons of aggregates of the same columns within the window.
     pub thresholds: u32,
-    /// What remains of a sum without its two largest parts, in percent of the largest; 0: anything.
+    /// What remains of a sum without its two largest parts, in percent of the largest; 0: anything. Policies that do not
+    /// ask for it keep their digest.
+    #[serde(skip_serializing_if = "is_zero")]
     pub dominance: u32,
     /// Whether a loop may carry what depends on rows.
     pub model: bool,
