@@ -453,7 +453,7 @@ fn parties_with_different_plans_stop_before_they_compute() {
         assert_eq!(run(PartyId::ZERO, &mut zero, &case.release).code().as_str(), "PLAN_MISMATCH");
     });
     let plan = Plan::lower(&case.typed, &case.release, aligned.sizes()).expect("lowers");
-    assert_eq!(zero.traffic().sent, agreement(&plan), "the hash and what is in store, and nothing else");
+    assert_eq!(zero.traffic().sent, agreement(&plan), "the hash, no set-up and what is in store, and nothing else");
 }
 
 #[test]

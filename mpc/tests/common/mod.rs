@@ -45,7 +45,9 @@ pub struct TwoParties {
 
 /// The bytes with which each party agrees on a plan before it runs on nothing that was made before.
 pub fn agreement(plan: &Plan) -> u64 {
-    if plan.wants().expect("counts").is_empty() { 32 } else { 32 + 4 }
+    // The hash, and the name of a set-up.
+    let named = 32 + 16;
+    if plan.wants().expect("counts").is_empty() { named } else { named + 4 }
 }
 
 impl Case {

@@ -1,6 +1,6 @@
 //! `tacit backup`, `tacit restore` and `tacit fsck`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,22 +77,29 @@ pub(super) fn backup(dir: &Path, options: &BackupOptions, output: &Output) -> Re
     Ok(())
 }
 
-/// Writes a backup beside its place, and moves it there once it is whole.
+/// Writes a backup beside its place, to a file that only its owner may read, and moves it there once it is whole.
 fn to_file(dir: &Path, passphrase: Option<&Zeroizing<String>>, path: &Path) -> Result<(), Failure> {
-    if path.exists() {
+    let failed = |cause: &std::io::Error| not_written(path, cause);
+    let taken = || {
         let message = format!("{} is there already", path.display());
-        return Err(Failure::new(Code::new("BACKUP_FILE"), message, "name another file."));
+        Failure::new(Code::new("BACKUP_FILE"), message, "name another file.")
+    };
+    if path.exists() {
+        return Err(taken());
     }
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let file = private(&partial)?;
-    let mut out = BufWriter::new(file);
-    let kept = make(dir, passphrase, &mut out).and_then(|()| {
-        let synced = out.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
-        synced.and_then(|()| std::fs::rename(&partial, path)).map_err(|cause| not_written(path, &cause))
-    });
-    kept.inspect_err(|_| drop(std::fs::remove_file(&partial)))
+    let Some(name) = path.file_name() else { return Err(taken()) };
+    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut prefix = name.to_owned();
+    prefix.push(".");
+    // Each backup has a file of its own, which goes if it fails; what a killed one leaves is in nobody's way.
+    let mut partial =
+        tempfile::Builder::new().prefix(&prefix).suffix(".partial").tempfile_in(beside).map_err(|c| failed(&c))?;
+    let mut out = BufWriter::new(partial.as_file_mut());
+    make(dir, passphrase, &mut out)?;
+    out.flush().map_err(|cause| failed(&cause))?;
+    drop(out);
+    partial.as_file().sync_all().map_err(|cause| failed(&cause))?;
+    partial.persist_noclobber(path).map(drop).map_err(|error| failed(&error.error))
 }
 
 fn make(dir: &Path, passphrase: Option<&Zeroizing<String>>, out: &mut dyn Write) -> Result<(), Failure> {
@@ -109,16 +116,6 @@ fn make(dir: &Path, passphrase: Option<&Zeroizing<String>>, out: &mut dyn Write)
 fn not_written(path: &Path, cause: &std::io::Error) -> Failure {
     let message = format!("{}: {cause}", path.display());
     Failure::new(Code::new("BACKUP_FILE"), message, "name another file; nothing is left of this one.")
-}
-
-/// Makes a file that only its owner may read. One that is there is another's.
-fn private(path: &Path) -> Result<File, Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|cause| {
-        let message = format!("{} cannot be made: {cause}", path.display());
-        let next = "name another file; or remove this one, if an interrupted backup left it.";
-        Failure::new(Code::new("BACKUP_FILE"), message, next)
-    })
 }
 
 fn of_stopped(dir: &Path, passphrase: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
