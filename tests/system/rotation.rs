@@ -19,7 +19,7 @@ fn chk_116_a_new_key_is_confirmed_by_the_peer_and_history_stays() {
     let receipt = two.dir.path().join("receipt.json");
     let receipt = crate::harness::path(&receipt);
     until("the receipt is settled", || {
-        let exported = two.banque.cli(&["receipt", "export", &asked.id, "--out", receipt]);
+        let exported = two.banque.cli(&["receipt", "export", &asked.id, receipt]);
         (exported.code == 0).then_some(())
     });
     let refused = two.banque.cli(&["key", "rotate", "--new"]);

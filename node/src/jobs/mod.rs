@@ -201,7 +201,9 @@ impl Jobs {
                     return;
                 }
             };
-            let at = tracing::info_span!("at", step = job.state.name());
+            // Beside the span of the whole: a log line has the fields of one span.
+            let (peer, party, step) = (job.peer_name(), job.party.0, job.state.name());
+            let at = tracing::info_span!(parent: None, "job", job = %id.short(), peer, party, step);
             let stepped = match job.role {
                 Role::Proposer => self.step_as_proposer(job.clone()).instrument(at).await,
                 Role::Owner => self.step_as_owner(job.clone()).instrument(at).await,
