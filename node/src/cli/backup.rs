@@ -210,11 +210,14 @@ mod tests {
         to_file(&node.files.dir, None, &at("maison.backup")).expect("a backup");
         assert_eq!(std::fs::read_to_string(at("maison.partial")).expect("read"), "of someone else");
         assert_eq!(std::fs::metadata(at("maison.backup")).expect("there").permissions().mode() & 0o777, 0o600);
-        // Another backup of the same name is under way.
+        // Another backup of the same name is under way, or was killed.
         std::fs::write(at("again.backup.partial"), "under way").expect("written");
-        let refused = to_file(&node.files.dir, None, &at("again.backup")).expect_err("a refusal");
-        assert_eq!(refused.code.as_str(), "BACKUP_FILE");
+        to_file(&node.files.dir, None, &at("again.backup")).expect("a backup");
         assert_eq!(std::fs::read_to_string(at("again.backup.partial")).expect("read"), "under way");
-        assert!(!at("again.backup").exists() && !at("maison.backup.partial").exists());
+        let refused = to_file(&node.files.dir, None, &at("again.backup")).expect_err("it is there");
+        assert_eq!(refused.code.as_str(), "BACKUP_FILE");
+        let nowhere = to_file(&node.files.dir, None, &at("no-such-directory/backup")).expect_err("no place");
+        assert_eq!(nowhere.code.as_str(), "BACKUP_FILE");
+        assert_eq!(std::fs::read_dir(place.path()).expect("read").count(), 4, "nothing else is left");
     }
 }

@@ -120,21 +120,19 @@ impl Tokens {
     fn with_journal(parts: Parts, journal: Journal, notes: &[Vec<u8>]) -> Result<Self, Failure> {
         let mut view = View::default();
         let now = parts.clock.unix_seconds();
-        let mut newest = (0, String::new());
+        let mut by_age = Vec::new();
         for (_, record) in KEYS.all(&*parts.store, b"")? {
-            let key = SigningKey::open(&record, &parts.sealer)?;
-            if record.ends.is_none() && record.created >= newest.0 {
-                newest = (record.created, record.id.clone());
-            }
-            view.keys.insert(record.id, key);
+            view.keys.insert(record.id.clone(), SigningKey::open(&record, &parts.sealer)?);
+            by_age.push((record.created, record.id));
         }
-        view.active = newest.1;
         let issued = TOKENS.all(&*parts.store, b"")?;
         view.issued = issued.into_iter().map(|(_, token)| (token.id.clone(), token)).collect();
         // What the journal says holds whatever the store says, which may have been put back from a copy.
         for note in notes {
             view.take(Note::from_bytes(note)?);
         }
+        by_age.retain(|(_, id)| view.keys.get(id).is_some_and(|key| key.ends().is_none()));
+        view.active = by_age.into_iter().max().map(|(_, id)| id).unwrap_or_default();
         let (journal, view, ended) = (Mutex::new(journal), RwLock::new(view), watch::Sender::new(()));
         let tokens = Self { parts, journal, view, ended };
         if !tokens.view().keys.contains_key(&tokens.view().active) {
