@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bincode::{Decode, Encode};
 use libp2p::Multiaddr;
@@ -58,6 +58,9 @@ pub(crate) const TREES: [KnownTree; 2] = [
     KnownTree::of_bytes(JOB_SECRETS, Care::Never).sealed(Sealed::Whole(SECRET_PURPOSE)),
     KnownTree::of_bytes(JOB_OUTPUTS, Care::Some(is_result)).sealed(Sealed::Whole(OUTPUT_PURPOSE)),
 ];
+/// The first and the longest wait before a peer that is asked too much is asked again.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// How long a peer may take to answer a question about its catalogue.
 const CATALOGUE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -192,7 +195,7 @@ impl Context {
         }
     }
 
-    /// Asks a paired peer.
+    /// Asks a paired peer, and again after a while where it says that it is asked too much (CHK-114).
     ///
     /// # Errors
     /// The peer cannot be reached, does not answer in time, or answers with what is no message.
@@ -206,7 +209,17 @@ impl Context {
         let bytes = encode(request).map_err(|error| {
             Failure::new(Code::new("PROPOSAL_TOO_BIG"), error.to_string(), "make the program smaller.").at_step(step)
         })?;
-        let answer = self.network.request(*peer, step, bytes, timeout).await?;
+        let until = Instant::now() + timeout;
+        let mut pause = BUSY_PAUSE;
+        let answer = loop {
+            match self.network.request(*peer, step, bytes.clone(), timeout).await {
+                Err(busy) if busy.code().as_str() == "PEER_RATE" && Instant::now() + pause < until => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                answered => break answered?,
+            }
+        };
         decode(&answer).map_err(|error| {
             let next = "bring both nodes to one version.";
             Failure::new(Code::new("PEER_ANSWER"), format!("the answer is no message: {error}"), next).at_step(step)

@@ -76,9 +76,9 @@ pub struct NetworkConfig {
     pub admission: AdmissionLimits,
     /// Connections in all. Default: 256, each at most about 17 MiB if a paired peer fills all its streams.
     pub max_connections: u32,
-    /// Requests a paired peer may make per second, on average. Default: 50 (CHK-114).
+    /// Requests a paired peer may make per second, on average. Default: 400, as 50 small jobs take (CHK-114).
     pub requests_per_second: u32,
-    /// Requests a paired peer may make at once. Default: 200 (CHK-114).
+    /// Requests a paired peer may make at once. Default: 800 (CHK-114).
     pub request_burst: u32,
     /// Pairing requests on one connection of a stranger per second, on average. Default: 2 (CHK-114).
     pub stranger_requests_per_second: u32,
@@ -111,8 +111,8 @@ impl Default for NetworkConfig {
             ping: Duration::from_secs(10),
             admission: AdmissionLimits::default(),
             max_connections: 256,
-            requests_per_second: 50,
-            request_burst: 200,
+            requests_per_second: 400,
+            request_burst: 800,
             stranger_requests_per_second: 2,
             stranger_request_burst: 8,
             max_in_flight: 16,
