@@ -125,7 +125,8 @@ fn a_job_on_a_lossy_link_ends_exactly_over_tcp() {
 
 #[test]
 fn a_job_on_a_lossy_link_ends_exactly_over_quic() {
-    on_a_lossy_link("data_transports = [\"quic\", \"tcp\"]", "quic");
+    // Alone: a lost packet of its handshake would let TCP be first.
+    on_a_lossy_link("data_transports = [\"quic\"]", "quic");
 }
 
 /// A shop and a bank behind gateways, and a harbour on a public host over which they are reached. The harbour is paired
