@@ -14,7 +14,7 @@ use crate::config::{self, Config, InitOptions};
 use crate::keys::{IdentitySeed, NodeKey};
 use crate::log::Log;
 use crate::reseal;
-use crate::store::SledStore;
+use crate::store::{Journal, SledStore};
 
 /// The files of a node's directory.
 #[derive(Clone, Debug)]
@@ -140,6 +140,8 @@ fn fill(dir: &Path, config: &Config) -> Result<Identity, Failure> {
     let log = Log::open(&files.log())?;
     let body = json!({ "name": config.name, "peer": identity.peer(), "version": env!("CARGO_PKG_VERSION") });
     log.append(SystemClock.unix_seconds(), LogKind::Created, &body)?;
+    // What a backup holds is there before the first start.
+    drop(Journal::open(&files.peers())?);
     // The configuration last: a directory with one holds a whole node.
     std::fs::write(files.config(), config.to_toml()).map_err(|cause| dir_failure(dir, &cause))?;
     Ok(identity)
@@ -170,6 +172,19 @@ mod tests {
         assert!(node.peer_id.starts_with("12D3KooW"), "{}", node.peer_id);
         let again = init(dir.path(), &options("maison")).expect_err("a refusal");
         assert_eq!(again.code.as_str(), "USAGE_DIR");
+    }
+
+    #[test]
+    fn a_node_that_was_never_started_is_whole() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let dir = parent.path().join("node");
+        init(&dir, &options("maison")).expect("a node");
+        let findings = crate::fsck::run(&dir, false).expect("looked at");
+        assert!(crate::fsck::verdict(&findings).is_ok(), "{}", crate::fsck::table(&findings));
+        for file in [Files::of(&dir).log(), Files::of(&dir).peers()] {
+            let bytes = std::fs::read(&file).expect("a backup reads it");
+            Journal::read_bytes(&bytes).expect("a journal");
+        }
     }
 
     #[test]
